@@ -1,0 +1,94 @@
+"""The exact mathematics of lossless speculative decoding on draft trees.
+
+A draft model proposes a tree of tokens, the target scores all of it in one pass, and a verifier keeps a path
+and emits one more token.  Here a verifier is its *law given the tree* (`Verifier.law`), made of a one-step
+*solver* under a *lift*; from that law follow its block efficiency (`block_efficiency`), and the proof that
+what is emitted has the target's distribution (`certify`).
+
+NumPy and SciPy only; POT is imported when a transport plan is asked for.
+"""
+
+from .distributions import (
+    NO_TOKEN,
+    Row,
+    apply_temperature,
+    check_rows,
+    draw,
+    entropy,
+    exact,
+    is_exact,
+    keep_top_k,
+    keep_top_p,
+    total_variation,
+)
+from .efficiency import BlockEfficiency, SampledBlockEfficiency, block_efficiency
+from .emission import EmittedLaw, emitted_law
+from .lifts import Lift, TreeLaw, TreeRule, bottom_up, top_down
+from .losslessness import Certificate, Difference, Losslessness, certify
+from .policies import Chain, Delayed, Iid, Policy, parse_policy
+from .solvers import Branching, Solver, k_seq, naive, nss, rrs, rrs_without_replacement, smallest_rho
+from .sources import (
+    MarkovPair,
+    Pair,
+    RandomPair,
+    TablePair,
+    dirichlet_pair,
+    diverging_pair,
+    zipf_pair,
+)
+from .trees import NO_PARENT, Context, DraftTree
+from .verifiers import VERIFIERS, Verifier, get_verifier
+
+__all__ = [
+    "NO_PARENT",
+    "NO_TOKEN",
+    "VERIFIERS",
+    "BlockEfficiency",
+    "Branching",
+    "Certificate",
+    "Chain",
+    "Context",
+    "Delayed",
+    "Difference",
+    "DraftTree",
+    "EmittedLaw",
+    "Iid",
+    "Lift",
+    "Losslessness",
+    "MarkovPair",
+    "Pair",
+    "Policy",
+    "RandomPair",
+    "Row",
+    "SampledBlockEfficiency",
+    "Solver",
+    "TablePair",
+    "TreeLaw",
+    "TreeRule",
+    "Verifier",
+    "apply_temperature",
+    "block_efficiency",
+    "bottom_up",
+    "certify",
+    "check_rows",
+    "dirichlet_pair",
+    "diverging_pair",
+    "draw",
+    "emitted_law",
+    "entropy",
+    "exact",
+    "get_verifier",
+    "is_exact",
+    "k_seq",
+    "keep_top_k",
+    "keep_top_p",
+    "naive",
+    "nss",
+    "parse_policy",
+    "rrs",
+    "rrs_without_replacement",
+    "smallest_rho",
+    "top_down",
+    "total_variation",
+    "zipf_pair",
+]

@@ -1,0 +1,196 @@
+"""Rows: next-token laws over a vocabulary, checked once, in float64 or in exact fractions.
+
+A *row* is an array of shape (V,), or (..., V) for many, that is nonnegative and sums to 1 along its
+last axis.  Two arithmetics share every formula of this package: ``float64``, and ``dtype=object``
+arrays whose entries are :class:`fractions.Fraction`, in which sums and products are exact.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Row = NDArray[Any]
+"""An array (V,) of float64, or of ``Fraction`` objects (dtype object)."""
+
+NO_TOKEN = -1
+"""Stands where no token is: the root of a tree, the padding behind an emitted block."""
+
+SUM_TOLERANCE = 1e-9
+"""How far the sum of a float64 row may lie from 1."""
+
+
+def is_exact(array: Row) -> bool:
+    """True if the array holds Fractions, so that arithmetic on it is exact."""
+    return bool(array.dtype == object)
+
+
+def check_rows(name: str, rows: ArrayLike, ndim: int | None = None) -> Row:
+    """The rows as an array of float64 or of Fractions, after every check; values are left as they are.
+
+    Parameters: ``name`` stands in the error message; ``rows`` is (..., V) with V >= 1; ``ndim``, if given,
+    is the number of axes required.
+    Raises ``ValueError`` for a wrong shape, a negative or NaN entry, or a row that does not sum to 1
+    (float64: within 1e-9; Fractions: exactly); ``TypeError`` for entries that are not numbers, or for
+    floats mixed with Fractions.
+    """
+    array = check_entries(name, rows, ndim)
+    _check_sums(name, array.reshape(-1, array.shape[-1]))
+    return array
+
+
+def check_entries(name: str, rows: ArrayLike, ndim: int | None = None) -> Row:
+    """The rows as an array of float64 or of Fractions, nonnegative and finite; sums are not looked at.
+
+    Parameters and errors are those of :func:`check_rows`, without the test of the sums.
+    """
+    array = _as_numbers(name, np.asarray(rows))
+    if array.ndim == 0 or array.shape[-1] == 0 or (ndim is not None and array.ndim != ndim):
+        wanted = "(..., V)" if ndim is None else f"{ndim} axes, the last of them V >= 1"
+        raise ValueError(f"{name} must have shape {wanted}, but has shape {array.shape}")
+    _check_signs(name, array.reshape(-1, array.shape[-1]))
+    return array
+
+
+def _as_numbers(name: str, array: Row) -> Row:
+    """The array in float64, or in Fractions when its entries are exact numbers held as objects."""
+    if array.dtype.kind in "fiu":
+        return array.astype(np.float64, copy=False)
+    if array.dtype != object:
+        raise TypeError(f"{name} must hold floats or Fractions, but has dtype {array.dtype}")
+    kinds = {type(value) for value in array.flat}
+    if kinds == {Fraction}:
+        return array
+    if not all(issubclass(kind, (Fraction, Integral)) for kind in kinds):
+        odd = next(value for value in array.flat if not isinstance(value, (Fraction, Integral)))
+        raise TypeError(f"{name} holds {odd!r}; an exact row holds Fractions only, no floats")
+    return exact(array)
+
+
+def _check_signs(name: str, rows: Row) -> None:
+    """Raise for the first entry that is negative, NaN or infinite."""
+    if rows.size and rows.min() >= 0 and rows.max() < np.inf:  # a NaN would make the minimum NaN
+        return
+    bad = rows < 0 if is_exact(rows) else ~(rows >= 0) | np.isinf(rows)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        value = rows[row, column]
+        raise ValueError(f"{name} row {row} has the entry {value} at token {column}; entries must be >= 0")
+
+
+def _check_sums(name: str, rows: Row) -> None:
+    """Raise for the first row whose sum is not 1."""
+    totals = rows.sum(axis=-1)
+    bad = totals != 1 if is_exact(rows) else np.abs(totals - 1.0) > SUM_TOLERANCE
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(f"{name} row {row} sums to {totals[row]}, not 1")
+
+
+def exact(array: ArrayLike) -> Row:
+    """The same numbers as Fractions; a float becomes the binary fraction that it is, unrounded."""
+    values = np.asarray(array)
+    out = np.empty(values.shape, dtype=object)
+    for index, value in np.ndenumerate(values):
+        out[index] = Fraction(int(value)) if isinstance(value, Integral) else Fraction(value)
+    return out
+
+
+def check_count(name: str, value: int, least: int) -> int:
+    """The integer as a plain int; raises if it is not an integer or lies below ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer, but is {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, but is {value}")
+    return int(value)
+
+
+def apply_temperature(rows: Row, temperature: float) -> Row:
+    """Rows (..., V) proportional to ``rows ** (1 / temperature)``, float64.
+
+    ``temperature`` >= 0; at 0 the row is one-hot at its largest entry, the first of equals.  Equal to
+    dividing logits by the temperature before the softmax.  Raises ``ValueError`` for a negative or NaN
+    temperature, ``TypeError`` for Fractions unless the temperature is 1.
+    """
+    if not temperature >= 0 or np.isinf(temperature):
+        raise ValueError(f"temperature must be finite and at least 0, but is {temperature}")
+    if temperature == 1:
+        return rows
+    if is_exact(rows):
+        raise TypeError(f"temperature {temperature} makes irrational rows: convert to float64 first")
+    if temperature == 0:
+        return np.eye(rows.shape[-1])[rows.argmax(axis=-1)]
+    scaled = (rows / rows.max(axis=-1, keepdims=True)) ** (1.0 / temperature)
+    return normalised(scaled)
+
+
+def keep_top_k(rows: Row, k: int | None) -> Row:
+    """Rows (..., V) cut to their k largest entries and renormalised; ``None`` keeps all.
+
+    Of equal entries the lower token is kept, so that exactly min(k, V) tokens remain.
+    """
+    if k is None or check_count("top_k", k, 1) >= rows.shape[-1]:
+        return rows
+    dropped = np.argsort(-rows, axis=-1, kind="stable")[..., k:]
+    cut = rows.copy()
+    np.put_along_axis(cut, dropped, cut.dtype.type(0) if not is_exact(rows) else Fraction(0), axis=-1)
+    return normalised(cut)
+
+
+def keep_top_p(rows: Row, p: float | Fraction) -> Row:
+    """Rows (..., V) cut to the fewest largest entries whose sum reaches p, renormalised; 1 keeps all.
+
+    0 < p <= 1.  Of equal entries the lower token comes first.
+    """
+    if not 0 < p <= 1:
+        raise ValueError(f"top_p must lie in (0, 1], but is {p}")
+    if p == 1:
+        return rows
+    order = np.argsort(-rows, axis=-1, kind="stable")
+    ordered = np.take_along_axis(rows, order, axis=-1)
+    before = np.cumsum(ordered, axis=-1) - ordered
+    kept = np.where(before < p, ordered, ordered * 0)
+    cut = np.empty_like(rows)
+    np.put_along_axis(cut, order, kept, axis=-1)
+    return normalised(cut)
+
+
+def normalised(masses: Row) -> Row:
+    """Masses (..., V) divided by their sum along the last axis.
+
+    Raises ``ValueError`` where a sum is 0.
+    """
+    totals = masses.sum(axis=-1, keepdims=True)
+    if (totals == 0).any():
+        raise ValueError("cannot normalise masses that sum to 0")
+    return masses / totals
+
+
+def total_variation(first: Row, second: Row) -> Any:
+    """Half the sum of absolute differences of two laws along the last axis, in [0, 1]; exact for Fractions."""
+    return np.abs(first - second).sum(axis=-1) / 2
+
+
+def entropy(row: Row) -> Any:
+    """Entropy of float64 rows (..., V) in nats, with 0 log 0 = 0."""
+    logs = np.log(row, where=row > 0, out=np.zeros_like(row))
+    return -(row * logs).sum(axis=-1)
+
+
+def draw(row: Row, uniforms: ArrayLike) -> NDArray[np.int64]:
+    """Tokens drawn from one row (V,) by inverse distribution function, one for each uniform in [0, 1).
+
+    The token returned always has positive probability, whatever the rounding of the cumulative sum.
+    Raises ``ValueError`` for a uniform outside [0, 1).
+    """
+    coins = np.asarray(uniforms, dtype=np.float64)
+    if not ((coins >= 0) & (coins < 1)).all():
+        raise ValueError(f"uniforms must lie in [0, 1), but are {uniforms}")
+    cumulative = np.cumsum(row.astype(np.float64))
+    tokens = np.searchsorted(cumulative, coins * cumulative[-1], side="right")
+    last = int(np.flatnonzero(row)[-1])
+    return np.minimum(tokens, last)

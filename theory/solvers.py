@@ -1,0 +1,233 @@
+"""One-step solvers: given the tokens drafted at one node, the law of the token that is emitted there.
+
+A solver is a conditional law over the vocabulary, given a child list, whose mean over the lists that a
+policy draws is the target's row.  Each is written once, for float64 and for Fractions.
+
+Every solver takes a *weight* w in [0, 1]: its target is then ``w * target`` on the vocabulary, and the
+rest ``1 - w`` falls on an extra symbol "none" that the draft never proposes.  Weight 1 is the one-step
+rule of the papers; the bottom-up lift needs the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import expm1, inf, log1p
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from .distributions import Row, is_exact
+
+Scalar = Any
+"""A float, or a Fraction."""
+
+RHO_STEP = Fraction(1, 2**20)
+"""In exact arithmetic K-SEQ's rho is rounded up to a multiple of this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Branching:
+    """The branching law of a solver given one child list: where the mass 1 goes.
+
+    Fields
+    ------
+    tokens : the D distinct tokens of the list, in order of first appearance
+    listed : D probabilities, of emitting each of them
+    off : probability of a token that is not in the list
+    none : probability of the symbol "none"; 0 at weight 1
+    residual : (V,) masses proportional to the law off the list, 0 on the list; its sum is ``residual_sum``
+    """
+
+    tokens: tuple[int, ...]
+    listed: tuple[Scalar, ...]
+    off: Scalar
+    none: Scalar
+    residual: Row
+    residual_sum: Scalar
+
+    def off_law(self) -> Row:
+        """(V,) the law of the emitted token given that it is off the list; zeros if that cannot happen."""
+        return self.residual / self.residual_sum if self.residual_sum else self.residual
+
+    def row(self) -> Row:
+        """(V,) the probability of every token; with ``none`` it sums to 1."""
+        row = self.off_law() * self.off
+        row[list(self.tokens)] = self.listed
+        return row
+
+
+Solver = Callable[..., Branching]
+"""``solver(target, draft, tokens, weight=1)``: rows (V,), the child list as tokens with multiplicity."""
+
+
+def nss(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
+    """The law that ignores the list: emit a token of the target (naive speculative sampling, 2305.09781).
+
+    Lossless for lists of any law.  Rows (V,); exact for Fractions.
+    """
+    return _rejection(target, draft, tokens, (), weight)
+
+
+def naive(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
+    """The law that tests the first token of the list alone (2211.17192, 2302.01318).
+
+    Accept it with ``min(1, p/q)``, else emit from ``(p - q)+`` normalised, which may hit another token of
+    the list.  Lossless for i.i.d. lists.  Rows (V,); exact for Fractions.
+    Raises ``ValueError`` if the token has draft probability 0.
+    """
+    return _rejection(target, draft, tokens, tokens[:1], weight)
+
+
+def rrs(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
+    """The law of recursive rejection sampling, the list tested in order (SpecInfer, 2305.09781, Algorithm 2).
+
+    Stage i accepts its token with ``min(1, p_i/q)``; a rejection leaves ``p_{i+1} = (p_i - q)+`` normalised.
+    Lossless for i.i.d. lists.  Rows (V,); exact for Fractions.
+    Raises ``ValueError`` if a token of the list has draft probability 0.
+    """
+    return _rejection(target, draft, tokens, tokens, weight)
+
+
+def rrs_without_replacement(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
+    """The law of recursive rejection sampling in which a rejected token leaves the draft's row.
+
+    As :func:`rrs`, but after a rejection the draft's row loses the token and is renormalised, and a token
+    that repeats is tested once (Sequoia 2402.12374, RSD 2402.14160).  Lossless for lists drawn without
+    replacement, and for i.i.d. lists.  Rows (V,); exact for Fractions.
+    Raises ``ValueError`` if a token of the list has draft probability 0.
+    """
+    return _rejection(target, draft, tokens, tuple(dict.fromkeys(tokens)), weight, erase=True)
+
+
+def k_seq(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
+    """The law of K-SEQ: accept the first token that passes ``min(1, p/(rho q))`` (SpecTr, 2310.15141, Algorithm 3).
+
+    With ``beta = sum min(p/rho, q)`` and ``gamma = (1 - (1 - beta)^k) / beta``, k the length of the list, the
+    residual is ``p - gamma min(p/rho, q)``; rho is the least at which that is nonnegative, ``gamma = rho``.
+    Lossless for i.i.d. lists of that length.  Exact for Fractions, where rho is rounded up to a multiple of
+    2^-20, the lossless side.  Raises ``ValueError`` if a token of the list has draft probability 0.
+    """
+    mass, none = _scaled(target, weight)
+    count = len(tokens)
+    rho = smallest_rho(mass, draft, count)
+    overlap = np.minimum(mass / rho, draft)
+    beta = overlap.sum()
+    gamma = _any_of(beta, count) / beta if beta else beta
+    listed = dict.fromkeys(tokens, none * 0)
+    remaining = none * 0 + 1
+    for token in tokens:
+        accept = min(remaining * 0 + 1, mass[token] / (rho * _positive(draft, token)))
+        listed[token] += remaining * accept
+        remaining *= 1 - accept
+    residual = np.maximum(mass - gamma * overlap, none * 0)
+    return _split(residual, residual.sum(), none, listed, remaining)
+
+
+def smallest_rho(mass: Row, draft: Row, count: int) -> Scalar:
+    """The least rho in [1, count] at which K-SEQ over ``count`` draws is lossless: 1 - (1-beta)^count <= rho beta.
+
+    ``mass`` (V,) is the target's row times the weight.  In float64 the root to full precision; for Fractions
+    the root rounded up to a multiple of 2^-20 and the inequality checked exactly.
+    """
+
+    def excess(rho: Scalar) -> Scalar:
+        beta = np.minimum(mass / rho, draft).sum()
+        return _any_of(beta, count) - rho * beta
+
+    if count == 1 or excess(Fraction(1) if is_exact(mass) else 1.0) <= 0:
+        return mass[0] * 0 + 1
+    if not is_exact(mass):
+        return _root(excess, count)
+    start = smallest_rho(mass.astype(float), draft.astype(float), count)
+    rho = Fraction(start) // RHO_STEP * RHO_STEP
+    while excess(rho) > 0:
+        rho += RHO_STEP
+    return rho
+
+
+def _root(excess: Callable[[float], float], count: int) -> float:
+    """The root in [1, count] of a function that is positive at 1; ``count`` if rounding hides the sign change."""
+    if excess(float(count)) > 0:
+        return float(count)
+    return float(brentq(excess, 1.0, float(count), xtol=1e-15, rtol=1e-15))
+
+
+def _any_of(beta: Scalar, count: int) -> Scalar:
+    """1 - (1 - beta)^count, without cancellation in float64."""
+    if isinstance(beta, Fraction):
+        return 1 - (1 - beta) ** count
+    return -expm1(count * (log1p(-beta) if beta < 1 else -inf))
+
+
+def _rejection(
+    target: Row, draft: Row, tokens: Sequence[int], tested: Sequence[int], weight: Scalar, erase: bool = False
+) -> Branching:
+    """Test some tokens of the list one after the other, then emit from the last residual.
+
+    Whatever was rejected before, the running residual is ``(mass - c draft)+ / Z``, where a rejection adds
+    Z to c (Z over the draft's remaining mass, if tokens are erased): so c and Z are all there is to carry.
+    """
+    mass, none = _scaled(target, weight)
+    listed = dict.fromkeys(tokens, none * 0)
+    remaining = none * 0 + 1
+    residual, total, level, left = mass, remaining, none * 0, remaining
+    for index, token in enumerate(tested):
+        accept = min(none * 0 + 1, residual[token] * left / (total * _positive(draft, token)))
+        listed[token] += remaining * accept
+        remaining *= 1 - accept
+        if remaining == 0:
+            break
+        level += total / left
+        residual = _excess(mass, draft, level)
+        total = residual.sum() + none
+        if total == 0:
+            break
+        left = _mass_without(draft, tested[: index + 1]) if erase and index + 1 < len(tested) else left
+    return _split(residual, None, none, listed, remaining)
+
+
+def _split(residual: Row, total: Scalar, none: Scalar, listed: dict[int, Scalar], remaining: Scalar) -> Branching:
+    """The branching law once the tests are over: ``remaining`` is emitted from the residual and "none"."""
+    tokens = list(listed)
+    hits = residual[tokens]
+    residual = residual.copy()
+    residual[tokens] = none * 0
+    off = residual.sum()
+    total = off + hits.sum() + none
+    share = remaining / total if total else total
+    shares = [listed[token] + share * hit for token, hit in zip(tokens, hits, strict=True)]
+    if not total and tokens:  # only rounding can leave something to emit from an empty residual
+        shares[-1] += remaining
+    return Branching(tuple(tokens), tuple(shares), share * off, share * none, residual, off)
+
+
+def _scaled(target: Row, weight: Scalar) -> tuple[Row, Scalar]:
+    """The target times the weight, and the mass of "none", in the row's arithmetic."""
+    if is_exact(target):
+        return target * weight, Fraction(1) - weight
+    return (target if weight == 1 else target * weight), 1.0 - weight
+
+
+def _excess(mass: Row, draft: Row, level: Scalar) -> Row:
+    """(V,) the positive part of ``mass - level * draft``, in a fresh array."""
+    out = draft * (-level)
+    out += mass
+    return np.maximum(out, level * 0, out=out)
+
+
+def _mass_without(draft: Row, tokens: Sequence[int]) -> Scalar:
+    """The draft's mass off some tokens, summed (a difference from 1 would cancel)."""
+    rest = draft.copy()
+    rest[list(tokens)] = rest[0] * 0
+    return rest.sum()
+
+
+def _positive(draft: Row, token: int) -> Scalar:
+    """The token's draft probability; raises if it is 0, since such a token cannot have been drawn."""
+    value = draft[token]
+    if not value > 0:
+        raise ValueError(f"token {token} of the list has draft probability {value}: it cannot have been drawn")
+    return value

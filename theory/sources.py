@@ -1,0 +1,283 @@
+"""Pairs: where the target's and the draft's rows come from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .distributions import (
+    Row,
+    apply_temperature,
+    check_count,
+    check_rows,
+    exact,
+    is_exact,
+    keep_top_k,
+    keep_top_p,
+    normalised,
+)
+from .trees import Context
+
+
+class Pair(ABC):
+    """A target and a draft over one vocabulary: a row of each at every context."""
+
+    vocabulary_size: int
+    exact: bool
+
+    @abstractmethod
+    def target_row(self, context: Context) -> Row:
+        """The target's next-token law (V,) at the context, a tuple of tokens."""
+
+    @abstractmethod
+    def draft_row(self, context: Context) -> Row:
+        """The draft's next-token law (V,) at the context, a tuple of tokens."""
+
+    def transformed(
+        self, temperature: float = 1.0, top_k: int | None = None, top_p: float | Fraction = 1.0
+    ) -> Pair:
+        """The pair with temperature, then top-k, then top-p applied to both rows."""
+        return _Mapped(self, lambda row: keep_top_p(keep_top_k(apply_temperature(row, temperature), top_k), top_p))
+
+    def as_float(self) -> Pair:
+        """The pair in float64, each Fraction rounded to the nearest float."""
+        return _Mapped(self, lambda row: row.astype(np.float64)) if self.exact else self
+
+    def rationalised(self, denominator: int = 1000) -> Pair:
+        """A nearby pair in Fractions: entries rounded up to multiples of 1/denominator, then renormalised.
+
+        Zeros stay zeros and no other entry becomes 0.  An exact pair is returned as it is.
+        """
+        check_count("denominator", denominator, 1)
+        return self if self.exact else _Mapped(self, lambda row: rationalise(row, denominator), exact=True)
+
+
+def rationalise(row: Row, denominator: int) -> Row:
+    """A row (V,) of Fractions near a float64 row: rounded up to multiples of 1/denominator, renormalised."""
+    return normalised(exact(np.ceil(row * denominator).astype(int)))
+
+
+class _Mapped(Pair):
+    """A pair whose rows are those of another, each passed through one function."""
+
+    def __init__(self, source: Pair, change, exact: bool | None = None) -> None:  # type: ignore[no-untyped-def]
+        self.vocabulary_size = source.vocabulary_size
+        self._target = lru_cache(maxsize=4096)(lambda context: change(source.target_row(context)))
+        self._draft = lru_cache(maxsize=4096)(lambda context: change(source.draft_row(context)))
+        self.exact = is_exact(self._target(())) if exact is None else exact
+
+    def target_row(self, context: Context) -> Row:
+        return self._target(context)
+
+    def draft_row(self, context: Context) -> Row:
+        return self._draft(context)
+
+
+@dataclass(frozen=True, eq=False)
+class TablePair(Pair):
+    """A pair given by two mappings from a context (a tuple of tokens) to a row (V,).
+
+    All rows are checked when the pair is built; a row that is asked for and missing is a ``KeyError``
+    that names the model and the context.
+    """
+
+    target: Mapping[Context, ArrayLike]
+    draft: Mapping[Context, ArrayLike]
+
+    def __post_init__(self) -> None:
+        tables = {name: _checked_table(name, getattr(self, name)) for name in ("target", "draft")}
+        for name, table in tables.items():
+            object.__setattr__(self, name, table)
+        rows = [row for table in tables.values() for row in table.values()]
+        object.__setattr__(self, "vocabulary_size", len(rows[0]))
+        object.__setattr__(self, "exact", is_exact(rows[0]))
+        _check_alike(tables, len(rows[0]), is_exact(rows[0]))
+
+    def target_row(self, context: Context) -> Row:
+        """The target's row at the context."""
+        return _lookup("target", self.target, context)
+
+    def draft_row(self, context: Context) -> Row:
+        """The draft's row at the context."""
+        return _lookup("draft", self.draft, context)
+
+
+def _checked_table(name: str, table: Mapping[Context, ArrayLike]) -> dict[Context, Row]:
+    if not isinstance(table, Mapping) or not table:
+        raise TypeError(f"{name} must be a mapping from contexts to rows with at least one entry")
+    return {tuple(context): check_rows(f"{name}[{context}]", row, ndim=1) for context, row in table.items()}
+
+
+def _check_alike(tables: Mapping[str, Mapping[Context, Row]], size: int, exact_rows: bool) -> None:
+    """Raise unless every row has the same length and arithmetic."""
+    for name, table in tables.items():
+        for context, row in table.items():
+            if len(row) != size:
+                raise ValueError(f"{name}[{context}] has {len(row)} entries, but the vocabulary has {size}")
+            if is_exact(row) != exact_rows:
+                raise TypeError(f"{name}[{context}] is in another arithmetic than the first row: use one throughout")
+
+
+def _lookup(name: str, table: Mapping[Context, ArrayLike], context: Context) -> Row:
+    try:
+        return table[context]  # type: ignore[return-value]
+    except KeyError:
+        raise KeyError(f"{name} has no row for the context {context}") from None
+
+
+class MarkovPair(Pair):
+    """A pair in which the next token depends on the last one: (V, V) matrices of rows.
+
+    Parameters
+    ----------
+    target, draft : (V, V), row c is the law after token c; float64 or Fractions
+    start : the target's and the draft's row for the empty context; ``None`` takes the mean of the rows of
+        each matrix, the law after a token drawn uniformly
+    """
+
+    def __init__(
+        self, target: ArrayLike, draft: ArrayLike, start: tuple[ArrayLike, ArrayLike] | None = None
+    ) -> None:
+        self.target = _square("target", target)
+        self.draft = _square("draft", draft)
+        if self.target.shape != self.draft.shape or is_exact(self.target) != is_exact(self.draft):
+            raise ValueError(
+                f"target {self.target.shape} and draft {self.draft.shape} must have one shape and one arithmetic"
+            )
+        self.vocabulary_size = len(self.target)
+        self.exact = is_exact(self.target)
+        self.start = self._first_rows(start)
+
+    def _first_rows(self, start: tuple[ArrayLike, ArrayLike] | None) -> tuple[Row, Row]:
+        if start is None:
+            return self.target.sum(axis=0) / self.vocabulary_size, self.draft.sum(axis=0) / self.vocabulary_size
+        rows = check_rows("start target", start[0], ndim=1), check_rows("start draft", start[1], ndim=1)
+        if any(len(row) != self.vocabulary_size or is_exact(row) != self.exact for row in rows):
+            raise ValueError("start must be two rows of the matrices' length and arithmetic")
+        return rows
+
+    def target_row(self, context: Context) -> Row:
+        """The target's row after the last token of the context."""
+        return self.target[context[-1]] if context else self.start[0]
+
+    def draft_row(self, context: Context) -> Row:
+        """The draft's row after the last token of the context."""
+        return self.draft[context[-1]] if context else self.start[1]
+
+
+def _square(name: str, matrix: ArrayLike) -> Row:
+    rows = check_rows(name, matrix, ndim=2)
+    if rows.shape[0] != rows.shape[1]:
+        raise ValueError(f"{name} must be square (V, V), but has shape {rows.shape}")
+    return rows
+
+
+class RandomPair(Pair):
+    """A pair whose rows at each context are drawn afresh, reproducibly, from a random family.
+
+    ``family(rng, depth)`` returns the two rows for a context of that length; the generator depends on the
+    seed and the context alone, so that contexts of any length can be asked for in any order.
+    """
+
+    exact = False
+
+    def __init__(self, vocabulary_size: int, family, seed: int = 0) -> None:  # type: ignore[no-untyped-def]
+        self.vocabulary_size = check_count("vocabulary_size", vocabulary_size, 1)
+        seed = check_count("seed", seed, 0)
+
+        def rows(context: Context) -> tuple[Row, Row]:
+            sequence = np.random.SeedSequence(entropy=seed, spawn_key=context)
+            return family(np.random.default_rng(sequence), len(context))
+
+        self._rows = lru_cache(maxsize=4096)(rows)
+
+    def target_row(self, context: Context) -> Row:
+        """The target's row at the context."""
+        return self._rows(context)[0]
+
+    def draft_row(self, context: Context) -> Row:
+        """The draft's row at the context."""
+        return self._rows(context)[1]
+
+
+def dirichlet_pair(
+    vocabulary_size: int, seed: int = 0, concentration: float = 1.0, closeness: float = 0.5
+) -> RandomPair:
+    """A pair of Dirichlet rows: the draft is ``closeness`` times the target plus the rest of an independent row.
+
+    ``concentration`` > 0 is the Dirichlet parameter of every token (small: peaked; large: flat);
+    ``closeness`` in [0, 1] (0: independent rows, 1: equal rows).
+    """
+    _check_unit("closeness", closeness)
+    _check_positive("concentration", concentration)
+    alphas = np.full(vocabulary_size, float(concentration))
+
+    def family(rng: np.random.Generator, depth: int) -> tuple[Row, Row]:
+        target = rng.dirichlet(alphas)
+        return target, normalised(closeness * target + (1 - closeness) * rng.dirichlet(alphas))
+
+    return RandomPair(vocabulary_size, family, seed)
+
+
+def zipf_pair(vocabulary_size: int, seed: int = 0, exponent: float = 1.0, noise: float = 1.0) -> RandomPair:
+    """A pair of Zipf rows: the target's token of rank r has weight r ** -exponent, ranks drawn afresh per context.
+
+    The draft's log weights are the target's plus normal noise of standard deviation ``noise`` >= 0, so that
+    it errs in rank and in mass alike.  ``exponent`` >= 0.
+    """
+    _check_nonnegative("exponent", exponent)
+    _check_nonnegative("noise", noise)
+    logs = -exponent * np.log(np.arange(1, vocabulary_size + 1))
+
+    def family(rng: np.random.Generator, depth: int) -> tuple[Row, Row]:
+        logits = rng.permutation(logs)
+        return softmax(logits), softmax(logits + noise * rng.standard_normal(vocabulary_size))
+
+    return RandomPair(vocabulary_size, family, seed)
+
+
+def diverging_pair(
+    vocabulary_size: int, seed: int = 0, near: float = 0.2, growth: float = 0.2, concentration: float = 1.0
+) -> RandomPair:
+    """A pair that parts with depth: at depth d the draft is the target mixed with an independent row.
+
+    The independent row's share is ``min(1, near + growth d)``; ``near`` in [0, 1], ``growth`` >= 0.  Rows are
+    Dirichlet with the given concentration.
+    """
+    _check_unit("near", near)
+    _check_nonnegative("growth", growth)
+    _check_positive("concentration", concentration)
+    alphas = np.full(vocabulary_size, float(concentration))
+
+    def family(rng: np.random.Generator, depth: int) -> tuple[Row, Row]:
+        share = min(1.0, near + growth * depth)
+        target = rng.dirichlet(alphas)
+        return target, normalised((1 - share) * target + share * rng.dirichlet(alphas))
+
+    return RandomPair(vocabulary_size, family, seed)
+
+
+def softmax(logits: Row) -> Row:
+    """Float64 rows (..., V) proportional to the exponentials of the logits."""
+    return normalised(np.exp(logits - logits.max(axis=-1, keepdims=True)))
+
+
+def _check_unit(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], but is {value}")
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name} must be positive and finite, but is {value}")
+
+
+def _check_nonnegative(name: str, value: float) -> None:
+    if not 0 <= value < np.inf:
+        raise ValueError(f"{name} must be finite and at least 0, but is {value}")
