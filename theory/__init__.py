@@ -23,9 +23,9 @@ from .distributions import (
 )
 from .efficiency import BlockEfficiency, SampledBlockEfficiency, block_efficiency
 from .emission import EmittedLaw, emitted_law
-from .lifts import Lift, TreeLaw, TreeRule, bottom_up, top_down
+from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
 from .losslessness import Certificate, Difference, Losslessness, certify
-from .policies import Chain, Delayed, Iid, Policy, parse_policy
+from .policies import Chain, Delayed, DraftLaw, Iid, Policy, RecursivePolicy, parse_policy
 from .solvers import Branching, Solver, k_seq, naive, nss, rrs, rrs_without_replacement, smallest_rho
 from .sources import (
     MarkovPair,
@@ -50,6 +50,7 @@ __all__ = [
     "Context",
     "Delayed",
     "Difference",
+    "DraftLaw",
     "DraftTree",
     "EmittedLaw",
     "Iid",
@@ -59,7 +60,9 @@ __all__ = [
     "Pair",
     "Policy",
     "RandomPair",
+    "RecursivePolicy",
     "Row",
+    "Rule",
     "SampledBlockEfficiency",
     "Solver",
     "TablePair",

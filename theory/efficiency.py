@@ -113,7 +113,7 @@ def _enumerated(verifier: Verifier, policy: Policy, pair: Pair, context: Context
     law = emitted_law(verifier, policy, pair, context)
     by_depth = law.by_depth
     value = (by_depth * np.arange(1, policy.depth + 2)).sum()
-    return BlockEfficiency(value, by_depth, law.trees, "enumerate")
+    return BlockEfficiency(value if pair.exact else float(value), by_depth, law.trees, "enumerate")
 
 
 def _sampled(

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .distributions import Row, is_exact
-from .lifts import Decision
-from .policies import Policy, State
-from .sources import Pair
+from .lifts import Decision, Mark
+from .policies import Policy, RecursivePolicy, State
 from .solvers import Scalar
+from .sources import Pair
 from .trees import Context
 from .verifiers import Verifier
 
@@ -66,7 +66,7 @@ class EmittedLaw:
             yield prefix, reached, target
             return
         for token in range(self.pair.vocabulary_size):
-            if reached[token] or target[token] or self._continues(prefix + (token,)):
+            if reached[token] or target[token] or self._continues((*prefix, token)):
                 yield from self._completed((*prefix, token), reached[token], target[token])
 
     def _continues(self, prefix: Context) -> bool:
@@ -87,16 +87,16 @@ def emitted_law(
 ) -> EmittedLaw:
     """The law of the emitted block over every tree of the policy and every coin of the verifier.
 
-    With ``merge`` equal subtrees are computed once: given a child list the subtrees of its children are
-    independent, so a subtree's law depends on its context, its policy state and its weight alone.
-    Without it, the trees are listed one by one and the verifier's law given each is averaged.
+    With ``merge``, and a policy that is recursive, equal subtrees are computed once: given a child list the
+    subtrees of its children are independent, so a subtree's law depends on its context, its policy state and
+    its mark alone.  Without it, the trees are listed one by one and the verifier's law given each is averaged.
     Exact for Fractions.
     """
-    if not merge:
+    if not merge or not isinstance(policy, RecursivePolicy):
         return _listed_law(verifier, policy, pair, context)
     merger = _Merger(verifier, policy, pair, context)
     one = pair.target_row(context)[0] * 0 + 1
-    masses, _ = merger.subtree((), policy.root_state, one)
+    masses, _ = merger.subtree((), policy.root_state, verifier.rule.start(one))
     return EmittedLaw(masses, merger.count((), policy.root_state), policy.depth, context, pair)
 
 
@@ -116,18 +116,18 @@ def _add(masses: Masses, accepted: Context, row: Row) -> None:
 
 
 class _Merger:
-    """The recursion over (context, state, weight), remembered."""
+    """The recursion over (context, state, mark), remembered."""
 
-    def __init__(self, verifier: Verifier, policy: Policy, pair: Pair, context: Context) -> None:
+    def __init__(self, verifier: Verifier, policy: RecursivePolicy, pair: Pair, context: Context) -> None:
         self.rule, self.policy, self.pair, self.context = verifier.rule, policy, pair, context
         self._subtrees: dict[Any, tuple[Masses, Scalar]] = {}
         self._counts: dict[Any, int] = {}
 
-    def subtree(self, below: Context, state: State, weight: Scalar) -> tuple[Masses, Scalar]:
+    def subtree(self, below: Context, state: State, mark: Mark) -> tuple[Masses, Scalar]:
         """The block's masses below a node that is come to, and the probability that its subtree is rejected."""
-        key = (below, state, weight)
+        key = (below, state, mark)
         if key not in self._subtrees:
-            self._subtrees[key] = self._compute(below, state, weight)
+            self._subtrees[key] = self._compute(below, state, mark)
         return self._subtrees[key]
 
     def count(self, below: Context, state: State) -> int:
@@ -137,15 +137,16 @@ class _Merger:
             self._counts[key] = self._count(below, state)
         return self._counts[key]
 
-    def _compute(self, below: Context, state: State, weight: Scalar) -> tuple[Masses, Scalar]:
+    def _compute(self, below: Context, state: State, mark: Mark) -> tuple[Masses, Scalar]:
         target = self.pair.target_row(self.context + below)
-        if self.policy.draws(state) == 0:
+        if self.policy.is_leaf(state):
+            weight = self.rule.leaf(mark)
             return {(): target * weight}, 1 - weight
         draft = self.pair.draft_row(self.context + below)
         masses: Masses = {}
         rejected = target[0] * 0
         for probability, tokens in self.policy.list_law(state, draft):
-            decision = self.rule.decide(target, draft, tokens, weight)
+            decision = self.rule.decide(target, draft, tokens, mark)
             rejected = rejected + self._follow(below, state, tokens, decision, probability, masses)
         return masses, rejected
 
@@ -157,10 +158,10 @@ class _Merger:
         for token, child, ask in zip(dict.fromkeys(tokens), children, decision.asks, strict=True):
             inside = reach * ask.enter
             reach = reach * ask.skip
-            if inside == 0 or ask.weight == 0:
+            if inside == 0 or self.rule.leaf(ask.mark) == 0:
                 reach = reach + inside
                 continue
-            deeper, rejected = self.subtree((*below, token), child, ask.weight)
+            deeper, rejected = self.subtree((*below, token), child, ask.mark)
             for accepted, row in deeper.items():
                 _add(masses, (token, *accepted), row * inside)
             reach = reach + inside * rejected
@@ -169,7 +170,7 @@ class _Merger:
         return reach * decision.reject
 
     def _count(self, below: Context, state: State) -> int:
-        if self.policy.draws(state) == 0:
+        if self.policy.is_leaf(state):
             return 1
         total = 0
         for _, tokens in self.policy.list_law(state, self.pair.draft_row(self.context + below)):

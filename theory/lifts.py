@@ -14,14 +14,19 @@ Children are asked in order; when all have passed, the node itself emits with pr
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .distributions import Row, check_rows
 from .solvers import Branching, Scalar, Solver
 from .trees import DraftTree
+
+Mark = Any
+"""What a node is told by its parent's decision (hashable); under a lift its weight, a float or Fraction."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,12 @@ class Ask:
     """What happens when the walk comes to one child.
 
     It is entered with probability ``enter`` and passed by with ``skip`` (their sum is 1); inside, its
-    subtree has the ``weight`` given.
+    subtree is decided with the ``mark`` given.
     """
 
     enter: Scalar
     skip: Scalar
-    weight: Scalar
+    mark: Mark
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +78,49 @@ class Decision:
     branching: Branching
 
 
+class Rule(ABC):
+    """A rule for whole trees, as decisions made node by node.
+
+    A *mark* (hashable) is what a node is told by its parent's decision: under a lift, the weight.
+    """
+
+    @abstractmethod
+    def start(self, one: Scalar) -> Mark:
+        """The mark of the root; ``one`` is 1 in the arithmetic of the rows."""
+
+    @abstractmethod
+    def leaf(self, mark: Mark) -> Scalar:
+        """The probability that a leaf with this mark is accepted, once come to; 0 rejects any subtree unseen."""
+
+    @abstractmethod
+    def decide(self, target: Row, draft: Row, tokens: Sequence[int], mark: Mark) -> Decision:
+        """The decision at an inner node: its rows (V,), its child list as tokens, its mark."""
+
+    def law(self, tree: DraftTree, rows: bool = False) -> TreeLaw:
+        """The law given the tree; ``rows`` computes the next-token rows at once and not when first asked for."""
+        walk = _Walk(self, tree, rows)
+        walk.visit(0, self.start(walk.one), walk.one)
+        return TreeLaw(tree, walk.stopping, self, walk.rows)
+
+
 @dataclass(frozen=True)
-class TreeRule:
-    """A solver under a lift: the law of (accepted node, next token) given any tree."""
+class TreeRule(Rule):
+    """A solver under a lift; the mark is the weight."""
 
     solver: Solver
     lift: Lift
 
-    def decide(self, target: Row, draft: Row, tokens: Sequence[int], weight: Scalar) -> Decision:
-        """The decision at a node of the given weight > 0: rows (V,), the child list as tokens."""
-        branching = self.solver(target, draft, tokens, weight)
+    def start(self, one: Scalar) -> Mark:
+        """Weight 1."""
+        return one
+
+    def leaf(self, mark: Mark) -> Scalar:
+        """The weight."""
+        return mark
+
+    def decide(self, target: Row, draft: Row, tokens: Sequence[int], mark: Mark) -> Decision:
+        """The solver's branching law at this weight, read as the lift reads it."""
+        branching = self.solver(target, draft, tokens, mark)
         left = branching.off + branching.none
         stop, reject = (branching.off / left, branching.none / left) if left else (left, left)
         asks = []
@@ -93,33 +131,28 @@ class TreeRule:
             left = before
         return Decision(tuple(reversed(asks)), stop, reject, branching)
 
-    def law(self, tree: DraftTree, rows: bool = False) -> TreeLaw:
-        """The law given the tree; ``rows`` computes the next-token rows at once and not when first asked for."""
-        walk = _Walk(self, tree, rows)
-        walk.visit(0, walk.one, walk.one)
-        return TreeLaw(tree, walk.stopping, self, walk.rows)
-
 
 class _Walk:
     """One depth-first walk over a tree that collects the stopping probabilities and, if asked, the rows."""
 
-    def __init__(self, rule: TreeRule, tree: DraftTree, rows: bool) -> None:
+    def __init__(self, rule: Rule, tree: DraftTree, rows: bool) -> None:
         self.rule, self.tree = rule, tree
         self.one: Scalar = tree.target[0, 0] * 0 + 1
         self.stopping = np.full(tree.size, self.one * 0, dtype=tree.target.dtype)
         self.rows = np.zeros_like(tree.target) if rows else None
 
-    def visit(self, node: int, weight: Scalar, reach: Scalar) -> Scalar:
+    def visit(self, node: int, mark: Mark, reach: Scalar) -> Scalar:
         """The probability of coming to the node and leaving its subtree rejected, from that of coming to it."""
+        weight = self.rule.leaf(mark)
         if reach == 0 or weight == 0:
             return reach
         if not self.tree.child_lists[node]:
             return self._stop(node, reach * weight, reach * (1 - weight), None)
         tree = self.tree
         tokens = tree.tokens[list(tree.child_lists[node])].tolist()
-        decision = self.rule.decide(tree.target[node], tree.draft[node], tokens, weight)
+        decision = self.rule.decide(tree.target[node], tree.draft[node], tokens, mark)
         for child, ask in zip(tree.children[node], decision.asks, strict=True):
-            reach = reach * ask.skip + self.visit(child, ask.weight, reach * ask.enter)
+            reach = reach * ask.skip + self.visit(child, ask.mark, reach * ask.enter)
         return self._stop(node, reach * decision.stop, reach * decision.reject, decision.branching)
 
     def _stop(self, node: int, stop: Scalar, reject: Scalar, branching: Branching | None) -> Scalar:
@@ -146,7 +179,7 @@ class TreeLaw:
 
     tree: DraftTree
     stopping: Row
-    rule: TreeRule
+    rule: Rule
     rows: Row | None = None
 
     @property

@@ -1,10 +1,4 @@
-"""Tree policies: the law by which a draft tree is drawn.
-
-A policy is given recursively: every node has a *state*, the state says how many i.i.d. draws of the draft
-row make up the node's child list, and the list says which state each distinct child gets.  Sampling,
-enumeration and certificates all read these three functions, and given a node's list its children's
-subtrees are independent.
-"""
+"""Tree policies: the law by which a draft tree is drawn; here those with independent paths."""
 
 from __future__ import annotations
 
@@ -13,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import product
 from math import factorial, prod
 from typing import Any
@@ -21,7 +16,7 @@ import numpy as np
 
 from .distributions import Row, check_count, draw
 from .sources import Pair
-from .trees import Context, DraftTree, grow
+from .trees import Context, DraftTree, Grower, grow
 
 State = Hashable
 """What a policy remembers at a node; two nodes of equal state and context have subtrees of one law."""
@@ -30,28 +25,60 @@ TokenList = tuple[int, ...]
 """A child list as tokens, in draw order, with multiplicity."""
 
 
+class DraftLaw(Enum):
+    """How a child list is drawn; a verifier is lossless for some of these."""
+
+    SINGLE = "one draw per node"
+    IID = "independent draws with replacement"
+    WITHOUT_REPLACEMENT = "draws without replacement, in draw order"
+    TOP_PLUS_ONE = "the draft's top m - 1 tokens and one draw from the rest"
+    HUB_PAIRS = "the draft's top token paired with one draw"
+    DETERMINISTIC = "chosen by rule, nothing drawn"
+
+
 class Policy(ABC):
-    """The law of a draft tree whose child lists are i.i.d. draws from the draft's row.
-
-    Every policy has ``K`` paths at most, and ``depth`` levels.
-    """
-
-    K: int
-    L1: int
-    L2: int
-
-    @property
-    def depth(self) -> int:
-        """L, the depth of the deepest node."""
-        return self.L1 + self.L2
+    """The law of a draft tree at a context."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """The call that builds the policy, such as ``Iid(4, 2)``; ``parse_policy`` reads it back."""
+        """The call that builds the policy, such as ``Iid(4, 2)``; ``parse_policy`` reads the short ones back."""
+
+    @property
+    @abstractmethod
+    def depth(self) -> int:
+        """L, the depth of the deepest node that a tree can have."""
+
+    @property
+    @abstractmethod
+    def draft_laws(self) -> frozenset[DraftLaw]:
+        """Every description that fits all child lists of the policy's trees."""
+
+    @abstractmethod
+    def sample(self, pair: Pair, rng: np.random.Generator, context: Context = ()) -> DraftTree:
+        """A draft tree drawn at the context, with the rows of its nodes."""
+
+    @abstractmethod
+    def enumerate(self, pair: Pair, context: Context = ()) -> Iterator[tuple[Any, DraftTree]]:
+        """Every tree of positive probability at the context, with its probability; probabilities sum to 1.
+
+        Two trees are different when a child list differs, so orders of draws are told apart.
+        """
+
+    @abstractmethod
+    def tree_count(self, vocabulary_size: int) -> int:
+        """How many trees :meth:`enumerate` lists at most, with V tokens in every draft row's support."""
 
     def __repr__(self) -> str:
         return self.name
+
+
+class RecursivePolicy(Policy):
+    """A policy in which a node's *state* and draft row give the law of its child list.
+
+    The list says which state each distinct child gets, and given the list the children's subtrees are
+    independent.  Sampling, enumeration and certificates read the functions below.
+    """
 
     @property
     @abstractmethod
@@ -59,82 +86,123 @@ class Policy(ABC):
         """The state of the root."""
 
     @abstractmethod
-    def draws(self, state: State) -> int:
-        """How many i.i.d. draws of the draft row the child list holds; 0 at a leaf."""
+    def is_leaf(self, state: State) -> bool:
+        """True if a node of this state has no children."""
 
     @abstractmethod
     def child_states(self, state: State, tokens: Sequence[int]) -> tuple[State, ...]:
         """The states of the distinct children of a list of tokens, in order of first appearance."""
 
+    @abstractmethod
     def list_law(self, state: State, draft_row: Row) -> Iterator[tuple[Any, TokenList]]:
         """Each possible child list (of positive probability) with its probability, in the row's arithmetic."""
-        support = np.flatnonzero(draft_row).tolist()
-        for tokens in product(support, repeat=self.draws(state)):
-            yield prod(draft_row[token] for token in tokens), tokens
 
+    @abstractmethod
     def draw_list(self, state: State, draft_row: Row, rng: np.random.Generator) -> TokenList:
         """A child list drawn from its law; empty at a leaf."""
-        count = self.draws(state)
-        return tuple(draw(draft_row, rng.random(count)).tolist()) if count else ()
+
+    def is_drawn(self, state: State, tokens: TokenList) -> tuple[bool, ...]:
+        """For each distinct child, whether it was drawn (True) or put there by rule."""
+        return (True,) * len(dict.fromkeys(tokens))
 
     def sample(self, pair: Pair, rng: np.random.Generator, context: Context = ()) -> DraftTree:
         """A draft tree drawn at the context, with the rows of its nodes."""
         states: dict[Context, State] = {(): self.root_state}
 
-        def child_list(below: Context) -> TokenList:
-            tokens = self.draw_list(states[below], pair.draft_row(context + below), rng)
-            self._remember(states, below, tokens)
-            return tokens
+        def child_list(below: Context) -> tuple[TokenList, tuple[bool, ...]]:
+            state = states[below]
+            tokens = () if self.is_leaf(state) else self.draw_list(state, pair.draft_row(context + below), rng)
+            if tokens:
+                children = zip(dict.fromkeys(tokens), self.child_states(state, tokens), strict=True)
+                states.update({(*below, token): child for token, child in children})
+            return tokens, self.is_drawn(state, tokens)
 
-        return _grown(child_list, pair, context)
+        return grown(child_list, pair, context)
 
     def enumerate(self, pair: Pair, context: Context = ()) -> Iterator[tuple[Any, DraftTree]]:
-        """Every tree of positive probability at the context, with its probability; probabilities sum to 1.
-
-        Two trees are different when a child list differs, so orders of draws are told apart.
-        """
+        """Every tree of positive probability at the context, with its probability; probabilities sum to 1."""
+        leaf: tuple[TokenList, tuple[bool, ...]] = ((), ())
         for probability, lists in self._unfold(pair, context, (), self.root_state):
-            yield probability, _grown(lambda below, lists=lists: lists.get(below, ()), pair, context)
+            yield probability, grown(lambda below, lists=lists: lists.get(below, leaf), pair, context)
 
     def tree_count(self, vocabulary_size: int) -> int:
-        """How many trees :meth:`enumerate` lists when every draft row has full support on V tokens."""
-        return self._count(vocabulary_size, self.root_state)
+        """How many trees there are when every draft row is uniform on V tokens."""
+        return self._count(np.full(vocabulary_size, 1 / vocabulary_size), self.root_state, {})
 
-    def _count(self, vocabulary_size: int, state: State) -> int:
-        """Lists are grouped by the multiplicities of their distinct tokens."""
-        draws = self.draws(state)
-        if draws == 0:
+    def _count(self, row: Row, state: State, known: dict[State, int]) -> int:
+        """Lists that give the children's states the same multiset are counted one by one: override if many."""
+        if self.is_leaf(state):
             return 1
-        total = 0
-        for parts in partitions(draws, vocabulary_size):
-            tokens = [token for token, part in enumerate(parts) for _ in range(part)]
-            below = prod(self._count(vocabulary_size, child) for child in self.child_states(state, tokens))
-            total += list_count(parts, vocabulary_size) * below
-        return total
-
-    def _remember(self, states: dict[Context, State], below: Context, tokens: TokenList) -> None:
-        children = self.child_states(states[below], tokens)
-        states.update({(*below, token): state for token, state in zip(dict.fromkeys(tokens), children, strict=True)})
+        if state not in known:
+            known[state] = sum(
+                prod(self._count(row, child, known) for child in self.child_states(state, tokens))
+                for _, tokens in self.list_law(state, row)
+            )
+        return known[state]
 
     def _unfold(
         self, pair: Pair, context: Context, below: Context, state: State
-    ) -> Iterator[tuple[Any, dict[Context, TokenList]]]:
+    ) -> Iterator[tuple[Any, dict[Context, tuple[TokenList, tuple[bool, ...]]]]]:
         """Probability and child lists of every subtree at a node."""
-        if self.draws(state) == 0:
+        if self.is_leaf(state):
             yield 1, {}
             return
         for probability, tokens in self.list_law(state, pair.draft_row(context + below)):
             children = zip(dict.fromkeys(tokens), self.child_states(state, tokens), strict=True)
             subtrees = [list(self._unfold(pair, context, (*below, token), child)) for token, child in children]
             for choice in product(*subtrees):
-                lists = {below: tokens}
+                lists = {below: (tokens, self.is_drawn(state, tokens))}
                 for _, deeper in choice:
                     lists |= deeper
                 yield probability * prod(weight for weight, _ in choice), lists
 
 
-def _grown(child_list: Any, pair: Pair, context: Context) -> DraftTree:
-    """The tree with the pair's rows below the root's context."""
+class WithReplacement(RecursivePolicy):
+    """A policy whose child lists are i.i.d. draws from the draft's row."""
+
+    @property
+    def draft_laws(self) -> frozenset[DraftLaw]:
+        """Independent draws."""
+        return frozenset({DraftLaw.IID})
+
+    @abstractmethod
+    def draws(self, state: State) -> int:
+        """How many i.i.d. draws of the draft row the child list holds; 0 at a leaf."""
+
+    def is_leaf(self, state: State) -> bool:
+        """True if nothing is drawn."""
+        return self.draws(state) == 0
+
+    def list_law(self, state: State, draft_row: Row) -> Iterator[tuple[Any, TokenList]]:
+        """Every sequence of tokens in the row's support, with the product of their probabilities."""
+        support = np.flatnonzero(draft_row).tolist()
+        for tokens in product(support, repeat=self.draws(state)):
+            yield prod(draft_row[token] for token in tokens), tokens
+
+    def draw_list(self, state: State, draft_row: Row, rng: np.random.Generator) -> TokenList:
+        """Independent draws from the row."""
+        count = self.draws(state)
+        return tuple(draw(draft_row, rng.random(count)).tolist()) if count else ()
+
+    def _count(self, row: Row, state: State, known: dict[State, int]) -> int:
+        """Lists are grouped by the multiplicities of their distinct tokens, when only those matter."""
+        draws = self.draws(state)
+        if draws == 0:
+            return 1
+        if state not in known:
+            known[state] = sum(
+                list_count(parts, len(row)) * self._count_below(row, state, parts, known)
+                for parts in partitions(draws, len(row))
+            )
+        return known[state]
+
+    def _count_below(self, row: Row, state: State, parts: tuple[int, ...], known: dict[State, int]) -> int:
+        tokens = [token for token, part in enumerate(parts) for _ in range(part)]
+        return prod(self._count(row, child, known) for child in self.child_states(state, tokens))
+
+
+def grown(child_list: Grower, pair: Pair, context: Context) -> DraftTree:
+    """The tree that ``child_list`` unfolds below the context, with the pair's rows."""
     return grow(
         child_list, lambda below: pair.target_row(context + below), lambda below: pair.draft_row(context + below)
     )
@@ -159,7 +227,7 @@ def list_count(parts: Sequence[int], vocabulary_size: int) -> int:
 
 
 @dataclass(frozen=True, repr=False)
-class Delayed(Policy):
+class Delayed(WithReplacement):
     """A trunk of L1 draws, then K independent paths of length L2 below its end (arXiv 2602.16994).
 
     K >= 1; L1, L2 >= 0.  The trunk is one draw per level, however many paths run through it.  A state is
@@ -179,6 +247,11 @@ class Delayed(Policy):
     def name(self) -> str:
         """The call that builds the policy."""
         return f"Delayed({self.K}, {self.L1}, {self.L2})"
+
+    @property
+    def depth(self) -> int:
+        """L1 + L2."""
+        return self.L1 + self.L2
 
     @property
     def root_state(self) -> State:
@@ -226,6 +299,11 @@ class Chain(Delayed):
     def name(self) -> str:
         """The call that builds the policy."""
         return f"Chain({self.L2})"
+
+    @property
+    def draft_laws(self) -> frozenset[DraftLaw]:
+        """One draw: with or without replacement alike."""
+        return frozenset({DraftLaw.SINGLE, DraftLaw.IID, DraftLaw.WITHOUT_REPLACEMENT})
 
 
 POLICIES: dict[str, tuple[type[Policy], int]] = {"chain": (Chain, 1), "iid": (Iid, 2), "delayed": (Delayed, 3)}

@@ -110,20 +110,22 @@ def k_seq(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) ->
     Lossless for i.i.d. lists of that length.  Exact for Fractions, where rho is rounded up to a multiple of
     2^-20, the lossless side.  Raises ``ValueError`` if a token of the list has draft probability 0.
     """
+    if len(tokens) == 1:  # rho is 1: one draw is tested as speculative sampling does
+        return naive(target, draft, tokens, weight)
     mass, none = _scaled(target, weight)
-    count = len(tokens)
-    rho = smallest_rho(mass, draft, count)
+    rho = smallest_rho(mass, draft, len(tokens))
     overlap = np.minimum(mass / rho, draft)
     beta = overlap.sum()
-    gamma = _any_of(beta, count) / beta if beta else beta
+    gamma = _any_of(beta, len(tokens)) / beta if beta else beta
     listed = dict.fromkeys(tokens, none * 0)
     remaining = none * 0 + 1
     for token in tokens:
         accept = min(remaining * 0 + 1, mass[token] / (rho * _positive(draft, token)))
         listed[token] += remaining * accept
         remaining *= 1 - accept
-    residual = np.maximum(mass - gamma * overlap, none * 0)
-    return _split(residual, residual.sum(), none, listed, remaining)
+    overlap *= -gamma
+    overlap += mass
+    return _split(np.maximum(overlap, none * 0, out=overlap), none, listed, remaining)
 
 
 def smallest_rho(mass: Row, draft: Row, count: int) -> Scalar:
@@ -132,13 +134,15 @@ def smallest_rho(mass: Row, draft: Row, count: int) -> Scalar:
     ``mass`` (V,) is the target's row times the weight.  In float64 the root to full precision; for Fractions
     the root rounded up to a multiple of 2^-20 and the inequality checked exactly.
     """
+    overlap = _overlap(mass, draft)
 
     def excess(rho: Scalar) -> Scalar:
-        beta = np.minimum(mass / rho, draft).sum()
+        beta = overlap(rho)
         return _any_of(beta, count) - rho * beta
 
-    if count == 1 or excess(Fraction(1) if is_exact(mass) else 1.0) <= 0:
-        return mass[0] * 0 + 1
+    one = mass[0] * 0 + 1
+    if count == 1 or excess(one) <= 0:
+        return one
     if not is_exact(mass):
         return _root(excess, count)
     start = smallest_rho(mass.astype(float), draft.astype(float), count)
@@ -146,6 +150,14 @@ def smallest_rho(mass: Row, draft: Row, count: int) -> Scalar:
     while excess(rho) > 0:
         rho += RHO_STEP
     return rho
+
+
+def _overlap(mass: Row, draft: Row) -> Callable[[Scalar], Scalar]:
+    """rho >= 1 to beta = sum min(mass/rho, draft); only tokens with mass above the draft can change sides."""
+    above = mass > draft
+    below_sum = mass.sum(where=~above, initial=mass[0] * 0)
+    above_mass, above_draft = mass[above], draft[above]
+    return lambda rho: below_sum / rho + np.minimum(above_mass / rho, above_draft).sum()
 
 
 def _root(excess: Callable[[float], float], count: int) -> float:
@@ -186,14 +198,16 @@ def _rejection(
         if total == 0:
             break
         left = _mass_without(draft, tested[: index + 1]) if erase and index + 1 < len(tested) else left
-    return _split(residual, None, none, listed, remaining)
+    return _split(residual.copy() if residual is target else residual, none, listed, remaining)
 
 
-def _split(residual: Row, total: Scalar, none: Scalar, listed: dict[int, Scalar], remaining: Scalar) -> Branching:
-    """The branching law once the tests are over: ``remaining`` is emitted from the residual and "none"."""
+def _split(residual: Row, none: Scalar, listed: dict[int, Scalar], remaining: Scalar) -> Branching:
+    """The branching law once the tests are over: ``remaining`` is emitted from the residual and "none".
+
+    The residual is overwritten: it loses the tokens of the list.
+    """
     tokens = list(listed)
     hits = residual[tokens]
-    residual = residual.copy()
     residual[tokens] = none * 0
     off = residual.sum()
     total = off + hits.sum() + none

@@ -131,8 +131,9 @@ class DraftTree:
         yield node
 
 
-Grower = Callable[[Context], Sequence[int]]
-"""The child list, as tokens with multiplicity, at a context below the root; empty at a leaf."""
+Grower = Callable[[Context], tuple[Sequence[int], Sequence[bool]]]
+"""At a context below the root: the child list, as tokens with multiplicity (empty at a leaf), and for each
+distinct child whether it was drawn."""
 
 
 def grow(
@@ -140,26 +141,28 @@ def grow(
 ) -> DraftTree:
     """The tree that ``child_list`` unfolds, breadth first, with the rows of every node's context."""
     contexts: list[Context] = [()]
-    tokens, parents, lists = [NO_TOKEN], [NO_PARENT], []
+    tokens, parents, lists, sampled = [NO_TOKEN], [NO_PARENT], [], [True]
     for node, context in enumerate(contexts):  # the list grows while it is read
-        drawn = tuple(int(token) for token in child_list(context))
-        found = {token: len(contexts) + index for index, token in enumerate(dict.fromkeys(drawn))}
+        drawn, flags = child_list(context)
+        found = {int(token): len(contexts) + index for index, token in enumerate(dict.fromkeys(drawn))}
         contexts += [(*context, token) for token in found]
         tokens += found
         parents += [node] * len(found)
-        lists.append(tuple(found[token] for token in drawn))
+        sampled += flags
+        lists.append(tuple(found[int(token)] for token in drawn))
     target = np.stack([np.asarray(target_row(context)) for context in contexts])
     draft = np.stack([np.asarray(draft_row(context)) for context in contexts])
-    return DraftTree(np.array(tokens), np.array(parents), tuple(lists), target, draft)
+    return DraftTree(np.array(tokens), np.array(parents), tuple(lists), target, draft, np.array(sampled))
 
 
 def _follow(paths: list[list[int]], trunk: int) -> Grower:
     """The child lists of the given paths: one draw in the trunk, below it one for each path."""
 
-    def child_list(context: Context) -> list[int]:
+    def child_list(context: Context) -> tuple[list[int], list[bool]]:
         depth = len(context)
         drawn = [path[depth] for path in paths if tuple(path[:depth]) == context and len(path) > depth]
-        return drawn[:1] if depth < trunk else drawn
+        drawn = drawn[:1] if depth < trunk else drawn
+        return drawn, [True] * len(set(drawn))
 
     return child_list
 

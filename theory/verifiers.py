@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from .lifts import Lift, TreeLaw, TreeRule, bottom_up, top_down
-from .policies import Chain, Delayed, Iid, Policy
+import numpy as np
+
+from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
+from .policies import Chain, Delayed, DraftLaw, Iid, Policy
 from .solvers import Solver, k_seq, naive, nss, rrs, rrs_without_replacement
 from .trees import DraftTree
 
@@ -20,32 +22,42 @@ class Verifier:
     name : the key in ``VERIFIERS``
     title : the name in the literature
     source : where the rule is published
-    solver, lift : what it is made of
-    policies : the tree policies that it is lossless for, by type
+    rule : the rule, in nearly every row a solver under a lift
+    draft_laws : it is lossless for a policy whose child lists follow one of these
     """
 
     name: str
     title: str
     source: str
-    solver: Solver
-    lift: Lift
-    policies: tuple[type[Policy], ...]
+    rule: Rule
+    draft_laws: frozenset[DraftLaw]
 
     @property
-    def rule(self) -> TreeRule:
-        """The solver under the lift."""
-        return self.lift(self.solver)
+    def solver(self) -> Solver | None:
+        """The one-step solver, or None for a rule that is not a solver under a lift."""
+        return self.rule.solver if isinstance(self.rule, TreeRule) else None
+
+    @property
+    def lift(self) -> Lift | None:
+        """The lift, or None for a rule that is not a solver under a lift."""
+        return self.rule.lift if isinstance(self.rule, TreeRule) else None
+
+    @property
+    def policies(self) -> tuple[type[Policy], ...]:
+        """The types of policy of which the verifier supports all, or some (a matter of their arguments)."""
+        return tuple(kind for kind, laws in POLICY_LAWS.items() if laws & self.draft_laws)
 
     def supports(self, policy: Policy) -> bool:
-        """True if the verifier is lossless for the policy; a subclass of a listed policy is another policy."""
-        return type(policy) in self.policies
+        """True if the verifier is lossless for the policy."""
+        return bool(policy.draft_laws & self.draft_laws)
 
     def require(self, policy: Policy) -> None:
         """Raise ``ValueError`` unless the verifier is lossless for the policy."""
         if not self.supports(policy):
-            known = ", ".join(kind.__name__ for kind in self.policies)
+            known = "; ".join(sorted(law.value for law in self.draft_laws))
             raise ValueError(
-                f"verifier {self.name!r} is not known to be lossless for the policy {policy!r}; it is for {known}"
+                f"verifier {self.name!r} is not known to be lossless for the policy {policy!r}; "
+                f"it needs child lists of this kind: {known}"
             )
 
     def law(self, tree: DraftTree, rows: bool = False) -> TreeLaw:
@@ -55,15 +67,28 @@ class Verifier:
         Raises ``ValueError`` for a tree with a longer child list than the verifier's policies draw, or with
         nodes that were not sampled from the draft, when the verifier needs samples.
         """
-        if Iid not in self.policies and not tree.is_path:
-            raise ValueError(f"verifier {self.name!r} takes a single path, but the tree has a child list of two or more")
-        if self.solver is not nss and not tree.sampled[1:].all():  # type: ignore[index]
-            node = int(tree.sampled[1:].argmin()) + 1  # type: ignore[index, union-attr]
+        if self.draft_laws == {DraftLaw.SINGLE} and not tree.is_path:
+            raise ValueError(f"verifier {self.name!r} takes a single path, but a child list of the tree is longer")
+        if not self.draft_laws & BY_RULE and not tree.sampled[1:].all():  # type: ignore[index]
+            node = int(np.argmin(tree.sampled[1:])) + 1  # type: ignore[index]
             raise ValueError(f"verifier {self.name!r} needs nodes sampled from the draft, but node {node} was not")
         return self.rule.law(tree, rows)
 
 
-_IID = (Chain, Iid, Delayed)
+POLICY_LAWS: dict[type[Policy], frozenset[DraftLaw]] = {
+    Chain: Chain(1).draft_laws,
+    Iid: Iid(2, 1).draft_laws,
+    Delayed: Delayed(2, 1, 1).draft_laws,
+}
+"""Policies by type, with the draft laws that some of their instances have."""
+
+BY_RULE = frozenset({DraftLaw.DETERMINISTIC, DraftLaw.TOP_PLUS_ONE, DraftLaw.HUB_PAIRS})
+"""The draft laws in which some children are put there by rule, not drawn."""
+
+_ANY = frozenset(DraftLaw)
+_SINGLE = frozenset({DraftLaw.SINGLE})
+_IID = frozenset({DraftLaw.IID})
+_ERASED = frozenset({DraftLaw.IID, DraftLaw.WITHOUT_REPLACEMENT})
 
 
 def _table(*entries: Verifier) -> MappingProxyType[str, Verifier]:
@@ -71,15 +96,15 @@ def _table(*entries: Verifier) -> MappingProxyType[str, Verifier]:
 
 
 VERIFIERS = _table(
-    Verifier("naive", "speculative sampling", "2211.17192, 2302.01318", naive, top_down, (Chain,)),
-    Verifier("nss", "naive speculative sampling (NSS)", "2305.09781", nss, top_down, _IID),
-    Verifier("naive_tree", "NaiveTree", "2602.16994", naive, top_down, _IID),
-    Verifier("spectr", "SpecTr", "2310.15141", k_seq, top_down, _IID),
-    Verifier("specinfer", "SpecInfer", "2305.09781", rrs, top_down, _IID),
-    Verifier("block", "block verification", "2403.10444", naive, bottom_up, (Chain,)),
-    Verifier("traversal", "traversal verification", "2505.12398", rrs_without_replacement, bottom_up, _IID),
-    Verifier("lifted_k_seq", "lifted K-SEQ", "new: no publication known", k_seq, bottom_up, _IID),
-    Verifier("lifted_rrs", "lifted RRS", "new: no publication known", rrs, bottom_up, _IID),
+    Verifier("naive", "speculative sampling", "2211.17192, 2302.01318", top_down(naive), _SINGLE),
+    Verifier("nss", "naive speculative sampling (NSS)", "2305.09781", top_down(nss), _ANY),
+    Verifier("naive_tree", "NaiveTree", "2602.16994", top_down(naive), _IID),
+    Verifier("spectr", "SpecTr", "2310.15141", top_down(k_seq), _IID),
+    Verifier("specinfer", "SpecInfer", "2305.09781", top_down(rrs), _IID),
+    Verifier("block", "block verification", "2403.10444", bottom_up(naive), _SINGLE),
+    Verifier("traversal", "traversal verification", "2505.12398", bottom_up(rrs_without_replacement), _ERASED),
+    Verifier("lifted_k_seq", "lifted K-SEQ", "new: no publication known", bottom_up(k_seq), _IID),
+    Verifier("lifted_rrs", "lifted RRS", "new: no publication known", bottom_up(rrs), _IID),
 )
 """Name to verifier, read-only."""
 
