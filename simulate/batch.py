@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from veridraft.theory.distributions import NO_TOKEN
 
 from .rows import Floats, Ints
@@ -160,14 +161,15 @@ def _check_agreement(batch: Batch) -> None:
 def _check_same_rows(name: str, rows: Floats, paths: Ints, path: int) -> None:
     """Raise where an earlier path has the same prefix as ``path`` and another row behind it."""
     for earlier in range(path):
-        same = np.ones(len(paths), dtype=bool)
-        for depth in range(rows.shape[2]):
-            if depth:
-                same &= paths[:, path, depth - 1] == paths[:, earlier, depth - 1]
-            differs = same & (rows[:, path, depth] != rows[:, earlier, depth]).any(axis=-1)
-            if differs.any():
-                where = (int(differs.argmax()), path, depth)
-                raise ValueError(f"{name} row {_place(where)} differs from that of path {earlier}, with one prefix")
+        same = np.ones(rows.shape[::2][:2], dtype=bool)  # (T, depths)
+        agree = paths[:, path] == paths[:, earlier]
+        same[:, 1:] = np.logical_and.accumulate(agree[:, : rows.shape[2] - 1], axis=1)
+        gaps = np.abs(rows[:, path] - rows[:, earlier]) @ np.ones(rows.shape[3])
+        differs = same & (gaps > 0)
+        if differs.any():
+            trial, depth = np.argwhere(differs)[0]
+            place = _place((trial, path, depth))
+            raise ValueError(f"{name} row {place} differs from that of path {earlier}, with one prefix")
 
 
 def _place(where: np.ndarray | tuple[int, ...]) -> str:

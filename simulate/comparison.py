@@ -13,6 +13,7 @@ from enum import Enum
 from typing import cast
 
 import numpy as np
+
 from veridraft.theory import BlockEfficiency, Context, Pair, Policy, Verifier, block_efficiency
 
 from .intervals import (

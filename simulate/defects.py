@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from veridraft.theory import Delayed, MarkovPair, Row
 from veridraft.theory.distributions import NO_TOKEN, check_count, check_rows, draw
 

@@ -27,7 +27,7 @@ def smallest_rho(target: Floats, draft: Floats, drafts: Ints) -> Floats:
     less so where beta is tiny.  Where the supports are disjoint every rho does, and k is returned.
     """
     low, high = np.ones(len(drafts)), np.maximum(drafts, 1).astype(np.float64)
-    rho, left = (low + high) / 2, np.arange(len(drafts))
+    rho, left = low.copy(), np.arange(len(drafts))
     for _ in range(MOST_STEPS):
         value, slope = _surplus(target[left], draft[left], drafts[left], rho[left])
         above = value > 0

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TextIO
 
 import numpy as np
+
 from veridraft.theory import Context, Pair, Policy, Verifier, get_verifier
 from veridraft.theory.distributions import check_count
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+
 from veridraft.theory import Context, Pair, Policy, check_rows
 
 from .batch import Batch
