@@ -173,14 +173,14 @@ def _enumerated(verifier: str | Verifier, policy: Policy, pair: Pair, context: C
 
 def _strings(run: Simulation, probabilities: Floats, share: float) -> Iterator[Difference]:
     shape = (run.vocabulary_size,) * len(run.depth_counts)
-    for number, *values in _unlikely(run.string_counts, probabilities, share):
+    for number, expected, observed, error in _unlikely(run.string_counts, probabilities, share):
         string = tuple(int(token) for token in np.unravel_index(number, shape))
-        yield Difference(Quantity.STRING, *values, string=string)
+        yield Difference(Quantity.STRING, expected, observed, error, string=string)
 
 
 def _depths(run: Simulation, exact: BlockEfficiency, share: float) -> Iterator[Difference]:
-    for depth, *values in _unlikely(run.depth_counts, _depth_law(exact), share):
-        yield Difference(Quantity.DEPTH, *values, depth=depth)
+    for depth, expected, observed, error in _unlikely(run.depth_counts, _depth_law(exact), share):
+        yield Difference(Quantity.DEPTH, expected, observed, error, depth=depth)
 
 
 def _unlikely(counts: Ints, probabilities: Floats, share: float) -> Iterator[tuple[int, float, float, float]]:

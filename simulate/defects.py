@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from veridraft.theory import Delayed, MarkovPair, Row
 from veridraft.theory.distributions import NO_TOKEN, check_count, check_rows, draw
+from veridraft.theory.policies import DraftLaw
 
 from .batch import Outcome, Procedure
 
@@ -71,18 +72,24 @@ def trunk_counted_k_times(procedure: Procedure) -> Procedure:
     return run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrunkCountedKTimes(Delayed):
     """The policy of :func:`trunk_counted_k_times`, for a certificate: trunk lists hold one drawn token K times.
 
     The trees are those of ``Delayed(K, L1, L2)``, with their probabilities; only the multiplicity on the trunk
-    is wrong.  It is no policy that a verifier is listed for, so ``certify`` takes it with ``any_policy=True``.
+    is wrong.  No verifier is lossless for it: ``certify`` takes it with ``any_policy=True``, and ``simulate`` with
+    a procedure in place of a name.
     """
 
     @property
     def name(self) -> str:
         """The call that builds the policy."""
         return f"TrunkCountedKTimes({self.K}, {self.L1}, {self.L2})"
+
+    @property
+    def draft_laws(self) -> frozenset[DraftLaw]:
+        """None: K copies of one draw are not K draws."""
+        return frozenset()
 
     def draws(self, state: Any) -> int:
         """K in the trunk too."""
@@ -105,10 +112,6 @@ class TrunkCountedKTimes(Delayed):
         if not trunk:
             return super().draw_list(state, draft_row, rng)
         return (int(draw(draft_row, rng.random(1))[0]),) * paths
-
-    def tree_count(self, vocabulary_size: int) -> int:
-        """As many trees as ``Delayed`` has."""
-        return Delayed(self.K, self.L1, self.L2).tree_count(vocabulary_size)
 
 
 def specinfer_trunk_pair() -> MarkovPair:

@@ -10,14 +10,14 @@ from typing import TextIO
 
 import numpy as np
 
-from veridraft.theory import Context, Pair, Policy, Verifier, get_verifier
+from veridraft.theory import Context, Delayed, Pair, Policy, Verifier, get_verifier
 from veridraft.theory.distributions import check_count
 
 from .batch import Procedure
 from .intervals import bernstein_half_width, check_level
 from .procedures import get_procedure
 from .rows import Floats, Ints
-from .tables import RowTables, complete, draw_batch, tabulate
+from .tables import RowTables, check_policy, complete, draw_batch, tabulate
 
 CHUNK = 100_000
 """Trials that are run at once; each chunk has a random stream of its own."""
@@ -133,7 +133,7 @@ def simulate(
     Parameters
     ----------
     verifier : a name or an entry of ``VERIFIERS``, whose policy must be one that it is lossless for; or a
-        procedure, sound or broken, which is run on any policy
+        procedure, sound or broken, which is run on any of Chain, Iid, Delayed
     trials : T >= 1
     seed : an integer >= 0; equal arguments give equal counts.  Chunk i has its own stream, so the first chunks
         of a longer run are those of a shorter one
@@ -142,18 +142,19 @@ def simulate(
     chunk : trials at once; memory grows with it
 
     Raises ``ValueError`` for an unknown verifier, a policy it is not lossless for, and strings too many to
-    count (above 1,000,000); ``SimulationInterrupted`` on Ctrl-C, with what was finished.
+    count (above 1,000,000); ``TypeError`` for a policy that does not draw paths; ``SimulationInterrupted`` on
+    Ctrl-C, with what was finished.
     """
     name, procedure = _named_procedure(verifier, policy)
     asked, size = check_count("trials", trials, 1), check_count("chunk", chunk, 1)
-    tables = tabulate(pair, policy.depth, context)
+    paths, tables = check_policy(policy), tabulate(pair, policy.depth, context)
     counts = np.zeros(pair.vocabulary_size ** (policy.depth + 1), dtype=np.int64)
     depths = np.zeros(policy.depth + 1, dtype=np.int64)
     empty = Simulation(name, policy, pair.vocabulary_size, check_count("seed", seed, 0), counts, depths, context)
     finished = empty
     try:
         for part, rng in _chunks(asked, size, seed):
-            finished = _add(finished, *_run(procedure, policy, tables, part, rng))
+            finished = _add(finished, *_run(procedure, paths, tables, part, rng))
             if progress:
                 progress(finished.trials, asked)
     except KeyboardInterrupt:
@@ -193,7 +194,7 @@ def _chunks(trials: int, size: int, seed: int) -> Iterator[tuple[int, np.random.
 
 
 def _run(
-    procedure: Procedure, policy: Policy, tables: RowTables, trials: int, rng: np.random.Generator
+    procedure: Procedure, policy: Delayed, tables: RowTables, trials: int, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
     """The counts of one chunk: strings, depths."""
     batch = draw_batch(tables, policy, trials, rng)

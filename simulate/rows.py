@@ -6,12 +6,15 @@ of probability a happens when ``u < a``, strictly: probability 0 never happens, 
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Numbers = TypeVar("Numbers", np.float64, np.int64)
 
 
 def draw(weights: Floats, rng: np.random.Generator) -> Ints:
@@ -54,7 +57,6 @@ def or_else(weights: Floats, fallback: Floats) -> Floats:
     """
     return np.where(weights.sum(axis=-1, keepdims=True) > 0, weights, fallback)
 
-
-def at_token(rows: Floats, tokens: Ints) -> Floats:
+def at_token(rows: NDArray[Numbers], tokens: Ints) -> NDArray[Numbers]:
     """The entry of each row (n, V) at its token (n,)."""
     return rows[np.arange(len(rows)), tokens]

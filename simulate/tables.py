@@ -6,15 +6,16 @@ million contexts by one indexing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
-from veridraft.theory import Context, Pair, Policy, check_rows
+from veridraft.theory import Context, Delayed, Pair, Policy, Row, check_rows
 
 from .batch import Batch
-from .rows import Floats, Ints, draw_cumulative
+from .rows import Bools, Floats, Ints, draw_cumulative
 
 MOST_STRINGS = 1_000_000
 """The most completed strings that a simulation counts."""
@@ -79,7 +80,9 @@ def tabulate(pair: Pair, depth: int, context: Context = ()) -> RowTables:
     return RowTables(tuple(target), tuple(draft), *sums)
 
 
-def _level(name: str, row, size: int, level: int, context: Context, reached: np.ndarray) -> Floats:  # type: ignore[no-untyped-def]
+def _level(
+    name: str, row: Callable[[Context], Row], size: int, level: int, context: Context, reached: Bools
+) -> Floats:
     """The rows (V ** level, V) of one depth."""
     rows = np.full((size**level, size), 1.0 / size)
     for number, below in enumerate(product(range(size), repeat=level)):
@@ -88,10 +91,17 @@ def _level(name: str, row, size: int, level: int, context: Context, reached: np.
     return check_rows(name, rows, ndim=2)
 
 
-def draw_batch(tables: RowTables, policy: Policy, trials: int, rng: np.random.Generator) -> Batch:
+def check_policy(policy: Policy) -> Delayed:
+    """The policy, if its trees are independent paths below a trunk; ``TypeError`` otherwise."""
+    if not isinstance(policy, Delayed):
+        raise TypeError(f"policy must be Chain, Iid or Delayed, drawn as paths, but is {policy!r}")
+    return policy
+
+
+def draw_batch(tables: RowTables, policy: Delayed, trials: int, rng: np.random.Generator) -> Batch:
     """Trees drawn as paths: K independent draws at each level of each trial, one shared by all in the trunk.
 
-    The draws follow each path, so paths that agree go on independently from the same rows.
+    The batch's trunk is the policy's if its child lists there have length 1 (a broken policy's have not).
     """
     numbers = np.zeros((trials, policy.K), dtype=np.int64)
     target, draft, paths = [], [], []
@@ -103,7 +113,8 @@ def draw_batch(tables: RowTables, policy: Policy, trials: int, rng: np.random.Ge
         paths.append(drawn)
         numbers = numbers * tables.vocabulary_size + drawn
     target.append(tables.target[tables.depth][numbers])
-    return Batch(np.stack(target, axis=2), _stacked(draft, target[0].shape), _stacked(paths, numbers.shape), policy.L1)
+    trunk = policy.L1 if policy.draws(policy.root_state) == 1 else 0
+    return Batch(np.stack(target, axis=2), _stacked(draft, target[0].shape), _stacked(paths, numbers.shape), trunk)
 
 
 def complete(tables: RowTables, accepted: Ints, tokens: Ints, rng: np.random.Generator) -> Ints:

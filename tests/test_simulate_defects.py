@@ -50,6 +50,17 @@ def test_the_broken_policy_has_the_trees_of_the_sound_one():
     assert broken.name == "TrunkCountedKTimes(2, 1, 1)"
 
 
+def test_no_name_may_stand_for_a_verifier_on_the_broken_policy():
+    with pytest.raises(ValueError, match=r"TrunkCountedKTimes\(2, 1, 1\)"):
+        simulate("naive_tree", TrunkCountedKTimes(2, 1, 1), PAIR, 10)
+
+
+def test_the_broken_policy_and_the_broken_procedure_are_one_defect():
+    by_policy = simulate(PROCEDURES["specinfer"], TrunkCountedKTimes(3, 1, 1), PAIR, 1000)
+    by_procedure = simulate(trunk_counted_k_times(PROCEDURES["specinfer"]), Delayed(3, 1, 1), PAIR, 1000)
+    assert np.array_equal(by_policy.string_counts, by_procedure.string_counts)
+
+
 @pytest.mark.parametrize("name", LOSSY)
 def test_trials_see_a_trunk_counted_k_times(name):
     policy = Delayed(3, 1, 1)

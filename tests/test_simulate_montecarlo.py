@@ -174,6 +174,11 @@ def test_a_verifier_of_another_type_is_refused():
         run(trials=1e6)
 
 
+def test_a_policy_that_draws_no_paths_is_refused():
+    with pytest.raises(TypeError, match="policy must be Chain, Iid or Delayed, drawn as paths"):
+        tables.check_policy("Iid(2, 2)")
+
+
 def test_bad_questions_to_a_result_are_named():
     result = run()
     with pytest.raises(ValueError, match=r"level must lie in \(0, 1\), but is 95"):
