@@ -48,12 +48,20 @@ def check_entries(name: str, rows: ArrayLike, ndim: int | None = None) -> Row:
 
     Parameters and errors are those of :func:`check_rows`, without the test of the sums.
     """
-    array = _as_numbers(name, np.asarray(rows))
+    array = _as_numbers(name, _as_array(name, rows))
     if array.ndim == 0 or array.shape[-1] == 0 or (ndim is not None and array.ndim != ndim):
-        wanted = "(..., V)" if ndim is None else f"{ndim} axes, the last of them V >= 1"
-        raise ValueError(f"{name} must have shape {wanted}, but has shape {array.shape}")
+        wanted = {1: "(V,)", 2: "(N, V)"}.get(ndim or 0, "(..., V)")
+        raise ValueError(f"{name} must have shape {wanted} with V >= 1, but has shape {array.shape}")
     _check_signs(name, array.reshape(-1, array.shape[-1]))
     return array
+
+
+def _as_array(name: str, values: ArrayLike) -> Row:
+    """The values as an array; raises if they do not fill a rectangle."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of numbers, with rows of one length: {error}") from None
 
 
 def _as_numbers(name: str, array: Row) -> Row:
@@ -114,16 +122,18 @@ def apply_temperature(rows: Row, temperature: float) -> Row:
 
     ``temperature`` >= 0; at 0 the row is one-hot at its largest entry, the first of equals.  Equal to
     dividing logits by the temperature before the softmax.  Raises ``ValueError`` for a negative or NaN
-    temperature, ``TypeError`` for Fractions unless the temperature is 1.
+    temperature, ``TypeError`` for Fractions unless the temperature is 0 or 1.
     """
     if not temperature >= 0 or np.isinf(temperature):
         raise ValueError(f"temperature must be finite and at least 0, but is {temperature}")
     if temperature == 1:
         return rows
+    if temperature == 0:
+        greedy = rows * 0
+        np.put_along_axis(greedy, rows.argmax(axis=-1)[..., None], greedy.flat[0] + 1, axis=-1)
+        return greedy
     if is_exact(rows):
         raise TypeError(f"temperature {temperature} makes irrational rows: convert to float64 first")
-    if temperature == 0:
-        return np.eye(rows.shape[-1])[rows.argmax(axis=-1)]
     scaled = (rows / rows.max(axis=-1, keepdims=True)) ** (1.0 / temperature)
     return normalised(scaled)
 

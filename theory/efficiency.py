@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log10
 from typing import Any
 
 import numpy as np
@@ -107,8 +108,8 @@ def _enumerated(verifier: Verifier, policy: Policy, pair: Pair, context: Context
     count = policy.tree_count(pair.vocabulary_size)
     if count > most:
         raise ValueError(
-            f'policy {policy!r} on a vocabulary of {pair.vocabulary_size} has up to {count:.3g} trees, more than '
-            f'most_trees = {most}: use method="sample", or raise most_trees'
+            f'policy {policy!r} on a vocabulary of {pair.vocabulary_size} has up to 10^{log10(count):.1f} trees, '
+            f'more than most_trees = {most}: use method="sample", or raise most_trees'
         )
     law = emitted_law(verifier, policy, pair, context)
     by_depth = law.by_depth

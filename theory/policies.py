@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
-from math import factorial, prod
+from math import factorial, perm, prod
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class DraftLaw(Enum):
 
     SINGLE = "one draw per node"
     IID = "independent draws with replacement"
+    PATHS = "independent paths of one length, below a shared trunk"
     WITHOUT_REPLACEMENT = "draws without replacement, in draw order"
     TOP_PLUS_ONE = "the draft's top m - 1 tokens and one draw from the rest"
     HUB_PAIRS = "the draft's top token paired with one draw"
@@ -221,7 +222,7 @@ def partitions(total: int, most_parts: int, largest: int | None = None) -> Itera
 def list_count(parts: Sequence[int], vocabulary_size: int) -> int:
     """How many lists over V tokens have these multiplicities: choices of tokens times orders of the list."""
     used = len(parts)
-    tokens = factorial(vocabulary_size) // factorial(vocabulary_size - used)
+    tokens = perm(vocabulary_size, used)
     equal = prod(factorial(count) for count in Counter(parts).values())
     return tokens // equal * (factorial(sum(parts)) // prod(factorial(part) for part in parts))
 
@@ -254,9 +255,18 @@ class Delayed(WithReplacement):
         return self.L1 + self.L2
 
     @property
+    def draft_laws(self) -> frozenset[DraftLaw]:
+        """Independent paths, hence independent draws."""
+        return frozenset({DraftLaw.PATHS, DraftLaw.IID})
+
+    @property
     def root_state(self) -> State:
         """(K, L1, L2)."""
         return (self.K, self.L1, self.L2)
+
+    def tree_count(self, vocabulary_size: int) -> int:
+        """V^(L1 + K L2): however the paths branch, each level makes one draw in the trunk and K below it."""
+        return int(check_count("vocabulary_size", vocabulary_size, 1) ** (self.L1 + self.K * self.L2))
 
     def draws(self, state: State) -> int:
         """1 in the trunk, as many as paths below it, 0 at the end."""
@@ -303,7 +313,7 @@ class Chain(Delayed):
     @property
     def draft_laws(self) -> frozenset[DraftLaw]:
         """One draw: with or without replacement alike."""
-        return frozenset({DraftLaw.SINGLE, DraftLaw.IID, DraftLaw.WITHOUT_REPLACEMENT})
+        return frozenset({DraftLaw.SINGLE, DraftLaw.PATHS, DraftLaw.IID, DraftLaw.WITHOUT_REPLACEMENT})
 
 
 POLICIES: dict[str, tuple[type[Policy], int]] = {"chain": (Chain, 1), "iid": (Iid, 2), "delayed": (Delayed, 3)}
@@ -315,11 +325,10 @@ def parse_policy(text: str) -> Policy:
 
     Raises ``ValueError`` that lists the known forms.
     """
-    match = re.fullmatch(r"\s*([A-Za-z]+)\s*\(([-\d,\s]*)\)\s*", text)
-    numbers: Iterable[str] = match[2].split(",") if match else ()
+    match = re.fullmatch(r"\s*([A-Za-z]+)\s*\((\s*-?\d+\s*(?:,\s*-?\d+\s*)*)\)\s*", text)
     if match and match[1].lower() in POLICIES:
         kind, count = POLICIES[match[1].lower()]
-        arguments = [int(number) for number in numbers if number.strip()]
+        arguments = [int(number) for number in match[2].split(",")]
         if len(arguments) == count:
             return kind(*arguments)
     raise ValueError(f"policy {text!r} is none of Chain(L), Iid(K, L), Delayed(K, L1, L2) with integers")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,7 +48,7 @@ class Pair(ABC):
 
     def as_float(self) -> Pair:
         """The pair in float64, each Fraction rounded to the nearest float."""
-        return _Mapped(self, lambda row: row.astype(np.float64)) if self.exact else self
+        return _Mapped(self, _to_float) if self.exact else self
 
     def rationalised(self, denominator: int = 1000) -> Pair:
         """A nearby pair in Fractions: entries rounded up to multiples of 1/denominator, then renormalised.
@@ -55,22 +56,36 @@ class Pair(ABC):
         Zeros stay zeros and no other entry becomes 0.  An exact pair is returned as it is.
         """
         check_count("denominator", denominator, 1)
-        return self if self.exact else _Mapped(self, lambda row: rationalise(row, denominator), exact=True)
+        return self if self.exact else _Mapped(self, lambda row: rationalise(row, denominator))
 
 
 def rationalise(row: Row, denominator: int) -> Row:
     """A row (V,) of Fractions near a float64 row: rounded up to multiples of 1/denominator, renormalised."""
-    return normalised(exact(np.ceil(row * denominator).astype(int)))
+    return normalised(exact(np.ceil(row * denominator)))
+
+
+def _to_float(row: Row) -> Row:
+    return row.astype(np.float64)
+
+
+def read_only(row: Row) -> Row:
+    """A view of the row that cannot be written to: a remembered row is handed out many times."""
+    view = row.view()
+    view.flags.writeable = False
+    return view
 
 
 class _Mapped(Pair):
-    """A pair whose rows are those of another, each passed through one function."""
+    """A pair whose rows are those of another, each passed through one function.
 
-    def __init__(self, source: Pair, change, exact: bool | None = None) -> None:  # type: ignore[no-untyped-def]
+    The function is tried at once on a row of one token: its arguments are checked when the pair is made.
+    """
+
+    def __init__(self, source: Pair, change: Callable[[Row], Row]) -> None:
         self.vocabulary_size = source.vocabulary_size
-        self._target = lru_cache(maxsize=4096)(lambda context: change(source.target_row(context)))
-        self._draft = lru_cache(maxsize=4096)(lambda context: change(source.draft_row(context)))
-        self.exact = is_exact(self._target(())) if exact is None else exact
+        self._target = lru_cache(maxsize=4096)(lambda context: read_only(change(source.target_row(context))))
+        self._draft = lru_cache(maxsize=4096)(lambda context: read_only(change(source.draft_row(context))))
+        self.exact = is_exact(change(exact([1]) if source.exact else np.ones(1)))
 
     def target_row(self, context: Context) -> Row:
         return self._target(context)
@@ -111,13 +126,22 @@ class TablePair(Pair):
 def _checked_table(name: str, table: Mapping[Context, ArrayLike]) -> dict[Context, Row]:
     if not isinstance(table, Mapping) or not table:
         raise TypeError(f"{name} must be a mapping from contexts to rows with at least one entry")
-    return {tuple(context): check_rows(f"{name}[{context}]", row, ndim=1) for context, row in table.items()}
+    return {_checked_key(name, key): check_rows(f"{name}[{key}]", row, ndim=1) for key, row in table.items()}
+
+
+def _checked_key(name: str, context: Context) -> Context:
+    """The context with plain integers; raises unless it is a tuple of integers >= 0."""
+    if not isinstance(context, tuple) or not all(isinstance(token, Integral) and token >= 0 for token in context):
+        raise TypeError(f"{name} has the key {context!r}; a context is a tuple of tokens, integers >= 0")
+    return tuple(int(token) for token in context)
 
 
 def _check_alike(tables: Mapping[str, Mapping[Context, Row]], size: int, exact_rows: bool) -> None:
     """Raise unless every row has the same length and arithmetic."""
     for name, table in tables.items():
         for context, row in table.items():
+            if any(token >= size for token in context):
+                raise ValueError(f"{name} has the context {context}, but tokens must lie in [0, {size})")
             if len(row) != size:
                 raise ValueError(f"{name}[{context}] has {len(row)} entries, but the vocabulary has {size}")
             if is_exact(row) != exact_rows:
@@ -129,6 +153,13 @@ def _lookup(name: str, table: Mapping[Context, ArrayLike], context: Context) -> 
         return table[context]  # type: ignore[return-value]
     except KeyError:
         raise KeyError(f"{name} has no row for the context {context}") from None
+
+
+def check_context(context: Context, vocabulary_size: int) -> None:
+    """Raise ``ValueError`` for a token of the context outside the vocabulary."""
+    for position, token in enumerate(context):
+        if not 0 <= token < vocabulary_size:
+            raise ValueError(f"context row {position} is {token}; it must lie in [0, {vocabulary_size})")
 
 
 class MarkovPair(Pair):
@@ -164,11 +195,15 @@ class MarkovPair(Pair):
 
     def target_row(self, context: Context) -> Row:
         """The target's row after the last token of the context."""
-        return self.target[context[-1]] if context else self.start[0]
+        return self.target[self._last(context)] if context else self.start[0]
 
     def draft_row(self, context: Context) -> Row:
         """The draft's row after the last token of the context."""
-        return self.draft[context[-1]] if context else self.start[1]
+        return self.draft[self._last(context)] if context else self.start[1]
+
+    def _last(self, context: Context) -> int:
+        check_context(context[-1:], self.vocabulary_size)
+        return context[-1]
 
 
 def _square(name: str, matrix: ArrayLike) -> Row:
@@ -187,13 +222,17 @@ class RandomPair(Pair):
 
     exact = False
 
-    def __init__(self, vocabulary_size: int, family, seed: int = 0) -> None:  # type: ignore[no-untyped-def]
+    def __init__(
+        self, vocabulary_size: int, family: Callable[[np.random.Generator, int], tuple[Row, Row]], seed: int = 0
+    ) -> None:
         self.vocabulary_size = check_count("vocabulary_size", vocabulary_size, 1)
         seed = check_count("seed", seed, 0)
 
         def rows(context: Context) -> tuple[Row, Row]:
+            check_context(context, vocabulary_size)
             sequence = np.random.SeedSequence(entropy=seed, spawn_key=context)
-            return family(np.random.default_rng(sequence), len(context))
+            target, draft = family(np.random.default_rng(sequence), len(context))
+            return read_only(target), read_only(draft)
 
         self._rows = lru_cache(maxsize=4096)(rows)
 
@@ -214,13 +253,14 @@ def dirichlet_pair(
     ``concentration`` > 0 is the Dirichlet parameter of every token (small: peaked; large: flat);
     ``closeness`` in [0, 1] (0: independent rows, 1: equal rows).
     """
+    check_count("vocabulary_size", vocabulary_size, 1)
     _check_unit("closeness", closeness)
     _check_positive("concentration", concentration)
     alphas = np.full(vocabulary_size, float(concentration))
 
     def family(rng: np.random.Generator, depth: int) -> tuple[Row, Row]:
         target = rng.dirichlet(alphas)
-        return target, normalised(closeness * target + (1 - closeness) * rng.dirichlet(alphas))
+        return target, closeness * target + (1 - closeness) * rng.dirichlet(alphas)
 
     return RandomPair(vocabulary_size, family, seed)
 
@@ -231,6 +271,7 @@ def zipf_pair(vocabulary_size: int, seed: int = 0, exponent: float = 1.0, noise:
     The draft's log weights are the target's plus normal noise of standard deviation ``noise`` >= 0, so that
     it errs in rank and in mass alike.  ``exponent`` >= 0.
     """
+    check_count("vocabulary_size", vocabulary_size, 1)
     _check_nonnegative("exponent", exponent)
     _check_nonnegative("noise", noise)
     logs = -exponent * np.log(np.arange(1, vocabulary_size + 1))
@@ -250,6 +291,7 @@ def diverging_pair(
     The independent row's share is ``min(1, near + growth d)``; ``near`` in [0, 1], ``growth`` >= 0.  Rows are
     Dirichlet with the given concentration.
     """
+    check_count("vocabulary_size", vocabulary_size, 1)
     _check_unit("near", near)
     _check_nonnegative("growth", growth)
     _check_positive("concentration", concentration)
@@ -258,7 +300,7 @@ def diverging_pair(
     def family(rng: np.random.Generator, depth: int) -> tuple[Row, Row]:
         share = min(1.0, near + growth * depth)
         target = rng.dirichlet(alphas)
-        return target, normalised((1 - share) * target + share * rng.dirichlet(alphas))
+        return target, (1 - share) * target + share * rng.dirichlet(alphas)
 
     return RandomPair(vocabulary_size, family, seed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,9 +50,9 @@ class DraftTree:
     def __post_init__(self) -> None:
         _freeze(self, "tokens", np.asarray(self.tokens))
         _freeze(self, "parents", np.asarray(self.parents))
-        _freeze(self, "child_lists", tuple(tuple(map(int, nodes)) for nodes in self.child_lists))
+        _freeze(self, "child_lists", _as_lists(self.child_lists))
         _check_shape(self)
-        _freeze(self, "sampled", np.broadcast_to(np.asarray(self.sampled, dtype=bool), self.tokens.shape))
+        _freeze(self, "sampled", _as_flags(self.sampled, len(self.child_lists)))
         _check_lists(self)
         _freeze(self, "target", check_rows("target", self.target, ndim=2))
         _freeze(self, "draft", check_entries("draft", self.draft, ndim=2))
@@ -73,9 +74,13 @@ class DraftTree:
         ``target_row`` and ``draft_row`` give the (V,) row of a context below the root.
         """
         array = np.asarray(paths)
-        if array.ndim != 2 or array.shape[0] == 0:
-            raise ValueError(f"paths must have shape (K, L) with K >= 1, but have shape {array.shape}")
-        check_count("trunk", trunk, 0)
+        if array.ndim != 2 or array.shape[0] == 0 or (array.size and array.dtype.kind not in "iu"):
+            raise ValueError(
+                f"paths must be integers of shape (K, L) with K >= 1, but have dtype {array.dtype} "
+                f"and shape {array.shape}"
+            )
+        if check_count("trunk", trunk, 0) > array.shape[1]:
+            raise ValueError(f"trunk is {trunk}, but the paths have {array.shape[1]} tokens")
         if (array[:, :trunk] != array[0, :trunk]).any():
             raise ValueError(f"paths must agree in their trunk of {trunk} tokens")
         return grow(_follow(array.tolist(), trunk), target_row, draft_row)
@@ -150,9 +155,19 @@ def grow(
         parents += [node] * len(found)
         sampled += flags
         lists.append(tuple(found[int(token)] for token in drawn))
-    target = np.stack([np.asarray(target_row(context)) for context in contexts])
-    draft = np.stack([np.asarray(draft_row(context)) for context in contexts])
+    target = _stacked("target", [target_row(context) for context in contexts])
+    unread = target[0] * 0  # a leaf's draft row: the draft is not asked for it
+    rows = [draft_row(context) if drawn else unread for context, drawn in zip(contexts, lists, strict=True)]
+    draft = _stacked("draft", rows)
     return DraftTree(np.array(tokens), np.array(parents), tuple(lists), target, draft, np.array(sampled))
+
+
+def _stacked(name: str, rows: Sequence[Row]) -> Row:
+    """The rows as one array; raises for the first row of another length."""
+    for node, row in enumerate(rows):
+        if np.shape(row) != np.shape(rows[0]):
+            raise ValueError(f"{name} row {node} has shape {np.shape(row)}, but row 0 has shape {np.shape(rows[0])}")
+    return np.stack([np.asarray(row) for row in rows])
 
 
 def _follow(paths: list[list[int]], trunk: int) -> Grower:
@@ -173,6 +188,24 @@ def _freeze(tree: DraftTree, name: str, value: object) -> None:
         value = value.view()
         value.flags.writeable = False
     object.__setattr__(tree, name, value)
+
+
+def _as_lists(child_lists: Sequence[Sequence[int]]) -> tuple[ChildList, ...]:
+    """The child lists with plain integers; raises for anything else in them."""
+    try:
+        return tuple(tuple(index(node) for node in nodes) for nodes in child_lists)
+    except TypeError as error:
+        raise TypeError(f"child_lists must be N sequences of node numbers: {error}") from None
+
+
+def _as_flags(sampled: ArrayLike, count: int) -> NDArray[np.bool_]:
+    """``sampled`` as (N,) booleans; one flag stands for all."""
+    flags = np.asarray(sampled)
+    if flags.shape not in ((), (count,)) or flags.dtype != bool:
+        raise ValueError(
+            f"sampled must be booleans of shape (N,) = ({count},), but has dtype {flags.dtype} and shape {flags.shape}"
+        )
+    return np.broadcast_to(flags, (count,))
 
 
 def _check_shape(tree: DraftTree) -> None:

@@ -1,0 +1,109 @@
+"""Pairs and policies for tests: exact random pairs by kind, every small policy, hypothesis strategies."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from veridraft.theory import Chain, Context, Delayed, Iid, MarkovPair, Pair, Policy, Row
+
+KINDS = ("full", "zeros", "disjoint", "equal", "point masses", "ties")
+"""What the rows of an :class:`ExactPair` are like."""
+
+P = np.array([Fraction(1, 2), Fraction(3, 10), Fraction(1, 5)])
+Q = np.array([Fraction(1, 5), Fraction(1, 4), Fraction(11, 20)])
+"""A target's and a draft's row whose acceptance rates are known as fractions."""
+
+
+def one_step_pair(target: Row = P, draft: Row = Q) -> MarkovPair:
+    """A pair whose rows are the same at every context."""
+    return MarkovPair([target] * len(target), [draft] * len(draft), (target, draft))
+
+
+class ExactPair(Pair):
+    """Rows of small fractions, drawn afresh at every context, reproducibly, of one kind."""
+
+    exact = True
+
+    def __init__(self, vocabulary_size: int, kind: str, seed: int) -> None:
+        self.vocabulary_size, self.kind, self.seed = vocabulary_size, kind, seed
+        self._rows = lru_cache(maxsize=None)(self._drawn)
+
+    def __repr__(self) -> str:
+        return f"ExactPair({self.vocabulary_size}, {self.kind!r}, {self.seed})"
+
+    def target_row(self, context: Context) -> Row:
+        return self._rows(context)[0]
+
+    def draft_row(self, context: Context) -> Row:
+        return self._rows(context)[1]
+
+    def _drawn(self, context: Context) -> tuple[Row, Row]:
+        rng = np.random.default_rng([self.seed, *(token + 1 for token in context)])
+        target, draft = _weights(rng, self.kind, self.vocabulary_size)
+        return as_row(target), as_row(draft)
+
+
+def _weights(rng: np.random.Generator, kind: str, size: int) -> tuple[Any, Any]:
+    """Nonnegative integer weights of the two rows."""
+    both = rng.integers(1, 10, size=(2, size))
+    if kind == "zeros":
+        both = rng.integers(0, 4, size=(2, size))
+        both[np.arange(2), rng.integers(size, size=2)] += 1
+    if kind == "disjoint":
+        side = rng.permutation(np.arange(size) < rng.integers(1, size))
+        both *= np.array([side, ~side])
+    if kind == "equal":
+        both[1] = both[0]
+    if kind == "point masses":
+        points = np.eye(size, dtype=int)[rng.integers(size, size=2)]
+        both = np.where(rng.random((2, 1)) < 0.5, points, both)
+    if kind == "ties":
+        both = rng.integers(1, 3, size=(2, size))
+    return both[0], both[1]
+
+
+def as_row(weights: Any) -> Row:
+    """Weights divided by their sum, as Fractions."""
+    total = int(sum(weights))
+    return np.array([Fraction(int(weight), total) for weight in weights])
+
+
+def random_pairs(count: int) -> list[ExactPair]:
+    """Pairs of every kind in turn, of 2, 3 and 4 tokens."""
+    return [ExactPair(2 + index // len(KINDS) % 3, KINDS[index % len(KINDS)], index) for index in range(count)]
+
+
+def small_policies(kind: type[Policy], vocabulary_size: int, most_trees: int) -> list[Policy]:
+    """Every policy of a kind with K 1 to 3, depth 1 to 3, and at most so many trees."""
+    depths = range(1, 4)
+    if kind is Chain:
+        found: list[Policy] = [Chain(depth) for depth in depths]
+    elif kind is Iid:
+        found = [Iid(paths, depth) for depth in depths for paths in range(1, 4)]
+    else:
+        splits = [(trunk, depth - trunk) for depth in depths for trunk in range(depth + 1)]
+        found = [Delayed(paths, trunk, branch) for trunk, branch in splits for paths in range(1, 4)]
+    return [policy for policy in found if policy.tree_count(vocabulary_size) <= most_trees]
+
+
+@st.composite
+def exact_pairs(draw: Any, sizes: tuple[int, int] = (2, 4), kinds: tuple[str, ...] = KINDS) -> ExactPair:
+    """Exact pairs of any kind."""
+    return ExactPair(draw(st.integers(*sizes)), draw(st.sampled_from(kinds)), draw(st.integers(0, 2**32)))
+
+
+@st.composite
+def rows(draw: Any, size: int) -> Row:
+    """Rows of small fractions, zeros included."""
+    weights = draw(st.lists(st.integers(0, 12), min_size=size, max_size=size).filter(any))
+    return as_row(weights)
+
+
+def policies(most_trees: int = 300, vocabulary_size: int = 4) -> st.SearchStrategy[Policy]:
+    """Any small policy."""
+    kinds = (Chain, Iid, Delayed)
+    return st.sampled_from([p for kind in kinds for p in small_policies(kind, vocabulary_size, most_trees)])
