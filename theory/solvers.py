@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import expm1, inf, log1p
 from typing import Any
 
@@ -26,6 +27,10 @@ Scalar = Any
 
 RHO_STEP = Fraction(1, 2**20)
 """In exact arithmetic K-SEQ's rho is rounded up to a multiple of this."""
+
+
+TINY = 1e-300
+"""In float64 a draft row with less mass than this left is not drawn from again: quotients by it would overflow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +73,7 @@ def nss(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> B
 
     Lossless for lists of any law.  Rows (V,); exact for Fractions.
     """
-    return _rejection(target, draft, tokens, (), weight)
+    return reject_in_order(target, draft, tokens, (), weight)
 
 
 def naive(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
@@ -78,7 +83,7 @@ def naive(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) ->
     the list.  Lossless for i.i.d. lists.  Rows (V,); exact for Fractions.
     Raises ``ValueError`` if the token has draft probability 0.
     """
-    return _rejection(target, draft, tokens, tokens[:1], weight)
+    return reject_in_order(target, draft, tokens, tokens[:1], weight)
 
 
 def rrs(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
@@ -88,7 +93,7 @@ def rrs(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> B
     Lossless for i.i.d. lists.  Rows (V,); exact for Fractions.
     Raises ``ValueError`` if a token of the list has draft probability 0.
     """
-    return _rejection(target, draft, tokens, tokens, weight)
+    return reject_in_order(target, draft, tokens, tokens, weight)
 
 
 def rrs_without_replacement(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
@@ -99,7 +104,7 @@ def rrs_without_replacement(target: Row, draft: Row, tokens: Sequence[int], weig
     replacement, and for i.i.d. lists.  Rows (V,); exact for Fractions.
     Raises ``ValueError`` if a token of the list has draft probability 0.
     """
-    return _rejection(target, draft, tokens, tuple(dict.fromkeys(tokens)), weight, erase=True)
+    return reject_in_order(target, draft, tokens, tuple(dict.fromkeys(tokens)), weight, erase=True)
 
 
 def k_seq(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
@@ -112,20 +117,25 @@ def k_seq(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) ->
     """
     if len(tokens) == 1:  # rho is 1: one draw is tested as speculative sampling does
         return naive(target, draft, tokens, weight)
-    mass, none = _scaled(target, weight)
-    rho = smallest_rho(mass, draft, len(tokens))
-    overlap = np.minimum(mass / rho, draft)
-    beta = overlap.sum()
-    gamma = _any_of(beta, len(tokens)) / beta if beta else beta
+    mass, none = scaled(target, weight)
+    rho, residual = k_seq_parts(mass, draft, len(tokens))
     listed = dict.fromkeys(tokens, none * 0)
     remaining = none * 0 + 1
     for token in tokens:
-        accept = min(remaining * 0 + 1, mass[token] / (rho * _positive(draft, token)))
+        accept = accept_ratio(mass[token] / rho, draft, token)
         listed[token] += remaining * accept
         remaining *= 1 - accept
-    overlap *= -gamma
-    overlap += mass
-    return _split(np.maximum(overlap, none * 0, out=overlap), none, listed, remaining)
+    return split(residual, mass, none, listed, remaining)
+
+
+def k_seq_parts(mass: Row, draft: Row, count: int) -> tuple[Scalar, Row]:
+    """K-SEQ's rho for ``count`` draws, and the residual masses (V,) that it leaves, in a fresh array."""
+    rho, beta = _rho_and_beta(mass, draft, count)
+    gamma = _any_of(beta, count) / beta if beta else beta
+    residual = excess(mass, draft, gamma)
+    if is_exact(mass):  # rho lies above its root, gamma below rho; in float64 both are the root
+        residual = np.maximum(residual, mass * (1 - gamma / rho))
+    return rho, residual
 
 
 def smallest_rho(mass: Row, draft: Row, count: int) -> Scalar:
@@ -134,30 +144,36 @@ def smallest_rho(mass: Row, draft: Row, count: int) -> Scalar:
     ``mass`` (V,) is the target's row times the weight.  In float64 the root to full precision; for Fractions
     the root rounded up to a multiple of 2^-20 and the inequality checked exactly.
     """
-    overlap = _overlap(mass, draft)
+    return _rho_and_beta(mass, draft, count)[0]
+
+
+def _rho_and_beta(mass: Row, draft: Row, count: int) -> tuple[Scalar, Scalar]:
+    """The least lossless rho, and beta there."""
+    covered = _covered(mass, draft)
 
     def excess(rho: Scalar) -> Scalar:
-        beta = overlap(rho)
-        return _any_of(beta, count) - rho * beta
+        return _any_of(covered(rho) / rho, count) - covered(rho)
 
-    one = mass[0] * 0 + 1
-    if count == 1 or excess(one) <= 0:
-        return one
-    if not is_exact(mass):
-        return _root(excess, count)
+    rho = mass[0] * 0 + 1
+    if count > 1 and excess(rho) > 0:
+        rho = _root(excess, count) if not is_exact(mass) else _root_above(excess, mass, draft, count)
+    return rho, covered(rho) / rho
+
+
+def _covered(mass: Row, draft: Row) -> Callable[[Scalar], Scalar]:
+    """rho >= 1 to rho beta = sum min(mass, rho draft); only tokens with mass above the draft depend on rho."""
+    above, below = np.flatnonzero(mass > draft), np.flatnonzero(mass <= draft)
+    fixed, above_mass, above_draft = mass[below].sum(), mass[above], draft[above]
+    return lru_cache(maxsize=1)(lambda rho: fixed + np.minimum(above_draft * rho, above_mass).sum())
+
+
+def _root_above(excess: Callable[[Fraction], Fraction], mass: Row, draft: Row, count: int) -> Fraction:
+    """The exact root, rounded up to a multiple of 2^-20."""
     start = smallest_rho(mass.astype(float), draft.astype(float), count)
     rho = Fraction(start) // RHO_STEP * RHO_STEP
     while excess(rho) > 0:
         rho += RHO_STEP
     return rho
-
-
-def _overlap(mass: Row, draft: Row) -> Callable[[Scalar], Scalar]:
-    """rho >= 1 to beta = sum min(mass/rho, draft); only tokens with mass above the draft can change sides."""
-    above = mass > draft
-    below_sum = mass.sum(where=~above, initial=mass[0] * 0)
-    above_mass, above_draft = mass[above], draft[above]
-    return lambda rho: below_sum / rho + np.minimum(above_mass / rho, above_draft).sum()
 
 
 def _root(excess: Callable[[float], float], count: int) -> float:
@@ -174,58 +190,62 @@ def _any_of(beta: Scalar, count: int) -> Scalar:
     return -expm1(count * (log1p(-beta) if beta < 1 else -inf))
 
 
-def _rejection(
+def reject_in_order(
     target: Row, draft: Row, tokens: Sequence[int], tested: Sequence[int], weight: Scalar, erase: bool = False
 ) -> Branching:
-    """Test some tokens of the list one after the other, then emit from the last residual.
+    """The law of testing some tokens of the list one after the other, then emitting from the last residual.
 
     Whatever was rejected before, the running residual is ``(mass - c draft)+ / Z``, where a rejection adds
     Z to c (Z over the draft's remaining mass, if tokens are erased): so c and Z are all there is to carry.
     """
-    mass, none = _scaled(target, weight)
+    mass, none = scaled(target, weight)
     listed = dict.fromkeys(tokens, none * 0)
     remaining = none * 0 + 1
     residual, total, level, left = mass, remaining, none * 0, remaining
-    for index, token in enumerate(tested):
-        accept = min(none * 0 + 1, residual[token] * left / (total * _positive(draft, token)))
+    for index, token in enumerate(tested, start=1):
+        accept = accept_ratio(residual[token] * left / total, draft, token)
         listed[token] += remaining * accept
         remaining *= 1 - accept
         if remaining == 0:
             break
         level += total / left
-        residual = _excess(mass, draft, level)
-        total = residual.sum() + none
-        if total == 0:
+        residual = excess(mass, draft, level)
+        if index == len(tested):
             break
-        left = _mass_without(draft, tested[: index + 1]) if erase and index + 1 < len(tested) else left
-    return _split(residual.copy() if residual is target else residual, none, listed, remaining)
+        total = residual.sum() + none
+        left = _mass_without(draft, tested[:index]) if erase else left
+        if total == 0 or (left < TINY and not is_exact(mass)):
+            break
+    return split(residual, mass, none, listed, remaining)
 
 
-def _split(residual: Row, none: Scalar, listed: dict[int, Scalar], remaining: Scalar) -> Branching:
+def split(residual: Row, mass: Row, none: Scalar, listed: dict[int, Scalar], remaining: Scalar) -> Branching:
     """The branching law once the tests are over: ``remaining`` is emitted from the residual and "none".
 
-    The residual is overwritten: it loses the tokens of the list.
+    A residual that is a fresh array is overwritten: it loses the tokens of the list.  Where rounding has
+    left nothing to emit from, ``mass`` takes the residual's place, so that no token outside the target's
+    support is emitted.
     """
     tokens = list(listed)
+    residual = residual.copy() if residual is mass else residual
     hits = residual[tokens]
     residual[tokens] = none * 0
     off = residual.sum()
     total = off + hits.sum() + none
-    share = remaining / total if total else total
-    shares = [listed[token] + share * hit for token, hit in zip(tokens, hits, strict=True)]
-    if not total and tokens:  # only rounding can leave something to emit from an empty residual
-        shares[-1] += remaining
-    return Branching(tuple(tokens), tuple(shares), share * off, share * none, residual, off)
+    if total == 0:
+        return split(mass, mass, none, listed, remaining)
+    shares = [listed[token] + remaining * (hit / total) for token, hit in zip(tokens, hits, strict=True)]
+    return Branching(tuple(tokens), tuple(shares), remaining * (off / total), remaining * (none / total), residual, off)
 
 
-def _scaled(target: Row, weight: Scalar) -> tuple[Row, Scalar]:
+def scaled(target: Row, weight: Scalar) -> tuple[Row, Scalar]:
     """The target times the weight, and the mass of "none", in the row's arithmetic."""
     if is_exact(target):
         return target * weight, Fraction(1) - weight
     return (target if weight == 1 else target * weight), 1.0 - weight
 
 
-def _excess(mass: Row, draft: Row, level: Scalar) -> Row:
+def excess(mass: Row, draft: Row, level: Scalar) -> Row:
     """(V,) the positive part of ``mass - level * draft``, in a fresh array."""
     out = draft * (-level)
     out += mass
@@ -237,6 +257,15 @@ def _mass_without(draft: Row, tokens: Sequence[int]) -> Scalar:
     rest = draft.copy()
     rest[list(tokens)] = rest[0] * 0
     return rest.sum()
+
+
+def accept_ratio(mass: Scalar, draft: Row, token: int) -> Scalar:
+    """``min(1, mass / draft[token])``, a quotient that is never formed where it could overflow.
+
+    Raises ``ValueError`` if the token has draft probability 0, since it cannot have been drawn.
+    """
+    bound = _positive(draft, token)
+    return bound / bound if mass >= bound else mass / bound
 
 
 def _positive(draft: Row, token: int) -> Scalar:

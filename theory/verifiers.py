@@ -7,9 +7,13 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .canonical import canonical
 from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
+from .path_rules import GreedyMultiPath, Hierarchical
 from .policies import Chain, Delayed, DraftLaw, Iid, Policy
 from .solvers import Solver, k_seq, naive, nss, rrs, rrs_without_replacement
+from .symmetrised import symmetrised
+from .top_solvers import greedy, hub
 from .trees import DraftTree
 
 
@@ -88,12 +92,18 @@ BY_RULE = frozenset({DraftLaw.DETERMINISTIC, DraftLaw.TOP_PLUS_ONE, DraftLaw.HUB
 _ANY = frozenset(DraftLaw)
 _SINGLE = frozenset({DraftLaw.SINGLE})
 _IID = frozenset({DraftLaw.IID})
+_PATHS = frozenset({DraftLaw.PATHS})
 _ERASED = frozenset({DraftLaw.IID, DraftLaw.WITHOUT_REPLACEMENT})
+_TOP = frozenset({DraftLaw.TOP_PLUS_ONE})
+_HUB = frozenset({DraftLaw.HUB_PAIRS})
 
 
 def _table(*entries: Verifier) -> MappingProxyType[str, Verifier]:
     return MappingProxyType({entry.name: entry for entry in entries})
 
+
+NEW = "new: no publication known"
+"""The source of a row that is a known solver under a lift that no publication known to us has put it under."""
 
 VERIFIERS = _table(
     Verifier("naive", "speculative sampling", "2211.17192, 2302.01318", top_down(naive), _SINGLE),
@@ -101,10 +111,30 @@ VERIFIERS = _table(
     Verifier("naive_tree", "NaiveTree", "2602.16994", top_down(naive), _IID),
     Verifier("spectr", "SpecTr", "2310.15141", top_down(k_seq), _IID),
     Verifier("specinfer", "SpecInfer", "2305.09781", top_down(rrs), _IID),
+    Verifier("rrsw", "RRSw", "2402.12374, 2401.15077, 2402.14160", top_down(rrs_without_replacement), _ERASED),
+    Verifier("khisti", "canonical decomposition", "2410.18234", top_down(canonical), _IID),
+    Verifier("greedy", "greedy draft sampling", "2502.18779", top_down(greedy), _TOP),
+    Verifier("spechub", "SpecHub", "2411.05289", top_down(hub), _HUB),
     Verifier("block", "block verification", "2403.10444", bottom_up(naive), _SINGLE),
+    Verifier("hierarchical", "hierarchical verification", "2601.05724, Algorithm 2", Hierarchical(), _SINGLE),
     Verifier("traversal", "traversal verification", "2505.12398", bottom_up(rrs_without_replacement), _ERASED),
-    Verifier("lifted_k_seq", "lifted K-SEQ", "new: no publication known", bottom_up(k_seq), _IID),
-    Verifier("lifted_rrs", "lifted RRS", "new: no publication known", bottom_up(rrs), _IID),
+    Verifier("gbv", "greedy multi-path block verification", "2602.16961", GreedyMultiPath(), _PATHS),
+    Verifier("univer", "UniVer", "2605.04543", bottom_up(greedy), _TOP),
+    Verifier("lifted_naive", "lifted NaiveTree", NEW, bottom_up(naive), _IID),
+    Verifier("lifted_k_seq", "lifted K-SEQ", NEW, bottom_up(k_seq), _IID),
+    Verifier("lifted_rrs", "lifted RRS", NEW, bottom_up(rrs), _IID),
+    Verifier("lifted_khisti", "lifted canonical", NEW, bottom_up(canonical), _IID),
+    Verifier("lifted_spechub", "lifted SpecHub", NEW, bottom_up(hub), _HUB),
+    Verifier("symmetric_naive", "lifted NaiveTree, orders averaged", NEW, bottom_up(symmetrised(naive)), _IID),
+    Verifier("symmetric_k_seq", "lifted K-SEQ, orders averaged", NEW, bottom_up(symmetrised(k_seq)), _IID),
+    Verifier("symmetric_rrs", "lifted RRS, orders averaged", NEW, bottom_up(symmetrised(rrs)), _IID),
+    Verifier(
+        "symmetric_traversal",
+        "traversal verification, orders averaged",
+        NEW,
+        bottom_up(symmetrised(rrs_without_replacement)),
+        _IID,
+    ),
 )
 """Name to verifier, read-only."""
 
