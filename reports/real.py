@@ -1,0 +1,97 @@
+"""The real part of a report: every verifier on a model pair, measured and predicted, one row per verifier."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from veridraft.theory.policies import parse_policy
+
+from .data import RealRow, RealRun
+from .settings import Settings
+
+PLAIN_TOKENS = 64
+"""How many tokens plain generation writes to have its speed measured."""
+
+
+def load(settings: Settings) -> Any:
+    """The model pair of the settings, checked to be able to run them.
+
+    Raises ``ValueError``, ``OSError`` or ``ImportError`` that says what is wrong with the models.
+    """
+    from veridraft.gpu import Decoder, load_pair
+    from veridraft.gpu.prompts import PROMPTS
+
+    print("Loading the model pair (the default one is fetched once)", file=sys.stderr)
+    pair = load_pair(settings.target, settings.draft)
+    decoder = Decoder(pair, "nss", parse_policy(settings.policy))
+    for prompt in PROMPTS:
+        decoder.start(prompt)
+    return pair
+
+
+def on_device(settings: Settings) -> tuple[str, ...]:
+    """The verifiers of the settings that run on real models."""
+    from veridraft.gpu.verification import DEVICE_VERIFIERS
+
+    return tuple(name for name in settings.verifiers if name in DEVICE_VERIFIERS)
+
+
+def not_on_device(settings: Settings) -> tuple[str, ...]:
+    """A line that names the verifiers of the settings that do not run on real models, if there are any."""
+    missing = sorted(set(settings.verifiers) - set(on_device(settings)))
+    return (f"{', '.join(missing)} on the real pair: only in exact form so far",) if missing else ()
+
+
+def folder_of(settings: Settings, folder: Path, source: str) -> Path:
+    """Where the rows of a run lie: a folder of its own for every setting and every state of the code."""
+    digest = hashlib.sha256(repr((settings, source)).encode()).hexdigest()[:8]
+    return folder / f"real-{digest}"
+
+
+def run_real(settings: Settings, pair: Any, place: Path, command: str) -> None:
+    """Measure what is not finished: one row per verifier, then the speed of plain generation."""
+    from veridraft.gpu import crosscheck
+
+    names = on_device(settings)
+    if not names:
+        return
+    options = {"temperature": settings.temperature, "top_p": settings.top_p, "steps": settings.steps}
+    crosscheck(pair, names, settings.policy, seed=settings.seed, out=place, command=command, **options)
+    plain = place / "plain.json"
+    if not plain.exists():
+        plain.write_text(json.dumps({"tokens_per_second": plain_speed(pair, settings)}) + "\n", encoding="utf-8")
+
+
+def plain_speed(pair: Any, settings: Settings) -> float:
+    """Tokens per second of the target alone, as transformers generates, prompt included; after a warm-up."""
+    import torch
+
+    from veridraft.gpu.prompts import PROMPTS
+
+    prompt = torch.tensor([pair.encode(PROMPTS[0])], device=pair.device)
+    law = {"do_sample": settings.temperature > 0, "top_p": settings.top_p, "top_k": 0}
+    law |= {"temperature": settings.temperature} if settings.temperature > 0 else {}
+    for tokens in (4, PLAIN_TOKENS):
+        begin = time.perf_counter()
+        pair.target.generate(
+            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=tokens, min_new_tokens=tokens, **law
+        )
+    return PLAIN_TOKENS / (time.perf_counter() - begin)
+
+
+def read_real(place: Path) -> RealRun | None:
+    """What is finished of a real run, or ``None`` if no row is."""
+    try:
+        run = json.loads((place / "crosscheck.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    plain = place / "plain.json"
+    speed = json.loads(plain.read_text(encoding="utf-8"))["tokens_per_second"] if plain.exists() else None
+    settings = run["settings"]
+    rows = tuple(map(RealRow.from_json, run["rows"]))
+    return RealRun(settings["target"], settings["draft"], settings["device"], rows, speed)
