@@ -168,12 +168,16 @@ def _covered(mass: Row, draft: Row) -> Callable[[Scalar], Scalar]:
 
 
 def _root_above(excess: Callable[[Fraction], Fraction], mass: Row, draft: Row, count: int) -> Fraction:
-    """The exact root, rounded up to a multiple of 2^-20."""
-    start = smallest_rho(mass.astype(float), draft.astype(float), count)
-    rho = Fraction(start) // RHO_STEP * RHO_STEP
-    while excess(rho) > 0:
-        rho += RHO_STEP
-    return rho
+    """The exact root, rounded up to a multiple of 2^-20: two tries near the float root, then bisection."""
+    guess = Fraction(smallest_rho(mass.astype(float), draft.astype(float), count)) // RHO_STEP
+    low, high = 1 // RHO_STEP, count // RHO_STEP  # in steps; the excess is positive at low, not at high
+    for probe in (guess, guess + 1):
+        if low < probe < high:
+            low, high = (probe, high) if excess(probe * RHO_STEP) > 0 else (low, probe)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if excess(middle * RHO_STEP) > 0 else (low, middle)
+    return high * RHO_STEP
 
 
 def _root(excess: Callable[[float], float], count: int) -> float:
