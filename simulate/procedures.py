@@ -28,7 +28,7 @@ PROCEDURES: Mapping[str, Procedure] = MappingProxyType(
         "lifted_rrs": lifted_rrs,
     }
 )
-"""Name to procedure, read-only; the names are those of ``veridraft.theory.VERIFIERS``."""
+"""Name to procedure, read-only; each name is also in ``veridraft.theory.VERIFIERS``."""
 
 
 def get_procedure(name: str) -> Procedure:
@@ -37,5 +37,5 @@ def get_procedure(name: str) -> Procedure:
     Raises ``ValueError`` for an unknown name, with the list of names.
     """
     if name not in PROCEDURES:
-        raise ValueError(f"unknown procedure {name!r}; known are {', '.join(PROCEDURES)}")
+        raise ValueError(f"no procedure is called {name!r}; known are {', '.join(PROCEDURES)}")
     return PROCEDURES[name]
