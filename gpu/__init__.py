@@ -1,0 +1,66 @@
+"""Real models: a target and a draft network, decoded speculatively and held against the exact law.
+
+- :func:`load_pair` gives the two networks: any transformers causal model, a GGUF file, or the embedded one.
+- :func:`decode` writes a text with a tree policy and a verifier, one target pass for each tree.
+- :func:`verify` is the verifiers on torch tensors, coin by coin; :func:`stopping_probabilities` is their law.
+- :func:`crosscheck` decodes and compares what it measures with what ``veridraft.theory`` predicts.
+
+Importing this package imports no torch; the first use of a name does, and says what to install if it is
+not there.
+
+>>> from veridraft.gpu import load_pair, crosscheck                                   # doctest: +SKIP
+>>> run = crosscheck(load_pair(), ["traversal"], policy="Iid(4, 3)", steps=100)       # doctest: +SKIP
+>>> run.rows[0]["z"], run.rows[0]["z_draft"], run.rows[0]["z_text"]                   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .crosschecker import Crosscheck, crosscheck
+    from .decoding import Decoded, Decoder, Step, decode
+    from .pairs import ModelPair, load_pair
+    from .sampling import Sampling
+    from .trees import TensorTree
+    from .verification import stopping_probabilities, verify
+
+__all__ = [
+    "Crosscheck",
+    "Decoded",
+    "Decoder",
+    "ModelPair",
+    "Sampling",
+    "Step",
+    "TensorTree",
+    "crosscheck",
+    "decode",
+    "load_pair",
+    "stopping_probabilities",
+    "verify",
+]
+
+_HOMES = {
+    "Crosscheck": "crosschecker",
+    "Decoded": "decoding",
+    "Decoder": "decoding",
+    "ModelPair": "pairs",
+    "Sampling": "sampling",
+    "Step": "decoding",
+    "TensorTree": "trees",
+    "crosscheck": "crosschecker",
+    "decode": "decoding",
+    "load_pair": "pairs",
+    "stopping_probabilities": "verification",
+    "verify": "verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, its module imported on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,56 @@
+"""``python -m veridraft.gpu``: the cross-check from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a cross-check and print its rows; 0 if all agree, 1 if one does not."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(words)
+    from . import crosscheck, load_pair
+
+    pair = load_pair(options.target, options.draft, options.device, options.dtype)
+    run = crosscheck(
+        pair,
+        options.verifiers.split(",") if options.verifiers else None,
+        options.policy,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        steps=options.steps,
+        seed=options.seed,
+        out=options.out,
+        command=shlex.join(["python", "-m", "veridraft.gpu", *words]),
+    )
+    for row in run.rows:
+        scores = " ".join(f"{name} {_shown(row[name])}" for name in ("z", "z_draft", "z_text"))
+        print(f"{row['verifier']:13} measured {row['measured']:.3f} predicted {row['predicted']:.3f} {scores}")
+    return 0 if run.verdict.value == "agrees" else 1
+
+
+def _shown(score: float | None) -> str:
+    return "not applicable" if score is None else f"{score:+.2f}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m veridraft.gpu", description=__doc__)
+    parser.add_argument("--target", help="folder, GGUF file or name; default: the embedded model")
+    parser.add_argument("--draft", help="the same, or skip:17,18 for the target without those layers")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--verifiers", help="names, separated by commas; default: all")
+    parser.add_argument("--policy", default="Iid(4, 3)")
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--steps", type=int, default=300, help="target passes per verifier")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", help="folder for crosscheck.json; a run there is continued")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

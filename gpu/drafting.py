@@ -1,0 +1,130 @@
+"""Drafting: trees grown level by level from the draft network, one cached pass for each level.
+
+Several trees can be grown at one root together (the prediction needs that).  They are drawn independently,
+but a context that two of them share is computed once: the union of the trees is a *forest*, and a single
+tree is a forest of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from veridraft.theory.policies import WithReplacement
+
+from .backend import torch
+from .sampling import draw
+from .tree_attention import ROOT, CachedModel
+from .trees import TensorTree
+
+Rows = Callable[[torch.Tensor], torch.Tensor]
+"""Logits (n, V) to checked float64 rows (n, V)."""
+
+
+@dataclass
+class Shape:
+    """One tree of a forest while it grows: for each of its nodes, where it lies in the union, and its list."""
+
+    union: list[int] = field(default_factory=lambda: [0])
+    parents: list[int] = field(default_factory=lambda: [ROOT])
+    lists: list[tuple[int, ...]] = field(default_factory=lambda: [()])
+
+
+Frontier = list[tuple[Shape, int, Any]]
+"""Nodes that are to get a child list: their tree, their number in it, and the policy's state there."""
+
+
+@dataclass
+class Forest:
+    """Trees drawn at one root and the union of their nodes.
+
+    tokens, parents : of the union's nodes; node 0 is the root, whose token is the context's last
+    rows : the draft's row (V,) at every node of the union that has children
+    cached : where such a node lies among the tokens fed to the draft since its last commit
+    shapes : one for each tree
+    """
+
+    tokens: list[int]
+    parents: list[int]
+    rows: dict[int, torch.Tensor]
+    cached: dict[int, int]
+    shapes: list[Shape]
+
+    def tree(self, number: int, target: torch.Tensor) -> TensorTree:
+        """One of the trees, with its rows out of the target rows (U, V) of the union's nodes."""
+        shape = self.shapes[number]
+        union = shape.union
+        rows = target if union == list(range(len(target))) else target[torch.tensor(union, device=target.device)]
+        draft = torch.zeros_like(rows)
+        for node, listed in enumerate(shape.lists):
+            if listed:
+                draft[node] = self.rows[union[node]]
+        tokens = (ROOT, *(self.tokens[node] for node in union[1:]))
+        return TensorTree(tokens, tuple(shape.parents), tuple(shape.lists), rows, draft)
+
+
+def grow_forest(
+    model: CachedModel,
+    last_token: int,
+    root_row: torch.Tensor,
+    policy: WithReplacement,
+    rows: Rows,
+    rng: np.random.Generator,
+    count: int = 1,
+) -> Forest:
+    """``count`` independent trees of the policy at the model's committed context, which ends in ``last_token``.
+
+    ``root_row`` (V,) is the draft's row at the root.  Each token is drawn from the very row that the forest
+    keeps.  The tokens fed stay uncommitted in the model's cache, so that an accepted path can be kept.
+    """
+    forest = Forest([last_token], [ROOT], {0: root_row}, {}, [Shape() for _ in range(count)])
+    frontier: Frontier = [(shape, 0, policy.root_state) for shape in forest.shapes]
+    frontier = [entry for entry in frontier if policy.draws(entry[2])]
+    while frontier:
+        frontier = _expand(forest, frontier, policy, rng)
+        _fill_rows(forest, frontier, model, rows)
+    return forest
+
+
+def _expand(forest: Forest, frontier: Frontier, policy: WithReplacement, rng: np.random.Generator) -> Frontier:
+    """Draw the child list of every node of the frontier; the children that have lists of their own."""
+    known = {(parent, token): node for node, (parent, token) in enumerate(zip(forest.parents, forest.tokens, strict=True))}
+    grown: Frontier = []
+    for shape, node, state in frontier:
+        row = forest.rows[shape.union[node]]
+        uniforms = torch.from_numpy(rng.random(policy.draws(state))).to(row.device)
+        tokens = draw(row, uniforms).tolist()
+        children = {token: len(shape.union) + place for place, token in enumerate(dict.fromkeys(tokens))}
+        for token in children:
+            _join(forest, shape, node, token, known)
+        shape.lists[node] = tuple(children[token] for token in tokens)
+        states = policy.child_states(state, tokens)
+        grown += [(shape, child, below) for child, below in zip(children.values(), states, strict=True)]
+    return [entry for entry in grown if policy.draws(entry[2])]
+
+
+def _join(forest: Forest, shape: Shape, node: int, token: int, known: dict[tuple[int, int], int]) -> None:
+    """Add a child to a tree, and to the union unless another tree has it there."""
+    key = (shape.union[node], token)
+    if key not in known:
+        known[key] = len(forest.tokens)
+        forest.tokens.append(token)
+        forest.parents.append(key[0])
+    shape.union.append(known[key])
+    shape.parents.append(node)
+    shape.lists.append(())
+
+
+def _fill_rows(forest: Forest, frontier: Frontier, model: CachedModel, rows: Rows) -> None:
+    """Compute the draft's rows at the frontier, in one pass over the union's nodes."""
+    nodes = list(dict.fromkeys(shape.union[node] for shape, node, _ in frontier))
+    if not nodes:
+        return
+    fed = len(forest.cached)
+    parents = [forest.cached.get(forest.parents[node], ROOT) for node in nodes]
+    logits = model.feed([forest.tokens[node] for node in nodes], parents)
+    forest.cached |= {node: fed + place for place, node in enumerate(nodes)}
+    forest.rows |= dict(zip(nodes, rows(logits), strict=True))

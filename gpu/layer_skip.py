@@ -1,0 +1,92 @@
+"""A draft without weights of its own: the target with some of its layers left out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from .backend import torch
+
+PREFIX = "skip:"
+
+
+def parse_skip(text: str) -> tuple[int, ...]:
+    """The layers that a text such as ``skip:17,18,16,14`` names.
+
+    Raises ``ValueError`` for anything else.
+    """
+    numbers = text.removeprefix(PREFIX).split(",")
+    if not text.startswith(PREFIX) or not all(number.strip().isdigit() for number in numbers):
+        raise ValueError(f"draft {text!r} is not of the form skip:17,18 (layers to leave out)")
+    return tuple(int(number) for number in numbers)
+
+
+def without_layers(model: Any, layers: Sequence[int]) -> Any:
+    """The same network with some decoder layers left out; it shares every weight with ``model``.
+
+    ``layers`` are distinct indices in [0, number of layers), not all of them.  The modules are copied and
+    the parameters are not, because a layer carries its place in the KV cache (``layer_idx``), and those
+    that stay are numbered anew without touching the original's.
+    Raises ``ValueError`` for layers out of range, repeated, or all of them.
+    """
+    count = model.config.num_hidden_layers
+    for layer in layers:
+        if not 0 <= layer < count:
+            raise ValueError(f"draft leaves out layer {layer}; the target's layers are 0 to {count - 1}")
+    if len(set(layers)) != len(layers) or len(layers) >= count:
+        raise ValueError(f"draft leaves out layers {tuple(layers)}: they must be distinct, and not all {count}")
+    kept = [layer for layer in range(count) if layer not in set(layers)]
+    clone = _shared_copy(model, {})
+    _set_config(clone, _cut_config(model.config, kept))
+    decoder, name = _layer_list(clone, count)
+    stack = torch.nn.ModuleList([getattr(decoder, name)[layer] for layer in kept])
+    for place, layer_module in enumerate(stack):
+        _renumber(layer_module, place)
+    setattr(decoder, name, stack)
+    return clone.eval()
+
+
+def _shared_copy(module: Any, seen: dict[int, Any]) -> Any:
+    """The module tree copied, with every parameter and buffer shared."""
+    if id(module) not in seen:
+        clone = copy.copy(module)
+        seen[id(module)] = clone
+        clone.__dict__["_parameters"] = dict(module._parameters)
+        clone.__dict__["_buffers"] = dict(module._buffers)
+        clone.__dict__["_modules"] = {name: _shared_copy(child, seen) for name, child in module._modules.items()}
+    return seen[id(module)]
+
+
+def _cut_config(config: Any, kept: Sequence[int]) -> Any:
+    """The configuration of the network that has only the kept layers."""
+    cut = copy.deepcopy(config)
+    kinds = getattr(cut, "layer_types", None)
+    if kinds is not None:
+        cut.layer_types = [kinds[layer] for layer in kept]
+    cut.num_hidden_layers = len(kept)
+    return cut
+
+
+def _set_config(model: Any, config: Any) -> None:
+    """Give the configuration to the model and to every module that held the old one."""
+    old = model.config
+    for module in model.modules():
+        if getattr(module, "config", None) is old:
+            module.config = config
+
+
+def _layer_list(model: Any, count: int) -> tuple[Any, str]:
+    """The module that holds the stack of decoder layers, and the name under which it does."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, torch.nn.ModuleList) and len(child) == count:
+                return module, name
+    raise ValueError(f"draft: {type(model).__name__} has no list of {count} layers to leave some out of")
+
+
+def _renumber(layer: Any, place: int) -> None:
+    """Set the cache index of a layer and of what is inside it."""
+    for module in layer.modules():
+        if hasattr(module, "layer_idx"):
+            module.layer_idx = place

@@ -1,0 +1,197 @@
+"""A target and a draft network that share a vocabulary, loaded from wherever they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import embedded
+from .backend import torch, transformers
+from .layer_skip import PREFIX, parse_skip, without_layers
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPair:
+    """Two causal networks over one vocabulary, in evaluation mode, on one device.
+
+    ``target`` and ``draft`` are transformers models; ``tokenizer`` is ``None`` where the target's folder
+    holds none (prompts are then token ids).
+    """
+
+    target: Any
+    draft: Any
+    tokenizer: Any
+    target_name: str
+    draft_name: str
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V, the number of columns of a row."""
+        return int(self.target.config.vocab_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the target's weights lie."""
+        return next(self.target.parameters()).device
+
+    @property
+    def dtype(self) -> str:
+        """The type of the target's weights, such as ``float32``."""
+        return str(next(self.target.parameters()).dtype).removeprefix("torch.")
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """The tokens that end a text; empty if the model names none."""
+        ends = self.target.generation_config.eos_token_id
+        if ends is None:
+            return frozenset()
+        return frozenset([ends] if isinstance(ends, int) else ends)
+
+    def encode(self, prompt: str | Sequence[int]) -> tuple[int, ...]:
+        """The prompt as token ids; text goes through the chat template where the tokenizer has one.
+
+        Raises ``ValueError`` for an empty prompt, a token outside the vocabulary, or text without a tokenizer.
+        """
+        tokens = self._encode_text(prompt) if isinstance(prompt, str) else tuple(int(token) for token in prompt)
+        if not tokens:
+            raise ValueError("prompt is empty: it must have at least one token")
+        for place, token in enumerate(tokens):
+            if not 0 <= token < self.vocabulary_size:
+                raise ValueError(f"prompt token {place} is {token}; it must lie in [0, {self.vocabulary_size})")
+        return tokens
+
+    def _encode_text(self, prompt: str) -> tuple[int, ...]:
+        if self.tokenizer is None:
+            raise ValueError(f"prompt is text, but {self.target_name} has no tokenizer: give token ids")
+        if not getattr(self.tokenizer, "chat_template", None):
+            return tuple(self.tokenizer(prompt)["input_ids"])
+        messages = [{"role": "user", "content": prompt}]
+        return tuple(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"])
+
+
+def load_pair(
+    target: str | None = None, draft: str | None = None, device: str = "cpu", dtype: str = "float32"
+) -> ModelPair:
+    """A target and a draft, in evaluation mode on ``device``, weights in ``dtype``.
+
+    target : a folder, a GGUF file, or a name that transformers knows; ``None`` is the embedded
+        SmolLM2-135M-Instruct (135 million weights, V = 49,152), fetched once into the cache folder
+    draft : the same, or ``skip:17,18`` for the target without those layers (no copy of its weights); ``None``
+        with the embedded target is ``skip:17,18,16,14``
+    dtype : ``float32``, ``bfloat16`` or ``float16``; the rows at the verifier are float64 whatever it is
+
+    Raises ``ValueError`` for a folder without a model, a name that cannot be loaded, a network with a
+    sliding window, or vocabularies that differ; ``ConnectionError`` if the embedded model must be fetched
+    and cannot be; ``ImportError`` without the extra ``gpu``.
+    """
+    kind = _dtype(dtype)
+    if draft is None and target is not None:
+        raise ValueError("draft is missing: give a folder, a name, a GGUF file, or skip:LAYERS of the target")
+    skipped = parse_skip(draft or embedded.DRAFT) if (draft or embedded.DRAFT).startswith(PREFIX) else None
+    model, tokenizer = _load("target", target, device, kind)
+    if skipped is not None:
+        small, small_tokenizer = without_layers(model, skipped), tokenizer
+    else:
+        small, small_tokenizer = _load("draft", draft, device, kind)
+    _check_vocabularies(model, small, tokenizer, small_tokenizer)
+    return ModelPair(model, small, tokenizer, target or embedded.NAME, draft or embedded.DRAFT)
+
+
+def _dtype(name: str) -> torch.dtype:
+    """The torch type of a name; raises ``ValueError`` for others than the three."""
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if name not in kinds:
+        raise ValueError(f"dtype must be one of {', '.join(kinds)}, but is {name!r}")
+    return kinds[name]
+
+
+def _load(role: str, name: str | None, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The network and its tokenizer (or ``None``) that a name, folder or file holds."""
+    source, options = _locate(role, name)
+    with _quiet():
+        try:
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                source, dtype=dtype, attn_implementation="sdpa", **options
+            )
+        except (OSError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise ValueError(f"{role} {name!r} cannot be loaded ({first}): give a folder with --{role}") from error
+        tokenizer = _tokenizer(source, options)
+    kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
+    if kinds != {"full_attention"}:
+        raise ValueError(f"{role} {name!r} has layers of kind {sorted(kinds)}; only full_attention keeps a tree")
+    return model.to(device).eval(), tokenizer
+
+
+def _locate(role: str, name: str | None) -> tuple[str, dict[str, Any]]:
+    """What to hand to transformers, and with which options; checks what lies on this machine."""
+    if name is None:
+        return str(embedded.converted_folder(convert_gguf)), {}
+    path = Path(name)
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise ValueError(f"{role} {name!r} is a folder without a model: it has no config.json")
+        return name, {}
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise ValueError(f"{role} {name!r} is a file, but not a GGUF file")
+        return str(path.parent), {"gguf_file": path.name}
+    if path.is_absolute() or name.startswith(".") or path.suffix == ".gguf":
+        raise ValueError(f"{role} {name!r} does not exist")
+    return name, {}
+
+
+def _tokenizer(source: str, options: dict[str, Any]) -> Any:
+    """The tokenizer beside the network, or ``None`` if a folder holds none."""
+    folder = Path(source)
+    if not options and folder.is_dir() and not any((folder / name).exists() for name in TOKENIZER_FILES):
+        return None
+    return transformers.AutoTokenizer.from_pretrained(source, **options)
+
+
+def convert_gguf(gguf: Path, folder: Path) -> None:
+    """Write the network in a GGUF file, in float32, and its tokenizer as an ordinary model folder."""
+    options = {"gguf_file": gguf.name}
+    with _quiet():
+        load = transformers.AutoModelForCausalLM.from_pretrained
+        model = load(str(gguf.parent), dtype=torch.float32, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(gguf.parent), **options)
+        for name in ("hf_quantizer", "is_quantized", "quantization_method"):  # the weights are plain by now
+            model.__dict__.pop(name, None)
+        model.config.__dict__.pop("quantization_config", None)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _check_vocabularies(target: Any, draft: Any, target_words: Any, draft_words: Any) -> None:
+    """Raise unless both networks speak of the same tokens."""
+    sizes = target.config.vocab_size, draft.config.vocab_size
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"target and draft must share a vocabulary, but have {sizes[0]} and {sizes[1]} tokens")
+    if target_words is None or draft_words is None or target_words is draft_words:
+        return
+    first, second = target_words.get_vocab(), draft_words.get_vocab()
+    if first != second:
+        odd = min(word for word in first.keys() | second.keys() if first.get(word) != second.get(word))
+        raise ValueError(
+            f"target and draft must share a vocabulary, but token {odd!r} has id {first.get(odd)} in the target "
+            f"and {second.get(odd)} in the draft"
+        )
+
+
+@contextmanager
+def _quiet() -> Any:
+    """No progress bars while a model is loaded or written."""
+    bars = transformers.utils.logging
+    was_on = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            bars.enable_progress_bar()

@@ -1,0 +1,69 @@
+"""The file of a run: rows appended as they finish, each time as a whole file renamed into place."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .backend import torch, transformers
+
+NAME = "crosscheck.json"
+
+
+@dataclass
+class RunFile:
+    """The rows that are finished, by verifier, and where they are written (``None`` keeps them in memory)."""
+
+    path: Path | None
+    head: dict[str, Any]
+    finished: dict[str, dict[str, Any]]
+
+    @classmethod
+    def open(cls, folder: str | Path | None, command: str, settings: Mapping[str, Any]) -> RunFile:
+        """The run in the folder, to be continued, or a new one.
+
+        Raises ``ValueError`` if the folder holds a run whose settings differ, naming the first that does.
+        """
+        head = {"command": command, "settings": dict(settings)}
+        if folder is None:
+            return cls(None, head, {})
+        path = Path(folder) / NAME
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return cls(path, head, {})
+        held = json.loads(path.read_text())
+        for name, value in head["settings"].items():
+            if held["settings"].get(name) != value:
+                raise ValueError(
+                    f"out {str(folder)!r} holds a run with {name} = {held['settings'].get(name)!r}, not {value!r}: "
+                    "give another folder, or remove that run"
+                )
+        head["command"] = held["command"]
+        return cls(path, head, {row["verifier"]: row for row in held["rows"]})
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take a finished row, and write the file at once."""
+        self.finished[row["verifier"]] = row
+        if self.path is None:
+            return
+        text = json.dumps(self.head | {"rows": list(self.finished.values())}, indent=1, allow_nan=False)
+        scratch = self.path.with_suffix(".partial")
+        scratch.write_text(text + "\n")
+        scratch.replace(self.path)
+
+
+def machine() -> dict[str, Any]:
+    """Versions and threads that a row was made with."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "numpy": np.__version__,
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,35 @@
+"""A tiny random pair for the tests of veridraft.gpu: three layers, 64 tokens, rows peaked enough to tell apart."""
+
+from __future__ import annotations
+
+import torch
+import transformers
+
+from veridraft.gpu.layer_skip import without_layers
+from veridraft.gpu.pairs import ModelPair
+
+PROMPTS = ([3, 1, 4, 1, 5], [9, 2, 6], [7])
+
+
+def tiny_model(seed: int = 0, vocabulary_size: int = 64, layers: int = 3, width: float = 0.3):
+    config = transformers.LlamaConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        initializer_range=width,
+        bos_token_id=0,
+        eos_token_id=None,
+        pad_token_id=0,
+        attn_implementation="sdpa",
+    )
+    torch.manual_seed(seed)
+    return transformers.LlamaForCausalLM(config).eval()
+
+
+def tiny_pair(seed: int = 0, skipped=(1,), **options) -> ModelPair:
+    target = tiny_model(seed, **options)
+    return ModelPair(target, without_layers(target, skipped), None, "tiny", f"skip:{skipped}")
