@@ -96,8 +96,8 @@ def _dots(axes: Any, names: Sequence[str], values: Sequence[float | None]) -> No
             axes.plot(value, line, marker=marker, color=colour, markersize=7, zorder=2)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlim(left=1)
-    axes.margins(x=0.08)
+    known = [value for value in values if value is not None]
+    axes.set_xlim(1, max(known, default=2.0) + 0.12)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
