@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
@@ -102,8 +102,8 @@ class RecursivePolicy(Policy):
     def draw_list(self, state: State, draft_row: Row, rng: np.random.Generator) -> TokenList:
         """A child list drawn from its law; empty at a leaf."""
 
-    def is_drawn(self, state: State, tokens: TokenList) -> tuple[bool, ...]:
-        """For each distinct child, whether it was drawn (True) or put there by rule."""
+    def is_drawn(self, state: State, draft_row: Row, tokens: TokenList) -> tuple[bool, ...]:
+        """For each distinct child, whether it was drawn (True) or put there by rule; not asked at a leaf."""
         return (True,) * len(dict.fromkeys(tokens))
 
     def sample(self, pair: Pair, rng: np.random.Generator, context: Context = ()) -> DraftTree:
@@ -112,11 +112,13 @@ class RecursivePolicy(Policy):
 
         def child_list(below: Context) -> tuple[TokenList, tuple[bool, ...]]:
             state = states[below]
-            tokens = () if self.is_leaf(state) else self.draw_list(state, pair.draft_row(context + below), rng)
-            if tokens:
-                children = zip(dict.fromkeys(tokens), self.child_states(state, tokens), strict=True)
-                states.update({(*below, token): child for token, child in children})
-            return tokens, self.is_drawn(state, tokens)
+            if self.is_leaf(state):
+                return (), ()
+            row = pair.draft_row(context + below)
+            tokens = self.draw_list(state, row, rng)
+            children = zip(dict.fromkeys(tokens), self.child_states(state, tokens), strict=True)
+            states.update({(*below, token): child for token, child in children})
+            return tokens, self.is_drawn(state, row, tokens)
 
         return grown(child_list, pair, context)
 
@@ -148,11 +150,12 @@ class RecursivePolicy(Policy):
         if self.is_leaf(state):
             yield 1, {}
             return
-        for probability, tokens in self.list_law(state, pair.draft_row(context + below)):
+        row = pair.draft_row(context + below)
+        for probability, tokens in self.list_law(state, row):
             children = zip(dict.fromkeys(tokens), self.child_states(state, tokens), strict=True)
             subtrees = [list(self._unfold(pair, context, (*below, token), child)) for token, child in children]
             for choice in product(*subtrees):
-                lists = {below: (tokens, self.is_drawn(state, tokens))}
+                lists = {below: (tokens, self.is_drawn(state, row, tokens))}
                 for _, deeper in choice:
                     lists |= deeper
                 yield probability * prod(weight for weight, _ in choice), lists
@@ -316,19 +319,24 @@ class Chain(Delayed):
         return frozenset({DraftLaw.SINGLE, DraftLaw.PATHS, DraftLaw.IID, DraftLaw.WITHOUT_REPLACEMENT})
 
 
-POLICIES: dict[str, tuple[type[Policy], int]] = {"chain": (Chain, 1), "iid": (Iid, 2), "delayed": (Delayed, 3)}
-"""Name in lower case to the policy's class and its number of integer arguments."""
+POLICIES: dict[str, Callable[..., Policy]] = {"Chain(L)": Chain, "Iid(K, L)": Iid, "Delayed(K, L1, L2)": Delayed}
+"""Each form of text that :func:`parse_policy` reads, with what builds the policy; other modules add theirs."""
 
 
 def parse_policy(text: str) -> Policy:
-    """The policy that a text such as ``Iid(4, 2)`` or ``delayed(4,1,2)`` names.
+    """The policy that a text such as ``Iid(4, 2)``, ``delayed(4,1,2)`` or ``static(2x2)`` names.
 
-    Raises ``ValueError`` that lists the known forms.
+    The forms are the keys of ``POLICIES``, in any case; an argument is an integer, or several joined by x,
+    which become a tuple.  Raises ``ValueError`` that lists the forms.
     """
-    match = re.fullmatch(r"\s*([A-Za-z]+)\s*\((\s*-?\d+\s*(?:,\s*-?\d+\s*)*)\)\s*", text)
-    if match and match[1].lower() in POLICIES:
-        kind, count = POLICIES[match[1].lower()]
-        arguments = [int(number) for number in match[2].split(",")]
-        if len(arguments) == count:
-            return kind(*arguments)
-    raise ValueError(f"policy {text!r} is none of Chain(L), Iid(K, L), Delayed(K, L1, L2) with integers")
+    match = re.fullmatch(r"\s*([A-Za-z]+)\s*\((\s*-?\d[-\dx,\s]*)\)\s*", text)
+    arguments = [argument.strip() for argument in match[2].split(",")] if match else []
+    if match and all(re.fullmatch(r"-?\d+|\d+(x\d+)+", argument) for argument in arguments):
+        for form, build in POLICIES.items():
+            if form.split("(")[0].lower() == match[1].lower() and form.count(",") + 1 == len(arguments):
+                return build(*map(_number_or_widths, arguments))
+    raise ValueError(f"policy {text!r} is none of {', '.join(POLICIES)} with integers")
+
+
+def _number_or_widths(text: str) -> int | tuple[int, ...]:
+    return tuple(map(int, text.split("x"))) if "x" in text else int(text)
