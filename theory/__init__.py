@@ -8,6 +8,9 @@ what is emitted has the target's distribution (`certify`).
 NumPy and SciPy only; POT is imported when a transport plan is asked for.
 """
 
+from .best_first import CaDDTree, OptTree, TopK
+from .canonical import canonical, canonical_of
+from .carried import RoundsCertificate, certify_greedy_block
 from .distributions import (
     NO_TOKEN,
     Row,
@@ -21,11 +24,15 @@ from .distributions import (
     keep_top_p,
     total_variation,
 )
+from .dyspec import DySpec
 from .efficiency import BlockEfficiency, SampledBlockEfficiency, block_efficiency
 from .emission import EmittedLaw, emitted_law
 from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
 from .losslessness import Certificate, Difference, Losslessness, certify
+from .path_rules import GreedyMultiPath, Hierarchical
 from .policies import Chain, Delayed, DraftLaw, Iid, Policy, RecursivePolicy, parse_policy
+from .recorded import RecordedPair, contexts_below
+from .sequoia import acceptance_by_rank, sequoia_topology, sequoia_value
 from .solvers import Branching, Solver, k_seq, naive, nss, rrs, rrs_without_replacement, smallest_rho
 from .sources import (
     MarkovPair,
@@ -36,15 +43,22 @@ from .sources import (
     diverging_pair,
     zipf_pair,
 )
+from .static import Static
+from .symmetrised import symmetrised
+from .top_plus_one import HubPairs, TopPlusOne
+from .top_solvers import greedy, hub
+from .topologies import EAGLE_TOPOLOGY, Topology
 from .trees import NO_PARENT, Context, DraftTree
 from .verifiers import VERIFIERS, Verifier, get_verifier
 
 __all__ = [
+    "EAGLE_TOPOLOGY",
     "NO_PARENT",
     "NO_TOKEN",
     "VERIFIERS",
     "BlockEfficiency",
     "Branching",
+    "CaDDTree",
     "Certificate",
     "Chain",
     "Context",
@@ -52,28 +66,44 @@ __all__ = [
     "Difference",
     "DraftLaw",
     "DraftTree",
+    "DySpec",
     "EmittedLaw",
+    "GreedyMultiPath",
+    "Hierarchical",
+    "HubPairs",
     "Iid",
     "Lift",
     "Losslessness",
     "MarkovPair",
+    "OptTree",
     "Pair",
     "Policy",
     "RandomPair",
+    "RecordedPair",
     "RecursivePolicy",
+    "RoundsCertificate",
     "Row",
     "Rule",
     "SampledBlockEfficiency",
     "Solver",
+    "Static",
     "TablePair",
+    "TopK",
+    "TopPlusOne",
+    "Topology",
     "TreeLaw",
     "TreeRule",
     "Verifier",
+    "acceptance_by_rank",
     "apply_temperature",
     "block_efficiency",
     "bottom_up",
+    "canonical",
+    "canonical_of",
     "certify",
+    "certify_greedy_block",
     "check_rows",
+    "contexts_below",
     "dirichlet_pair",
     "diverging_pair",
     "draw",
@@ -81,6 +111,8 @@ __all__ = [
     "entropy",
     "exact",
     "get_verifier",
+    "greedy",
+    "hub",
     "is_exact",
     "k_seq",
     "keep_top_k",
@@ -90,7 +122,10 @@ __all__ = [
     "parse_policy",
     "rrs",
     "rrs_without_replacement",
+    "sequoia_topology",
+    "sequoia_value",
     "smallest_rho",
+    "symmetrised",
     "top_down",
     "total_variation",
     "zipf_pair",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
-from math import factorial, perm, prod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -133,7 +133,6 @@ class RecursivePolicy(Policy):
         return self._count(np.full(vocabulary_size, 1 / vocabulary_size), self.root_state, {})
 
     def _count(self, row: Row, state: State, known: dict[State, int]) -> int:
-        """Lists that give the children's states the same multiset are counted one by one: override if many."""
         if self.is_leaf(state):
             return 1
         if state not in known:
@@ -188,46 +187,12 @@ class WithReplacement(RecursivePolicy):
         count = self.draws(state)
         return tuple(draw(draft_row, rng.random(count)).tolist()) if count else ()
 
-    def _count(self, row: Row, state: State, known: dict[State, int]) -> int:
-        """Lists are grouped by the multiplicities of their distinct tokens, when only those matter."""
-        draws = self.draws(state)
-        if draws == 0:
-            return 1
-        if state not in known:
-            known[state] = sum(
-                list_count(parts, len(row)) * self._count_below(row, state, parts, known)
-                for parts in partitions(draws, len(row))
-            )
-        return known[state]
-
-    def _count_below(self, row: Row, state: State, parts: tuple[int, ...], known: dict[State, int]) -> int:
-        tokens = [token for token, part in enumerate(parts) for _ in range(part)]
-        return prod(self._count(row, child, known) for child in self.child_states(state, tokens))
-
 
 def grown(child_list: Grower, pair: Pair, context: Context) -> DraftTree:
     """The tree that ``child_list`` unfolds below the context, with the pair's rows."""
     return grow(
         child_list, lambda below: pair.target_row(context + below), lambda below: pair.draft_row(context + below)
     )
-
-
-def partitions(total: int, most_parts: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
-    """The ways to write ``total`` as a sum of at most ``most_parts`` positive parts, largest first."""
-    if total == 0:
-        yield ()
-    elif most_parts > 0:
-        for first in range(min(total, largest or total), 0, -1):
-            for rest in partitions(total - first, most_parts - 1, first):
-                yield (first, *rest)
-
-
-def list_count(parts: Sequence[int], vocabulary_size: int) -> int:
-    """How many lists over V tokens have these multiplicities: choices of tokens times orders of the list."""
-    used = len(parts)
-    tokens = perm(vocabulary_size, used)
-    equal = prod(factorial(count) for count in Counter(parts).values())
-    return tokens // equal * (factorial(sum(parts)) // prod(factorial(part) for part in parts))
 
 
 @dataclass(frozen=True, repr=False)

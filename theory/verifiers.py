@@ -7,12 +7,16 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .best_first import CaDDTree, OptTree, TopK
 from .canonical import canonical
+from .dyspec import DySpec
 from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
 from .path_rules import GreedyMultiPath, Hierarchical
 from .policies import Chain, Delayed, DraftLaw, Iid, Policy
 from .solvers import Solver, k_seq, naive, nss, rrs, rrs_without_replacement
+from .static import Static
 from .symmetrised import symmetrised
+from .top_plus_one import HubPairs, TopPlusOne
 from .top_solvers import greedy, hub
 from .trees import DraftTree
 
@@ -48,7 +52,7 @@ class Verifier:
 
     @property
     def policies(self) -> tuple[type[Policy], ...]:
-        """The types of policy of which the verifier supports all, or some (a matter of their arguments)."""
+        """The types of policy that the verifier supports; a special case of another type, such as a chain, may do too."""
         return tuple(kind for kind, laws in POLICY_LAWS.items() if laws & self.draft_laws)
 
     def supports(self, policy: Policy) -> bool:
@@ -83,8 +87,15 @@ POLICY_LAWS: dict[type[Policy], frozenset[DraftLaw]] = {
     Chain: Chain(1).draft_laws,
     Iid: Iid(2, 1).draft_laws,
     Delayed: Delayed(2, 1, 1).draft_laws,
+    Static: frozenset({DraftLaw.IID, DraftLaw.WITHOUT_REPLACEMENT}),
+    TopPlusOne: TopPlusOne(2, 1).draft_laws,
+    HubPairs: HubPairs(1).draft_laws,
+    TopK: TopK(1, 1, 1).draft_laws,
+    OptTree: OptTree(1, 0, 1).draft_laws,
+    CaDDTree: frozenset({DraftLaw.DETERMINISTIC}),
+    DySpec: DySpec(1).draft_laws,
 }
-"""Policies by type, with the draft laws that some of their instances have."""
+"""Policies by type, with the draft laws that their instances have: special cases, such as a chain, have more."""
 
 BY_RULE = frozenset({DraftLaw.DETERMINISTIC, DraftLaw.TOP_PLUS_ONE, DraftLaw.HUB_PAIRS})
 """The draft laws in which some children are put there by rule, not drawn."""
