@@ -8,10 +8,22 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from veridraft.theory import Chain, Context, Delayed, Iid, MarkovPair, Pair, Policy, Row
+
+from veridraft.theory import VERIFIERS, Chain, Context, Delayed, Iid, MarkovPair, Pair, Policy, Row
 
 KINDS = ("full", "zeros", "disjoint", "equal", "point masses", "ties")
 """What the rows of an :class:`ExactPair` are like."""
+
+NINE = tuple(
+    VERIFIERS[name]
+    for name in (
+        "naive", "nss", "naive_tree", "spectr", "specinfer", "block", "traversal", "lifted_k_seq", "lifted_rrs",
+    )
+)  # fmt: skip
+"""The verifiers whose every step is a sum, a product or a quotient, so that certificates can be rational."""
+
+TREE_NAMES = tuple(verifier.name for verifier in NINE if verifier.supports(Iid(2, 2)))
+"""Those of them that take any tree of independent paths."""
 
 P = np.array([Fraction(1, 2), Fraction(3, 10), Fraction(1, 5)])
 Q = np.array([Fraction(1, 5), Fraction(1, 4), Fraction(11, 20)])

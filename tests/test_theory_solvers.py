@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import P, Q, exact_pairs, one_step_pair, rows
+
 from veridraft.theory import (
     Chain,
     Iid,
@@ -25,14 +26,14 @@ from veridraft.theory import (
     rrs_without_replacement,
     smallest_rho,
 )
-from veridraft.theory import solvers as solver_module
+from veridraft.theory.solvers import RHO_STEP
 
 SOLVERS = [nss, naive, k_seq, rrs, rrs_without_replacement]
 ONE = Fraction(1)
 WEIGHTS = st.fractions(min_value=Fraction(1, 50), max_value=1, max_denominator=50)
 
 
-def mean_law(solver, target, draft, count, weight=ONE):  # type: ignore[no-untyped-def]
+def mean_law(solver, target, draft, count, weight=ONE):
     """The mean over i.i.d. lists of the emitted token's law, and of "none"."""
     total, none = target * 0, weight * 0
     for tokens in product(np.flatnonzero(draft).tolist(), repeat=count):
@@ -42,7 +43,7 @@ def mean_law(solver, target, draft, count, weight=ONE):  # type: ignore[no-untyp
     return total, none
 
 
-def acceptance(solver, count: int):  # type: ignore[no-untyped-def]
+def acceptance(solver, count: int):
     """The probability that the emitted token is in a list of i.i.d. draws."""
     lists = product(range(3), repeat=count)
     return sum(prod(Q[t] for t in tokens) * sum(solver(P, Q, tokens).listed) for tokens in lists)
@@ -58,7 +59,7 @@ def acceptance(solver, count: int):  # type: ignore[no-untyped-def]
         (rrs_without_replacement, 2, Fraction(297, 400)),
     ],
 )
-def test_acceptance_rate_is_the_known_fraction(solver, count, value) -> None:  # type: ignore[no-untyped-def]
+def test_acceptance_rate_is_the_known_fraction(solver, count, value) -> None:
     assert acceptance(solver, count) == value
 
 
@@ -72,19 +73,19 @@ def test_acceptance_rate_is_the_known_fraction(solver, count, value) -> None:  #
         ("traversal", Iid(2, 1), Fraction(297, 400)),
     ],
 )
-def test_block_efficiency_of_one_step_is_one_plus_the_known_fraction(verifier, policy, value) -> None:  # type: ignore[no-untyped-def]
+def test_block_efficiency_of_one_step_is_one_plus_the_known_fraction(verifier, policy, value) -> None:
     assert block_efficiency(verifier, policy, one_step_pair()).value == 1 + value
 
 
 @pytest.mark.parametrize(("verifier", "value"), [("naive", Fraction(10, 9)), ("block", Fraction(11, 9))])
-def test_two_positions_of_two_tokens_have_the_published_acceptance_length(verifier, value) -> None:  # type: ignore[no-untyped-def]
+def test_two_positions_of_two_tokens_have_the_published_acceptance_length(verifier, value) -> None:
     target, draft = np.array([Fraction(1, 3), Fraction(2, 3)]), np.array([Fraction(2, 3), Fraction(1, 3)])
     assert block_efficiency(verifier, Chain(2), one_step_pair(target, draft)).acceptance_length == value
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @given(data=st.data(), weight=WEIGHTS)
-def test_mean_over_lists_is_the_scaled_target_exactly(solver, data, weight) -> None:  # type: ignore[no-untyped-def]
+def test_mean_over_lists_is_the_scaled_target_exactly(solver, data, weight) -> None:
     size, count = data.draw(st.integers(2, 4)), data.draw(st.integers(1, 3))
     target, draft = data.draw(rows(size)), data.draw(rows(size))
     law, none = mean_law(solver, target, draft, count, weight)
@@ -94,7 +95,7 @@ def test_mean_over_lists_is_the_scaled_target_exactly(solver, data, weight) -> N
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @given(data=st.data(), weight=WEIGHTS)
-def test_a_branching_law_is_a_law_off_the_draft_nothing_is_lost(solver, data, weight) -> None:  # type: ignore[no-untyped-def]
+def test_a_branching_law_is_a_law_off_the_draft_nothing_is_lost(solver, data, weight) -> None:
     target, draft = data.draw(rows(4)), data.draw(rows(4))
     tokens = data.draw(st.lists(st.sampled_from(np.flatnonzero(draft).tolist()), min_size=1, max_size=4))
     branching = solver(target, draft, tuple(tokens), weight)
@@ -108,7 +109,7 @@ def test_a_branching_law_is_a_law_off_the_draft_nothing_is_lost(solver, data, we
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @given(data=st.data(), weight=WEIGHTS)
-def test_floats_and_fractions_agree(solver, data, weight) -> None:  # type: ignore[no-untyped-def]
+def test_floats_and_fractions_agree(solver, data, weight) -> None:
     target, draft = data.draw(rows(4)), data.draw(rows(4))
     tokens = data.draw(st.lists(st.sampled_from(np.flatnonzero(draft).tolist()), min_size=1, max_size=4))
     exactly = solver(target, draft, tuple(tokens), weight).row().astype(float)
@@ -117,7 +118,7 @@ def test_floats_and_fractions_agree(solver, data, weight) -> None:  # type: igno
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_the_rows_handed_in_are_left_as_they_are(solver) -> None:  # type: ignore[no-untyped-def]
+def test_the_rows_handed_in_are_left_as_they_are(solver) -> None:
     for target, draft in ((P.copy(), Q.copy()), (P.astype(float), Q.astype(float))):
         before = target.copy(), draft.copy()
         for tokens in ((0,), (0, 1), (2, 2, 1)):
@@ -127,7 +128,7 @@ def test_the_rows_handed_in_are_left_as_they_are(solver) -> None:  # type: ignor
 
 
 @pytest.mark.parametrize("solver", [naive, rrs, rrs_without_replacement, k_seq])
-def test_a_listed_token_of_draft_probability_zero_is_refused(solver) -> None:  # type: ignore[no-untyped-def]
+def test_a_listed_token_of_draft_probability_zero_is_refused(solver) -> None:
     target, draft = np.array([0.5, 0.5, 0.0]), np.array([0.0, 0.5, 0.5])
     with pytest.raises(ValueError, match="token 0 of the list has draft probability 0"):
         solver(target, draft, (0, 0))
@@ -135,7 +136,7 @@ def test_a_listed_token_of_draft_probability_zero_is_refused(solver) -> None:  #
 
 @pytest.mark.parametrize("solver", [naive, rrs, rrs_without_replacement, k_seq])
 @given(data=st.data(), weight=WEIGHTS)
-def test_one_draw_is_speculative_sampling_whatever_the_solver(solver, data, weight) -> None:  # type: ignore[no-untyped-def]
+def test_one_draw_is_speculative_sampling_whatever_the_solver(solver, data, weight) -> None:
     target, draft = data.draw(rows(4)), data.draw(rows(4))
     token = data.draw(st.sampled_from(np.flatnonzero(draft).tolist()))
     assert (solver(target, draft, (token,), weight).row() == naive(target, draft, (token,), weight).row()).all()
@@ -146,18 +147,19 @@ def any_of(beta: Fraction, count: int) -> Fraction:
 
 
 @given(data=st.data(), weight=WEIGHTS, count=st.integers(2, 4))
-def test_rho_is_rounded_up_so_that_gamma_is_at_most_rho_exactly(data, weight, count) -> None:  # type: ignore[no-untyped-def]
+def test_rho_is_rounded_up_so_that_gamma_is_at_most_rho_exactly(data, weight, count) -> None:
     mass, draft = data.draw(rows(4)) * weight, data.draw(rows(4))
     rho = smallest_rho(mass, draft, count)
     beta = np.minimum(mass / rho, draft).sum()
     assert 1 <= rho <= count
     assert any_of(beta, count) <= rho * beta
-    lower = rho - solver_module.RHO_STEP
-    assert rho == 1 or any_of(np.minimum(mass / lower, draft).sum(), count) > lower * np.minimum(mass / lower, draft).sum()
+    lower = rho - RHO_STEP
+    less = np.minimum(mass / lower, draft).sum()
+    assert rho == 1 or any_of(less, count) > lower * less
 
 
 @given(data=st.data(), count=st.integers(2, 6))
-def test_float_rho_solves_its_equation(data, count) -> None:  # type: ignore[no-untyped-def]
+def test_float_rho_solves_its_equation(data, count) -> None:
     mass, draft = data.draw(rows(5)).astype(float), data.draw(rows(5)).astype(float)
     rho = smallest_rho(mass, draft, count)
     beta = np.minimum(mass / rho, draft).sum()
@@ -165,7 +167,7 @@ def test_float_rho_solves_its_equation(data, count) -> None:  # type: ignore[no-
     assert any_of(beta, count) == pytest.approx(rho * beta, abs=1e-13)
 
 
-def k_seq_at(rho: Fraction, target, draft, tokens):  # type: ignore[no-untyped-def]
+def k_seq_at(rho: Fraction, target, draft, tokens):
     """K-SEQ with any rho, the negative part of the residual cut off as an implementation would."""
     overlap = np.minimum(target / rho, draft)
     beta, row, remaining = overlap.sum(), target * 0, ONE
@@ -191,7 +193,7 @@ def test_a_rho_below_the_root_is_lossy_and_any_above_is_not() -> None:
 
 
 @given(pair=exact_pairs(kinds=("disjoint",)))
-def test_disjoint_supports_accept_nothing_and_emit_the_target(pair) -> None:  # type: ignore[no-untyped-def]
+def test_disjoint_supports_accept_nothing_and_emit_the_target(pair) -> None:
     target, draft = pair.target_row(()), pair.draft_row(())
     token = int(np.flatnonzero(draft)[0])
     for solver in SOLVERS:
@@ -215,7 +217,7 @@ EDGES = {
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize("weight", [1.0, 0.3, 1e-310])
-def test_extreme_rows_give_a_law_within_the_target_without_warnings(solver, edge, weight) -> None:  # type: ignore[no-untyped-def]
+def test_extreme_rows_give_a_law_within_the_target_without_warnings(solver, edge, weight) -> None:
     target, draft = (np.array(row) for row in EDGES[edge])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -227,7 +229,7 @@ def test_extreme_rows_give_a_law_within_the_target_without_warnings(solver, edge
 
 
 @pytest.mark.parametrize("edge", [name for name in EDGES if "sums" not in name])
-def test_extreme_rows_keep_the_mean_over_lists(edge) -> None:  # type: ignore[no-untyped-def]
+def test_extreme_rows_keep_the_mean_over_lists(edge) -> None:
     target, draft = (np.array(row) for row in EDGES[edge])
     for solver in SOLVERS:
         law, none = mean_law(solver, target, draft, 3, 0.5)

@@ -195,12 +195,14 @@ def draw(row: Row, uniforms: ArrayLike) -> NDArray[np.int64]:
     """Tokens drawn from one row (V,) by inverse distribution function, one for each uniform in [0, 1).
 
     The token returned always has positive probability, whatever the rounding of the cumulative sum.
-    Raises ``ValueError`` for a uniform outside [0, 1).
+    Raises ``ValueError`` for a uniform outside [0, 1), and for a row that sums to 0 or NaN.
     """
     coins = np.asarray(uniforms, dtype=np.float64)
     if not ((coins >= 0) & (coins < 1)).all():
         raise ValueError(f"uniforms must lie in [0, 1), but are {uniforms}")
     cumulative = np.cumsum(row.astype(np.float64))
+    if not cumulative[-1] > 0:
+        raise ValueError(f"cannot draw from a row that sums to {cumulative[-1]}")
     tokens = np.searchsorted(cumulative, coins * cumulative[-1], side="right")
     last = int(np.flatnonzero(row)[-1])
     return np.minimum(tokens, last)

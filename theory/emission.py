@@ -13,7 +13,7 @@ from .distributions import Row, is_exact
 from .lifts import Decision, Mark
 from .policies import Policy, RecursivePolicy, State
 from .solvers import Scalar
-from .sources import Pair
+from .sources import Pair, checked_row
 from .trees import Context
 from .verifiers import Verifier
 
@@ -122,6 +122,7 @@ class _Merger:
         self.rule, self.policy, self.pair, self.context = verifier.rule, policy, pair, context
         self._subtrees: dict[Any, tuple[Masses, Scalar]] = {}
         self._counts: dict[Any, int] = {}
+        self._rows: dict[tuple[str, Context], Row] = {}
 
     def subtree(self, below: Context, state: State, mark: Mark) -> tuple[Masses, Scalar]:
         """The block's masses below a node that is come to, and the probability that its subtree is rejected."""
@@ -137,12 +138,20 @@ class _Merger:
             self._counts[key] = self._count(below, state)
         return self._counts[key]
 
+    def _row(self, model: str, below: Context) -> Row:
+        """The target's or the draft's row below the root, checked when it is first asked for."""
+        key = (model, below)
+        if key not in self._rows:
+            ask = self.pair.target_row if model == "target" else self.pair.draft_row
+            self._rows[key] = checked_row(model, ask(self.context + below), self.pair.vocabulary_size)
+        return self._rows[key]
+
     def _compute(self, below: Context, state: State, mark: Mark) -> tuple[Masses, Scalar]:
-        target = self.pair.target_row(self.context + below)
+        target = self._row("target", below)
         if self.policy.is_leaf(state):
             weight = self.rule.leaf(mark)
             return {(): target * weight}, 1 - weight
-        draft = self.pair.draft_row(self.context + below)
+        draft = self._row("draft", below)
         masses: Masses = {}
         rejected = target[0] * 0
         for probability, tokens in self.policy.list_law(state, draft):

@@ -155,6 +155,14 @@ def _lookup(name: str, table: Mapping[Context, ArrayLike], context: Context) -> 
         raise KeyError(f"{name} has no row for the context {context}") from None
 
 
+def checked_row(name: str, row: ArrayLike, vocabulary_size: int) -> Row:
+    """The row (V,), read-only, after every check of ``check_rows`` and of its length."""
+    checked = check_rows(name, row, ndim=1)
+    if len(checked) != vocabulary_size:
+        raise ValueError(f"{name} row has {len(checked)} entries, but the vocabulary has {vocabulary_size}")
+    return read_only(checked)
+
+
 def check_context(context: Context, vocabulary_size: int) -> None:
     """Raise ``ValueError`` for a token of the context outside the vocabulary."""
     for position, token in enumerate(context):
@@ -232,7 +240,7 @@ class RandomPair(Pair):
             check_context(context, vocabulary_size)
             sequence = np.random.SeedSequence(entropy=seed, spawn_key=context)
             target, draft = family(np.random.default_rng(sequence), len(context))
-            return read_only(target), read_only(draft)
+            return checked_row("target", target, vocabulary_size), checked_row("draft", draft, vocabulary_size)
 
         self._rows = lru_cache(maxsize=4096)(rows)
 
