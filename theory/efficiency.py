@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log10
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from scipy import stats
 
 from .distributions import Row, check_count
+from .dynamic import DynamicBlockEfficiency, dynamic_block_efficiency
 from .emission import emitted_law
 from .policies import Policy
 from .sources import Pair
 from .trees import Context
 from .verifiers import Verifier, get_verifier
+from .weighted_bounds import BoundedBlockEfficiency, bounded_block_efficiency
 
 MOST_TREES = 10_000_000
 """Above this many trees enumeration is refused, unless the caller asks for more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BlockEfficiency:
     """An exact block efficiency.
 
@@ -39,7 +41,7 @@ class BlockEfficiency:
         return self.value - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SampledBlockEfficiency:
     """An estimate of the block efficiency: given-tree expectations averaged over sampled trees.
 
@@ -71,6 +73,36 @@ class SampledBlockEfficiency:
         return self.value - half, self.value + half
 
 
+@overload
+def block_efficiency(  # type: ignore[overload-overlap]
+    verifier: str | Verifier,
+    policy: Policy,
+    pair: Pair,
+    method: Literal["bounds"],
+    *,
+    trees: int = ...,
+    seed: int = ...,
+    context: Context = ...,
+    most_trees: int = ...,
+    points: int = ...,
+) -> BoundedBlockEfficiency: ...
+
+
+@overload
+def block_efficiency(
+    verifier: str | Verifier,
+    policy: Policy,
+    pair: Pair,
+    method: str = ...,
+    *,
+    trees: int = ...,
+    seed: int = ...,
+    context: Context = ...,
+    most_trees: int = ...,
+    points: int = ...,
+) -> BlockEfficiency | DynamicBlockEfficiency | SampledBlockEfficiency: ...
+
+
 def block_efficiency(
     verifier: str | Verifier,
     policy: Policy,
@@ -81,16 +113,21 @@ def block_efficiency(
     seed: int = 0,
     context: Context = (),
     most_trees: int = MOST_TREES,
-) -> BlockEfficiency | SampledBlockEfficiency:
+    points: int = 65,
+) -> BlockEfficiency | DynamicBlockEfficiency | SampledBlockEfficiency | BoundedBlockEfficiency:
     """The block efficiency E[tau + 1] of a verifier with a policy on a pair.
 
     Parameters
     ----------
     verifier : a name or an entry of ``VERIFIERS``
     method : "enumerate" is exact, over every tree (equal subtrees computed once), a Fraction for a pair in
-        Fractions; "sample" averages the given-tree expectation over ``trees`` trees drawn with ``seed``
+        Fractions; "dp" is exact too, at real size, for pairs whose rows depend on depth and last token (see
+        :func:`dynamic_block_efficiency`); "bounds" is a certified interval for block verification on a path
+        (see :func:`bounded_block_efficiency`); "sample" averages the given-tree
+        expectation over ``trees`` trees drawn with ``seed``
     context : the root
     most_trees : enumeration of more trees than this is refused
+    points : weights on the grid of "bounds"
 
     Raises ``ValueError`` for an unknown verifier or method, a policy that the verifier is not lossless for,
     and more trees than ``most_trees``.
@@ -101,15 +138,19 @@ def block_efficiency(
         return _enumerated(entry, policy, pair, context, most_trees)
     if method == "sample":
         return _sampled(entry, policy, pair.as_float(), context, check_count("trees", trees, 2), seed)
-    raise ValueError(f'method must be "enumerate" or "sample", but is {method!r}')
+    if method == "dp":
+        return dynamic_block_efficiency(entry, policy, pair, context)
+    if method == "bounds":
+        return bounded_block_efficiency(entry, policy, pair, context, points)
+    raise ValueError(f'method must be "enumerate", "dp", "bounds" or "sample", but is {method!r}')
 
 
 def _enumerated(verifier: Verifier, policy: Policy, pair: Pair, context: Context, most: int) -> BlockEfficiency:
     count = policy.tree_count(pair.vocabulary_size)
     if count > most:
         raise ValueError(
-            f'policy {policy!r} on a vocabulary of {pair.vocabulary_size} has up to 10^{log10(count):.1f} trees, '
-            f'more than most_trees = {most}: use method="sample", or raise most_trees'
+            f"policy {policy!r} on a vocabulary of {pair.vocabulary_size} has up to 10^{log10(count):.1f} trees, "
+            f'more than most_trees = {most}: use method="dp" where the pair allows it, or "sample", or raise most_trees'
         )
     law = emitted_law(verifier, policy, pair, context)
     by_depth = law.by_depth
@@ -126,6 +167,4 @@ def _sampled(
         law = verifier.law(policy.sample(pair, rng, context))
         np.add.at(profile, law.tree.depths, law.stopping)
     values = profiles @ np.arange(1, policy.depth + 2)
-    return SampledBlockEfficiency(
-        float(values.mean()), profiles.mean(axis=0), trees, float(values.std(ddof=1))
-    )
+    return SampledBlockEfficiency(float(values.mean()), profiles.mean(axis=0), trees, float(values.std(ddof=1)))
