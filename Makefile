@@ -3,6 +3,7 @@
 #   make report   install what the main job needs, run it, write one HTML page (its path is the last line printed)
 #   make test     every test, on the CPU
 #   make lint     ruff, and mypy on the installed package
+#   make readme   compute the README's tables again
 #   make clean    remove what the targets above made
 
 SHELL := /bin/bash
@@ -13,12 +14,12 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 PYTHON := $(firstword $(foreach candidate,$(CANDIDATES),$(shell \
 	$(candidate) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(candidate))))
 ROOMS := theory simulate gpu reports
-SOURCES := pyproject.toml constraints.txt Makefile README.md \
+SOURCES := pyproject.toml constraints.txt Makefile \
 	$(foreach room,$(ROOMS),$(wildcard $(room)/*.py $(room)/py.typed $(room)/templates/*))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --config-settings editable_mode=strict --editable
 
-.PHONY: report test lint clean
+.PHONY: report test lint readme clean
 
 report: $(VENV)/.with-report
 	@$(BIN)/veridraft report --out $(OUT)
@@ -29,6 +30,9 @@ test: $(VENV)/.with-dev
 lint: $(VENV)/.with-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(foreach room,$(ROOMS),-p veridraft.$(room))
+
+readme: $(VENV)/.with-report
+	@$(BIN)/python -m veridraft.reports.readme README.md
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks $(OUT)

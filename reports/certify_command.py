@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def _publish(options: argparse.Namespace, wanted: list[Cell], store: Store, fold
     """Print and write the summary, its path last; the rows that it shows."""
     rows = read_certificates(wanted, options.seed, store)
     finished = sum(store.get(key) is not None for key in (cell.key(options.seed) for cell in wanted))
-    summary = _summary(options, len(wanted), finished, rows)
+    summary = _summary(options, len(wanted), finished, rows, store.digest)
     path = folder / "summary.txt"
     path.write_text(summary + "\n", encoding="utf-8")
     print(summary, end="\n\n")
@@ -81,12 +82,15 @@ def _publish(options: argparse.Namespace, wanted: list[Cell], store: Store, fold
     return rows
 
 
-def _summary(options: argparse.Namespace, wanted: int, finished: int, rows: tuple[CertificateRow, ...]) -> str:
+def _summary(
+    options: argparse.Namespace, wanted: int, finished: int, rows: tuple[CertificateRow, ...], digest: str
+) -> str:
     command = ["veridraft", "certify", "--pairs", str(options.pairs), "--most-trees", str(options.most_trees)]
     command += ["--seed", str(options.seed), "--verifiers", ",".join(options.verifiers)]
     lines = [
         f"Command: {shlex.join(command)}",
         f"Finished: {finished} of {wanted} instances (a pair with a policy), each with every verifier that supports it",
+        f"Code: veridraft {metadata.version('veridraft')}, digest of theory {digest}",
         "",
         certificate_table(rows).text(),
     ]

@@ -55,12 +55,12 @@ def number(value: float | None, digits: int = 4) -> str:
 def league_table(league: League) -> Table:
     """The exact block efficiency of each verifier on each family of synthetic pairs."""
     columns = ("verifier", "solver", "lift", "policy", *(name for name, _ in league.families))
-    rows = tuple((*_how(row.verifier), row.policy, *map(number, row.values)) for row in league.rows)
+    rows = tuple((*how(row.verifier), row.policy, *map(number, row.values)) for row in league.rows)
     caption = f"Exact block efficiency on synthetic pairs, |V| = {league.vocabulary_size}"
     return Table(caption, columns, rows, names=4, best=_best_by_policy(league))
 
 
-def _how(verifier: str) -> tuple[str, str, str]:
+def how(verifier: str) -> tuple[str, str, str]:
     """(name, solver, lift); a rule that is no solver under a lift has a dash for both."""
     entry = VERIFIERS[verifier]
     if entry.solver is None or entry.lift is None:

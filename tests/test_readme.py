@@ -1,0 +1,90 @@
+"""README and CONTRIBUTING: examples run, tables are computed again, what they name exists."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import re
+from pathlib import Path
+
+import pytest
+from reports_samples import sample
+
+from veridraft.reports import readme, tables
+from veridraft.theory import VERIFIERS
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_examples_print_what_they_say(name):
+    found = doctest.testfile(str(ROOT / name), module_relative=False)
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+def test_the_python_example_is_short():
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)[1]
+    assert sum(line.startswith(">>>") for line in block.splitlines()) <= 10
+
+
+def test_tables_are_what_is_computed():
+    text = (ROOT / "README.md").read_text()
+    assert readme.updated(text, ROOT) == text, "run: make readme"
+
+
+def test_every_verifier_has_a_row_and_a_lossless_policy():
+    table = readme.verifier_table()
+    assert [row[0] for row in table.rows] == [f"`{name}`" for name in VERIFIERS]
+    for verifier in VERIFIERS.values():
+        assert verifier.supports(readme.shown_policy(verifier))
+
+
+def test_a_changed_number_is_noticed():
+    text = (ROOT / "README.md").read_text()
+    number = readme.verifier_table().rows[0][-1]
+    assert readme.updated(text.replace(number, "9.999999"), ROOT) == text
+
+
+def test_committed_runs_are_shown_with_their_command(tmp_path):
+    folder = tmp_path / "some-run"
+    folder.mkdir()
+    row = {"verifier": "nss", "policy": "Iid(2, 2)", "temperature": 0.5, "steps": 3, "measured": 1.5, "predicted": 1.25}
+    row |= {
+        "interval": [-1, 1],
+        "z": 0.5,
+        "z_draft": None,
+        "z_text": -0.25,
+        "tokens_per_second": 2,
+        "verdict": "agrees",
+    }
+    settings = {"target": "t", "draft": "d", "device": "cpu"}
+    run = {"command": "veridraft report --steps 3", "settings": settings, "rows": [row]}
+    (folder / "crosscheck.json").write_text(json.dumps(run))
+    shown = readme.real_tables(tmp_path)
+    assert "`veridraft report --steps 3` (`reports/runs/some-run`)" in shown
+    assert "| nss | Iid(2, 2) | 3 | 1.500 | 1.250 | +0.250 | ±1.000 | 0.50 | – | −0.25 | agrees | 2.0 |" in shown
+
+
+def test_every_file_that_is_named_exists():
+    for name in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text()
+        named = re.findall(r"`([\w/]+(?:\.py|/))`", text) + re.findall(r"\]\((\w[\w.]*)\)", text)
+        assert named
+        for path in named:
+            assert (ROOT / path).exists(), f"{name} names {path}"
+
+
+def test_the_commands_exist_and_the_printed_tables_are_todays():
+    text, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    for command in re.findall(r"^make (\w+)$", text, flags=re.MULTILINE):
+        assert re.search(rf"^{command}:", makefile, flags=re.MULTILINE)
+    report = sample()
+    for table in (
+        tables.league_table(report.league),
+        tables.certificate_table(report.certificates),
+        tables.real_table(report.real, 1.0),
+    ):
+        assert re.search(r"^ *" + r" +".join(map(re.escape, table.columns[:4])), text, flags=re.MULTILINE)
+    assert re.search(r"^report-out/report.html$", text, flags=re.MULTILINE)
+    assert re.search(r"^=+ \d+ passed.* in .*=+$", text, flags=re.MULTILINE)
