@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from veridraft.theory.distributions import NO_TOKEN
 
-from .rows import Floats, Ints
+from .rows import Floats, Ints, sums
 
 SUM_TOLERANCE = 1e-9
 """How far the sum of a row may lie from 1."""
@@ -96,6 +96,32 @@ def one_path(batch: Batch, name: str) -> Batch:
     return batch
 
 
+def check_outcome(outcome: Outcome, batch: Batch) -> Outcome:
+    """The outcome, if it is one for the batch: any procedure may be run, also one that is broken.
+
+    Raises ``ValueError`` for other shapes, tau outside [0, L], and emitted tokens outside the vocabulary.
+    """
+    accepted, tokens, length = outcome.accepted, outcome.tokens, batch.depth + 1
+    if accepted.shape != (batch.trials,) or tokens.shape != (batch.trials, length):
+        raise ValueError(
+            f"accepted and tokens must be ({batch.trials},) and ({batch.trials}, {length}), "
+            f"but are {accepted.shape} and {tokens.shape}"
+        )
+    outside = (accepted < 0) | (accepted >= length)
+    if outside.any():
+        row = int(outside.argmax())
+        raise ValueError(f"accepted row {row} is {accepted[row]}; it must lie in [0, {batch.depth}]")
+    emitted = np.arange(length) <= accepted[:, None]
+    strange = (emitted & ((tokens < 0) | (tokens >= batch.vocabulary_size))).any(axis=1)
+    if strange.any():
+        row = int(strange.argmax())
+        raise ValueError(
+            f"tokens row {row} is {tokens[row].tolist()}; the first {accepted[row] + 1} must lie in "
+            f"[0, {batch.vocabulary_size})"
+        )
+    return outcome
+
+
 def no_tokens(batch: Batch) -> Ints:
     """An array (T, L + 1) of ``NO_TOKEN``, to be filled with what is emitted."""
     return np.full((batch.trials, batch.depth + 1), NO_TOKEN, dtype=np.int64)
@@ -123,7 +149,7 @@ def _check_rows(name: str, rows: Floats) -> None:
         where = np.argwhere(~((rows >= 0) & (rows < np.inf)))[0]
         value, token = rows[tuple(where)], where[3]
         raise ValueError(f"{name} row {_place(where)} has the entry {value} at token {token}; entries must be >= 0")
-    totals = rows @ np.ones(rows.shape[-1])
+    totals = sums(rows)
     bad = np.abs(totals - 1.0) > SUM_TOLERANCE
     if bad.any():
         where = np.argwhere(bad)[0]
@@ -164,7 +190,7 @@ def _check_same_rows(name: str, rows: Floats, paths: Ints, path: int) -> None:
         same = np.ones(rows.shape[::2][:2], dtype=bool)  # (T, depths)
         agree = paths[:, path] == paths[:, earlier]
         same[:, 1:] = np.logical_and.accumulate(agree[:, : rows.shape[2] - 1], axis=1)
-        gaps = np.abs(rows[:, path] - rows[:, earlier]) @ np.ones(rows.shape[3])
+        gaps = sums(np.abs(rows[:, path] - rows[:, earlier]))
         differs = same & (gaps > 0)
         if differs.any():
             trial, depth = np.argwhere(differs)[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .rows import Floats, Ints, quotient
+from .rows import Floats, Ints, quotient, sums
 
 MOST_STEPS = 100
 """More than bisection alone needs to reach neighbouring floats."""
@@ -54,7 +54,7 @@ def residual_weights(target: Floats, draft: Floats, rho: Floats, drafts: Ints) -
     minus the probability that a draft is accepted.
     """
     accepted = np.minimum(target / rho[:, None], draft)
-    return np.maximum(target - accepted * _looked_at(accepted.sum(axis=1), drafts)[:, None], 0.0)
+    return np.maximum(target - accepted * _looked_at(sums(accepted), drafts)[:, None], 0.0)
 
 
 def _looked_at(beta: Floats, drafts: Ints) -> Floats:
@@ -70,9 +70,9 @@ def _surplus(target: Floats, draft: Floats, drafts: Ints, rho: Floats) -> tuple[
     """``1 - (1 - beta)^k - rho beta`` and its slope in rho, each (n,); it falls as rho grows."""
     scaled = rho[:, None] * draft
     capped = scaled < target
-    reached = np.where(capped, scaled, target).sum(axis=1)
+    reached = sums(np.where(capped, scaled, target))
     beta = np.minimum(reached / rho, 1.0)
     none_left = (1.0 - beta) ** (drafts - 1)
-    beta_slope = -np.where(capped, 0.0, target).sum(axis=1) / rho**2
-    slope = drafts * none_left * beta_slope - np.where(capped, draft, 0.0).sum(axis=1)
+    beta_slope = -sums(np.where(capped, 0.0, target)) / rho**2
+    slope = drafts * none_left * beta_slope - sums(np.where(capped, draft, 0.0))
     return 1.0 - none_left * (1.0 - beta) - reached, slope

@@ -16,7 +16,7 @@ from .batch import Batch, Outcome, check_batch
 from .depth_first import verify_depth_first
 from .k_seq import acceptance_probabilities, residual_weights, smallest_rho
 from .one_step import Node
-from .rows import Bools, Floats, Ints, at_token, or_else, quotient
+from .rows import Bools, Floats, Ints, at_token, or_else, quotient, sums
 
 Shares = Callable[[Node, Floats], Floats]
 """From a node whose target is scaled by w, and none = 1 - w (n,): the shares (n, V + 1), none in the last column."""
@@ -71,7 +71,7 @@ class _Lifted:
     def stop_probability(self, depth: int, trials: Ints) -> Floats:
         """What is left for tokens, against what is left for tokens and none."""
         left = self.left[depth, trials]
-        return quotient(left[:, :-1].sum(axis=1), left.sum(axis=1))
+        return quotient(sums(left[:, :-1]), sums(left))
 
     def reject(self, depth: int, trials: Ints, path: Ints) -> None:
         """The parent has the node's share no more."""
@@ -87,7 +87,7 @@ class _Lifted:
         agrees = self.batch.paths[trials, :, depth - 1] == token[:, None]
         self.live[depth, trials] = self.live[depth - 1, trials] & agrees
         above = self.left[depth - 1, trials]
-        return quotient(at_token(above, token), above.sum(axis=1))
+        return quotient(at_token(above, token), sums(above))
 
     def _node(self, depth: int, trials: Ints, path: Ints, scaled: Floats) -> Node:
         listed: Bools = self.live[depth, trials]
@@ -108,7 +108,7 @@ def _k_seq_shares(node: Node, none: Floats) -> Floats:
         shares[np.arange(len(none)), drawn] += accepted * undecided
         undecided *= 1.0 - accepted
     rest = np.concatenate([residual_weights(node.target, node.draft, rho, drafts), none[:, None]], axis=1)
-    return shares + undecided[:, None] * quotient(rest, rest.sum(axis=1, keepdims=True))
+    return shares + undecided[:, None] * quotient(rest, sums(rest)[:, None])
 
 
 def _rrs_shares(node: Node, none: Floats) -> Floats:
@@ -124,6 +124,6 @@ def _rrs_shares(node: Node, none: Floats) -> Floats:
         shares[rows, drawn] += accepted * undecided
         undecided *= 1.0 - accepted
         positive = np.where(listed[:, None], np.maximum(rest - draft, 0.0), rest)
-        total = positive.sum(axis=1, keepdims=True)
+        total = sums(positive)[:, None]
         rest = np.where(total > 0, quotient(positive, total), rest)
     return shares + undecided[:, None] * rest

@@ -13,7 +13,7 @@ import numpy as np
 from veridraft.theory import Context, Delayed, Pair, Policy, Verifier, get_verifier
 from veridraft.theory.distributions import check_count
 
-from .batch import Procedure
+from .batch import Procedure, check_outcome
 from .intervals import bernstein_half_width, check_level
 from .procedures import get_procedure
 from .rows import Floats, Ints
@@ -141,9 +141,9 @@ def simulate(
     context : the root
     chunk : trials at once; memory grows with it
 
-    Raises ``ValueError`` for an unknown verifier, a policy it is not lossless for, and strings too many to
-    count (above 1,000,000); ``TypeError`` for a policy that does not draw paths; ``SimulationInterrupted`` on
-    Ctrl-C, with what was finished.
+    Raises ``ValueError`` for an unknown verifier, a policy it is not lossless for, strings too many to count
+    (above 1,000,000), and what a procedure returns that is no outcome; ``TypeError`` for a policy that does not
+    draw paths; ``SimulationInterrupted`` on Ctrl-C, with what was finished.
     """
     name, procedure = _named_procedure(verifier, policy)
     asked, size = check_count("trials", trials, 1), check_count("chunk", chunk, 1)
@@ -198,7 +198,7 @@ def _run(
 ) -> tuple[Ints, Ints]:
     """The counts of one chunk: strings, depths."""
     batch = draw_batch(tables, policy, trials, rng)
-    outcome = procedure(batch.target, batch.draft, batch.paths, rng, trunk=batch.trunk)
+    outcome = check_outcome(procedure(batch.target, batch.draft, batch.paths, rng, trunk=batch.trunk), batch)
     strings = complete(tables, outcome.accepted, outcome.tokens, rng)
     return (
         np.bincount(strings, minlength=tables.vocabulary_size ** (tables.depth + 1)),

@@ -46,7 +46,7 @@ def quotient(numerator: Floats, denominator: Floats) -> Floats:
 def residual(target: Floats, draft: Floats) -> Floats:
     """``(target - draft)+`` divided by its sum, rows (n, V); the target's row where that sum is 0."""
     positive = np.maximum(target - draft, 0.0)
-    return or_else(quotient(positive, positive.sum(axis=-1, keepdims=True)), target)
+    return or_else(quotient(positive, sums(positive)[..., None]), target)
 
 
 def or_else(weights: Floats, fallback: Floats) -> Floats:
@@ -55,7 +55,12 @@ def or_else(weights: Floats, fallback: Floats) -> Floats:
     Used where an event of probability 0 leads to a row of zeros: rounding may make it happen, about once in
     1e16 trials, and the target's row is then as good as any.
     """
-    return np.where(weights.sum(axis=-1, keepdims=True) > 0, weights, fallback)
+    return np.where(sums(weights)[..., None] > 0, weights, fallback)
+
+def sums(rows: Floats) -> Floats:
+    """The sum of each row (..., V): (...,).  A product with ones, much faster than a reduction when V is small."""
+    return rows @ np.ones(rows.shape[-1])
+
 
 def at_token(rows: NDArray[Numbers], tokens: Ints) -> NDArray[Numbers]:
     """The entry of each row (n, V) at its token (n,)."""

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from .batch import Batch, Outcome, check_batch
 from .depth_first import verify_depth_first
-from .rows import Floats, Ints, quotient, residual
+from .rows import Floats, Ints, quotient, residual, sums
 
 
 def traversal(
@@ -57,11 +57,11 @@ class _Traversal:
         above = depth - 1
         scaled = self.weights[above, trials][:, None] * self.target[above, trials]
         draft = self.draft[above, trials]
-        positive = np.maximum(scaled - draft, 0.0).sum(axis=1)
+        positive = sums(np.maximum(scaled - draft, 0.0))
         self.target[above, trials] = residual(scaled, draft)
         self.weights[above, trials] = quotient(positive, positive + 1.0 - self.weights[above, trials])
         draft[np.arange(len(trials)), self.batch.paths[trials, path, above]] = 0.0
-        self.draft[above, trials] = quotient(draft, draft.sum(axis=1, keepdims=True))
+        self.draft[above, trials] = quotient(draft, sums(draft)[:, None])
 
     def last_token_weights(self, depth: int, trials: Ints) -> Floats:
         """The node's target as it now stands."""

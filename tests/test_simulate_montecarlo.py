@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from veridraft.simulate import SimulationInterrupted, progress_bar, simulate, tables
+from veridraft.simulate import Outcome, SimulationInterrupted, progress_bar, simulate, tables
 from veridraft.simulate.intervals import bernstein_half_width
 from veridraft.theory import VERIFIERS, Chain, Delayed, Iid, MarkovPair, TablePair, block_efficiency, dirichlet_pair
 
@@ -56,6 +56,11 @@ def test_first_chunks_are_those_of_a_shorter_run():
     rest = whole.string_counts - short.string_counts
     assert rest.min() >= 0
     assert rest.sum() == 50
+
+
+def test_every_chunk_has_coins_of_its_own():
+    first, both = run(500, chunk=500), run(1000, chunk=500)
+    assert not np.array_equal(both.string_counts - first.string_counts, first.string_counts)
 
 
 class StopAfter:
@@ -172,6 +177,31 @@ def test_a_verifier_of_another_type_is_refused():
         run(verifier=3)
     with pytest.raises(TypeError, match="trials must be an integer"):
         run(trials=1e6)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "token", "message"),
+    [
+        (3, 0, r"accepted row 0 is 3; it must lie in \[0, 2\]"),
+        (-1, 0, r"accepted row 0 is -1; it must lie in \[0, 2\]"),
+        (1, 3, r"tokens row 0 is \[3, 3, 3\]; the first 2 must lie in \[0, 3\)"),
+        (1, -1, r"tokens row 0 is \[-1, -1, -1\]; the first 2 must lie in \[0, 3\)"),
+    ],
+)
+def test_an_outcome_that_is_none_is_named(accepted, token, message):
+    def wrong(target, draft, paths, rng, trunk=0):
+        return Outcome(np.full(len(paths), accepted), np.full((len(paths), 3), token))
+
+    with pytest.raises(ValueError, match=message):
+        run(verifier=wrong)
+
+
+def test_an_outcome_of_another_shape_is_named():
+    def wrong(target, draft, paths, rng, trunk=0):
+        return Outcome(np.zeros(len(paths), dtype=int), np.zeros((len(paths), 2), dtype=int))
+
+    with pytest.raises(ValueError, match=r"must be \(1000,\) and \(1000, 3\), but are \(1000,\) and \(1000, 2\)"):
+        run(verifier=wrong)
 
 
 def test_a_policy_that_draws_no_paths_is_refused():
