@@ -58,6 +58,28 @@ def test_one_rule_is_optimal_for_every_weight(pair, k):
     assert 0 <= shortfall(exact, pair[0], optimal_acceptance(*pair, k).value) < Fraction(1, 10**7)
 
 
+@st.composite
+def steep_pairs(draw):
+    """Float rows with masses down to 1e-300, the draft at times equal to the target up to rounding."""
+    size = draw(st.integers(2, 12))
+    exponents = st.lists(st.sampled_from([0, 0.3, 1, 3, 9, 16, 17, 40, 300]), min_size=size, max_size=size)
+    target, draft = (10.0 ** -np.array(draw(exponents)) for _ in range(2))
+    if draw(st.booleans()):
+        draft = target * (1 + draw(st.sampled_from([1e-16, 1e-12, 1e-6])) * np.sin(np.arange(size)))
+    return target / target.sum(), draft / draft.sum()
+
+
+@given(steep_pairs(), st.integers(2, 6))
+@settings(deadline=None, max_examples=300)
+def test_masses_of_every_size(pair, k):
+    target, draft = pair
+    rule = optimal_rule(target, draft, k)
+    assert rule.law.sum() == pytest.approx(1, abs=1e-12)
+    for weight in WEIGHTS:
+        best = optimal_acceptance(target, draft, k, "iid", weight).value
+        assert abs(shortfall(rule, target, best, weight)) < 1e-10
+
+
 @given(exact_pairs(4), st.integers(1, 3), EXACT_WEIGHTS, st.sampled_from([2, 512]))
 @settings(deadline=None, max_examples=40)
 def test_lossless_and_optimal_over_all_lists(pair, k, weight, groups):

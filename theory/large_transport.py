@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
 from math import comb, sqrt
 
 import numpy as np
@@ -142,39 +141,44 @@ def _groups(target: Floats, draft: Floats, limit: int) -> NDArray[np.int64]:
 
 
 def _law(target: Floats, draft: Floats, count: int) -> list[float]:
-    """(G,) the law r of the choice: the slopes of the concave majorant of (P, Q^k), times the target."""
-    across = np.concatenate([[0.0], np.cumsum(target)]).tolist()
-    line = np.concatenate([[0.0], np.cumsum(draft)])
-    up = (line**count).tolist()
-    corners = _majorant(across, up)
+    """(G,) the law r of the choice: the slopes of the concave majorant of the points (P, Q^k), times the target.
+
+    Every step of Q^k is computed without a difference, so that groups of tiny mass have their slope too.
+    """
+    ends = np.cumsum(draft)
+    starts = np.concatenate([[0.0], ends[:-1]])
+    rises = draft * sum(ends**i * starts ** (count - 1 - i) for i in range(count))
     law: list[float] = []
-    for left, right in pairwise(corners):
-        width = across[right] - across[left]
-        shares = target[left:right] / width if width else draft[left:right] / (line[right] - line[left])
-        law += (shares * (up[right] - up[left])).tolist()
+    for start, end, run, rise in _majorant(target.tolist(), rises.tolist()):
+        law += (target[start:end] * (rise / run) if run else rises[start:end]).tolist()
     return law
 
 
-def _majorant(across: list[float], up: list[float]) -> list[int]:
-    """The indices of the corners of the least concave function above the points, ``across`` ascending."""
-    corners: list[int] = []
-    for new in range(len(across)):
-        while len(corners) > 1:
-            first, middle = corners[-2], corners[-1]
-            rise, run = up[middle] - up[first], across[middle] - across[first]
-            if rise * (across[new] - across[first]) > (up[new] - up[first]) * run:
-                break
-            corners.pop()
-        corners.append(new)
-    return corners
+def _majorant(runs: list[float], rises: list[float]) -> list[tuple[int, int, float, float]]:
+    """The edges of the least concave function above a path: the first and last step, the sums of run and rise.
+
+    A step that is not less steep than the edge before it is joined to it.
+    """
+    edges: list[tuple[int, int, float, float]] = []
+    for step, (run, rise) in enumerate(zip(runs, rises, strict=True)):
+        start = step
+        while edges and rise * edges[-1][2] >= edges[-1][3] * run:
+            start, _, run_before, rise_before = edges.pop()
+            run, rise = run + run_before, rise + rise_before
+        edges.append((start, step + 1, run, rise))
+    return edges
 
 
 @dataclass
 class _Interval:
-    """A part of the line that is laid out: where it starts and ends, and the sum of r over what lies on it."""
+    """A part of the line that is laid out: where it starts and ends, and the draft's and r's mass on it.
+
+    ``mass`` is ``end - start`` up to rounding, but tiny groups must not be measured by that difference.
+    """
 
     start: float
     end: float
+    mass: float
     value: float
 
 
@@ -202,15 +206,13 @@ def _place(
 ) -> tuple[_Interval, list[_Interval]]:
     """The interval that the next group fills together with the earlier ones that it goes around, from the top."""
     start, holes = _start(mass, value, whole, count), []
-    length = mass
     while line and start < line[-1].end:
         hole = line.pop()
         holes.append(hole)
-        length += hole.end - hole.start
-        value += hole.value
-        start = min(_start(length, value, whole, count), hole.start)
-    end = max(start + length, holes[0].end) if holes else start + length
-    line.append(_Interval(start, end, value))
+        mass, value = mass + hole.mass, value + hole.value
+        start = min(_start(mass, value, whole, count), hole.start)
+    end = max(start + mass, holes[0].end) if holes else start + mass
+    line.append(_Interval(start, end, mass, value))
     return line[-1], holes
 
 
