@@ -89,6 +89,16 @@ def test_race_with_masses_of_every_size():
         assert abs(exact - rounded) < 1e-12
 
 
+def test_order_of_ratios_near_zero_decides_without_replacement():
+    """Behind a token that takes nearly all of the draft's mass the others are compared among themselves."""
+    target = np.array([Fraction(2, 3), Fraction(1, 10**9), Fraction(1, 3) - Fraction(1, 10**9)])
+    for least in (-17, -300):
+        draft = np.array([Fraction(10) ** least, 1 - 2 * Fraction(10) ** least, Fraction(10) ** least])
+        exact = optimal_acceptance(target, draft, 2, "without_replacement").value
+        rounded = optimal_acceptance(target.astype(float), draft.astype(float), 2, "without_replacement").value
+        assert abs(exact - rounded) < 1e-12
+
+
 def test_more_draws_and_no_replacement_only_help():
     pair = zipf_pair(200, seed=3, noise=1.5)
     rows = pair.target_row(()), pair.draft_row(())

@@ -110,11 +110,16 @@ def _checked(target: ArrayLike, draft: ArrayLike, weight: Scalar) -> tuple[Row, 
 def over_drafted_first(target: Row, draft: Row) -> NDArray[np.int64]:
     """(V,) the tokens by draft/target descending: target 0 first, draft 0 last; equal ratios in any order.
 
-    The ratio used is target / (target + draft), which never overflows; tokens in neither support come last.
+    Tokens in neither support come last.
     """
-    sums = target + draft
-    empty = sums == 0
-    return np.argsort((target + empty) / (sums + empty))
+    if is_exact(target):
+        sums = target + draft
+        empty = sums == 0
+        return np.argsort((target + empty) / (sums + empty))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratios = draft / target  # keeps apart the largest ratios as well as the least
+    ratios[np.isnan(ratios)] = -1
+    return np.argsort(-ratios)
 
 
 def _top_plus_one(mass: Row, draft: Row, k: int) -> OptimalAcceptance:
