@@ -83,8 +83,8 @@ def read_certificates(wanted: Iterable[Cell], seed: int, store: Store) -> tuple[
     """One row per verifier over its finished certificates."""
     found: dict[str, list[tuple[Policy, int, list[Any]]]] = {}
     for cell in wanted:
-        value = store.get(cell.key(seed))
-        for verifier, result in (value["results"] if value else {}).items():
+        value = store.get(cell.key(seed)) or {"results": {}}
+        for verifier, result in value["results"].items():
             found.setdefault(verifier, []).append((cell.policy, value["trees"], result))
     return tuple(_row(verifier, results) for verifier, results in found.items())
 

@@ -145,7 +145,7 @@ def _bars(axes: Any, profile: Profile, best: Sequence[float]) -> None:
     depths = range(1, len(profile.reach))
     colour, _ = _mark(profile.verifier)
     bars = axes.bar(depths, profile.reach[1:], width=0.62, color=colour)
-    axes.bar_label(bars, fmt="%.2f", label_type="center", color="white", fontsize=8)
+    axes.bar_label(bars, fmt="%.2f", label_type="center", color="white", fontsize=8, fontweight="bold")
     for depth, value in zip(range(1, len(best) + 1), best, strict=True):
         axes.plot([depth - 0.42, depth + 0.42], [value, value], color=INK, linewidth=1.4)
     lift = VERIFIERS[profile.verifier].lift

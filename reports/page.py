@@ -33,8 +33,9 @@ def render(report: Report) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("veridraft.reports", "templates")
-    strict = {"autoescape": True, "undefined": StrictUndefined}
-    environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **strict)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.get_template("page.html").render(_values(report))
 
 

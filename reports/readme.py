@@ -7,6 +7,8 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from veridraft.theory.efficiency import block_efficiency
 from veridraft.theory.policies import Chain, Iid, Policy
 from veridraft.theory.sources import MarkovPair
@@ -18,7 +20,7 @@ from .tables import Table, how, real_table
 
 TARGET = (Fraction(1, 2), Fraction(3, 10), Fraction(1, 5))
 DRAFT = (Fraction(1, 5), Fraction(1, 4), Fraction(11, 20))
-PAIR = MarkovPair([TARGET] * 3, [DRAFT] * 3)
+PAIR = MarkovPair(np.array([TARGET] * 3, dtype=object), np.array([DRAFT] * 3, dtype=object))
 """The README's pair: the same two rows at every context."""
 
 POLICIES: tuple[Policy, ...] = (Iid(2, 2), Chain(2), TopPlusOne(2, 2), HubPairs(2))

@@ -60,8 +60,17 @@ def run_real(settings: Settings, pair: Any, place: Path, command: str) -> None:
     names = on_device(settings)
     if not names:
         return
-    options = {"temperature": settings.temperature, "top_p": settings.top_p, "steps": settings.steps}
-    crosscheck(pair, names, settings.policy, seed=settings.seed, out=place, command=command, **options)
+    crosscheck(
+        pair,
+        names,
+        settings.policy,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        steps=settings.steps,
+        seed=settings.seed,
+        out=place,
+        command=command,
+    )
     plain = place / "plain.json"
     if not plain.exists():
         plain.write_text(json.dumps({"tokens_per_second": plain_speed(pair, settings)}) + "\n", encoding="utf-8")

@@ -45,7 +45,8 @@ FAMILIES = (
     ),
     Family(
         "peaked",
-        "Dirichlet rows of concentration 0.3, most mass on a token or two; the draft is half target, half other",
+        "Dirichlet rows of concentration 0.3, most mass on a token or two; the draft is half the target and half an "
+        "independent row",
         lambda size, seed: dirichlet_pair(size, seed, concentration=0.3, closeness=0.5),
     ),
     Family(
@@ -78,7 +79,7 @@ def mean_profile(verifier: str, family: Family, settings: Settings) -> list[floa
         np.asarray(block_efficiency(verifier, policy, family_pair(family, settings, index)).by_depth, dtype=float)
         for index in range(PAIRS)
     ]
-    return np.mean(profiles, axis=0).tolist()  # type: ignore[no-any-return]
+    return np.mean(profiles, axis=0).tolist()
 
 
 def profile_key(verifier: str, family: Family, settings: Settings) -> str:
