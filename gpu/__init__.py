@@ -3,6 +3,7 @@
 - :func:`load_pair` gives the two networks: any transformers causal model, a GGUF file, or the embedded one.
 - :func:`decode` writes a text with a tree policy and a verifier, one target pass for each tree.
 - :func:`verify` is the verifiers on torch tensors, coin by coin; :func:`stopping_probabilities` is their law.
+- :class:`PromptPair` asks the networks for the rows of any context; :func:`record_run` keeps those of a run.
 - :func:`crosscheck` decodes and compares what it measures with what ``veridraft.theory`` predicts.
 
 Importing this package imports no torch; the first use of a name does, and says what to install if it is
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .crosschecker import Crosscheck, crosscheck
     from .decoding import Decoded, Decoder, Step, decode
     from .pairs import ModelPair, load_pair
+    from .recording import PromptPair, record_run
     from .sampling import Sampling
     from .trees import TensorTree
     from .verification import stopping_probabilities, verify
@@ -31,12 +33,14 @@ __all__ = [
     "Decoded",
     "Decoder",
     "ModelPair",
+    "PromptPair",
     "Sampling",
     "Step",
     "TensorTree",
     "crosscheck",
     "decode",
     "load_pair",
+    "record_run",
     "stopping_probabilities",
     "verify",
 ]
@@ -46,12 +50,14 @@ _HOMES = {
     "Decoded": "decoding",
     "Decoder": "decoding",
     "ModelPair": "pairs",
+    "PromptPair": "recording",
     "Sampling": "sampling",
     "Step": "decoding",
     "TensorTree": "trees",
     "crosscheck": "crosschecker",
     "decode": "decoding",
     "load_pair": "pairs",
+    "record_run": "recording",
     "stopping_probabilities": "verification",
     "verify": "verification",
 }
