@@ -251,6 +251,10 @@ def scaled(target: Row, weight: Scalar) -> tuple[Row, Scalar]:
 
 def excess(mass: Row, draft: Row, level: Scalar) -> Row:
     """(V,) the positive part of ``mass - level * draft``, in a fresh array."""
+    if level == 1:  # most calls: one pass less
+        out = np.maximum(mass, draft)
+        out -= draft
+        return out
     out = draft * (-level)
     out += mass
     return np.maximum(out, level * 0, out=out)
