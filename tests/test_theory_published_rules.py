@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from veridraft.theory import VERIFIERS, Chain, Delayed, Iid, MarkovPair, block_efficiency, certify, dirichlet_pair
+from veridraft.theory import (
+    VERIFIERS,
+    Chain,
+    Delayed,
+    DySpec,
+    Iid,
+    MarkovPair,
+    Static,
+    Topology,
+    block_efficiency,
+    certify,
+    dirichlet_pair,
+)
 from veridraft.theory.canonical import canonical, canonical_of, select
 from veridraft.theory.carried import certify_greedy_block
 from veridraft.theory.path_rules import GreedyMultiPath, Hierarchical, best_of
@@ -224,6 +236,17 @@ def test_greedy_block_verification_is_lossless_over_two_rounds_only_if_its_debt_
     for pair in (golden, dirichlet_pair(3, seed=1, closeness=0.2).rationalised(9)):
         assert certify_greedy_block(pair, 2).total_variation == 0
         assert certify_greedy_block(pair, 2, carry=False).total_variation > F(1, 100)
+
+
+def test_the_optimal_rules_over_draws_without_replacement_are_lossless_but_not_where_their_number_adapts():
+    pair = dirichlet_pair(3, seed=1, closeness=0.2).rationalised(9)
+    shape = Static(Topology.k_ary(2, 2), replacement=False)
+    for name in ("optimal_without_replacement", "lifted_optimal_without_replacement"):
+        assert certify(name, shape, pair).total_variation == 0
+        with pytest.raises(ValueError, match="not known to be lossless"):
+            certify(name, DySpec(4), pair)
+        assert certify(name, DySpec(4), pair, any_policy=True).total_variation > F(1, 10)
+    assert certify("traversal", DySpec(4), pair).total_variation == 0
 
 
 def test_hub_refuses_lists_that_spechub_cannot_draw():

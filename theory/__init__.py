@@ -27,8 +27,10 @@ from .distributions import (
 from .dyspec import DySpec
 from .efficiency import BlockEfficiency, SampledBlockEfficiency, block_efficiency
 from .emission import EmittedLaw, emitted_law
+from .large_transport import OptimalIid, optimal_iid
 from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
 from .losslessness import Certificate, Difference, Losslessness, certify
+from .optimal_acceptance import OptimalAcceptance, optimal_acceptance
 from .path_rules import GreedyMultiPath, Hierarchical
 from .policies import Chain, Delayed, DraftLaw, Iid, Policy, RecursivePolicy, parse_policy
 from .recorded import RecordedPair, contexts_below
@@ -48,6 +50,7 @@ from .symmetrised import symmetrised
 from .top_plus_one import HubPairs, TopPlusOne
 from .top_solvers import greedy, hub
 from .topologies import EAGLE_TOPOLOGY, Topology
+from .transport import OptimalTransport, TransportPlan, optimal
 from .trees import NO_PARENT, Context, DraftTree
 from .verifiers import VERIFIERS, Verifier, get_verifier
 
@@ -76,6 +79,9 @@ __all__ = [
     "Losslessness",
     "MarkovPair",
     "OptTree",
+    "OptimalAcceptance",
+    "OptimalIid",
+    "OptimalTransport",
     "Pair",
     "Policy",
     "RandomPair",
@@ -91,6 +97,7 @@ __all__ = [
     "TopK",
     "TopPlusOne",
     "Topology",
+    "TransportPlan",
     "TreeLaw",
     "TreeRule",
     "Verifier",
@@ -119,6 +126,9 @@ __all__ = [
     "keep_top_p",
     "naive",
     "nss",
+    "optimal",
+    "optimal_acceptance",
+    "optimal_iid",
     "parse_policy",
     "rrs",
     "rrs_without_replacement",

@@ -78,8 +78,8 @@ class DySpec(Policy):
 
     @property
     def draft_laws(self) -> frozenset[DraftLaw]:
-        """Draws without replacement."""
-        return frozenset({DraftLaw.WITHOUT_REPLACEMENT})
+        """Draws without replacement, whose number hangs on what was drawn before."""
+        return frozenset({DraftLaw.ADAPTIVE})
 
     def sample(self, pair: Pair, rng: np.random.Generator, context: Context = ()) -> DraftTree:
         """A draft tree drawn at the context, with the rows of its nodes."""

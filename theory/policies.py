@@ -32,6 +32,7 @@ class DraftLaw(Enum):
     IID = "independent draws with replacement"
     PATHS = "independent paths of one length, below a shared trunk"
     WITHOUT_REPLACEMENT = "draws without replacement, in draw order"
+    ADAPTIVE = "draws without replacement, the next one decided upon before its value is seen"
     TOP_PLUS_ONE = "the draft's top m - 1 tokens and one draw from the rest"
     HUB_PAIRS = "the draft's top token paired with one draw"
     DETERMINISTIC = "chosen by rule, nothing drawn"

@@ -42,6 +42,9 @@ TIE_SIGNS = {"high": -1.0, "low": 1.0, "any": 0.0}
 TIE_TOLERANCE = 1e-7
 """An edge with a reduced cost below this may carry mass; with costs 0 and 1 reduced costs are integers."""
 
+MOST_LISTS = 100_000
+"""The most child lists (draws of the support, in order) that a plan is made for."""
+
 HIT_STEP = 2**40
 """Where no exact plan is found, hits are rounded down to multiples of 1 over this."""
 
@@ -123,7 +126,8 @@ class OptimalTransport:
     def __call__(self, target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
         """The branching law given a child list: rows (V,), any weight in [0, 1].
 
-        Raises ``ValueError`` for an improper row and for a list that the law of lists never draws;
+        Raises ``ValueError`` for an improper row, for a list that the law of lists never draws, and where there
+        are more than ``MOST_LISTS`` lists (:data:`.optimal_iid` has no such bound);
         ``RuntimeError`` if the programme is not solved to optimality.
         """
         return self.plan(target, draft, len(tokens), weight).branching(tokens, self._key(tokens))
@@ -151,6 +155,9 @@ class OptimalTransport:
 
     def _merged(self, draft: Row, k: int) -> dict[TokenList, Scalar]:
         """The lists of positive probability, those that count as equal merged."""
+        count = np.count_nonzero(draft) ** k
+        if count > MOST_LISTS:
+            raise ValueError(f"a transport plan for {count} child lists is too large: at most {MOST_LISTS} are taken")
         law: dict[TokenList, Scalar] = defaultdict(int)
         for probability, tokens in self.lists(draft, k):
             if probability:

@@ -10,7 +10,9 @@ import numpy as np
 from .best_first import CaDDTree, OptTree, TopK
 from .canonical import canonical
 from .dyspec import DySpec
+from .large_transport import optimal_iid
 from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
+from .list_laws import without_replacement_lists
 from .path_rules import GreedyMultiPath, Hierarchical
 from .policies import Chain, Delayed, DraftLaw, Iid, Policy
 from .solvers import Solver, k_seq, naive, nss, rrs, rrs_without_replacement
@@ -18,6 +20,7 @@ from .static import Static
 from .symmetrised import symmetrised
 from .top_plus_one import HubPairs, TopPlusOne
 from .top_solvers import greedy, hub
+from .transport import OptimalTransport, optimal
 from .trees import DraftTree
 
 
@@ -52,7 +55,7 @@ class Verifier:
 
     @property
     def policies(self) -> tuple[type[Policy], ...]:
-        """The types of policy that the verifier supports; a special case of another type, such as a chain, may do too."""
+        """The types of policy that the verifier supports; special cases of others, such as a chain, may do too."""
         return tuple(kind for kind, laws in POLICY_LAWS.items() if laws & self.draft_laws)
 
     def supports(self, policy: Policy) -> bool:
@@ -104,7 +107,8 @@ _ANY = frozenset(DraftLaw)
 _SINGLE = frozenset({DraftLaw.SINGLE})
 _IID = frozenset({DraftLaw.IID})
 _PATHS = frozenset({DraftLaw.PATHS})
-_ERASED = frozenset({DraftLaw.IID, DraftLaw.WITHOUT_REPLACEMENT})
+_DISTINCT = frozenset({DraftLaw.WITHOUT_REPLACEMENT})
+_ERASED = frozenset({DraftLaw.IID, DraftLaw.WITHOUT_REPLACEMENT, DraftLaw.ADAPTIVE})
 _TOP = frozenset({DraftLaw.TOP_PLUS_ONE})
 _HUB = frozenset({DraftLaw.HUB_PAIRS})
 
@@ -112,6 +116,12 @@ _HUB = frozenset({DraftLaw.HUB_PAIRS})
 def _table(*entries: Verifier) -> MappingProxyType[str, Verifier]:
     return MappingProxyType({entry.name: entry for entry in entries})
 
+
+optimal_without_replacement = OptimalTransport(without_replacement_lists)
+"""The optimal solver for draws without replacement, by a transport plan: for small vocabularies."""
+
+OTM = "2310.15141, 2511.15898"
+"""The sources of the optimal transport problem and of its solutions."""
 
 NEW = "new: no publication known"
 """The source of a row that is a known solver under a lift that no publication known to us has put it under."""
@@ -126,6 +136,11 @@ VERIFIERS = _table(
     Verifier("khisti", "canonical decomposition", "2410.18234", top_down(canonical), _IID),
     Verifier("greedy", "greedy draft sampling", "2502.18779", top_down(greedy), _TOP),
     Verifier("spechub", "SpecHub", "2411.05289", top_down(hub), _HUB),
+    Verifier("optimal", "optimal transport, closed form", f"{OTM}; closed form: new", top_down(optimal_iid), _IID),
+    Verifier("optimal_plan", "optimal transport, plan with ties to multiplicity", OTM, top_down(optimal), _IID),
+    Verifier(
+        "optimal_without_replacement", "optimal transport", OTM, top_down(optimal_without_replacement), _DISTINCT
+    ),
     Verifier("block", "block verification", "2403.10444", bottom_up(naive), _SINGLE),
     Verifier("hierarchical", "hierarchical verification", "2601.05724, Algorithm 2", Hierarchical(), _SINGLE),
     Verifier("traversal", "traversal verification", "2505.12398", bottom_up(rrs_without_replacement), _ERASED),
@@ -136,6 +151,15 @@ VERIFIERS = _table(
     Verifier("lifted_rrs", "lifted RRS", NEW, bottom_up(rrs), _IID),
     Verifier("lifted_khisti", "lifted canonical", NEW, bottom_up(canonical), _IID),
     Verifier("lifted_spechub", "lifted SpecHub", NEW, bottom_up(hub), _HUB),
+    Verifier("lifted_optimal", "lifted optimal transport, closed form", NEW, bottom_up(optimal_iid), _IID),
+    Verifier("lifted_optimal_plan", "lifted optimal transport, ties to multiplicity", NEW, bottom_up(optimal), _IID),
+    Verifier(
+        "lifted_optimal_without_replacement",
+        "lifted optimal transport",
+        NEW,
+        bottom_up(optimal_without_replacement),
+        _DISTINCT,
+    ),
     Verifier("symmetric_naive", "lifted NaiveTree, orders averaged", NEW, bottom_up(symmetrised(naive)), _IID),
     Verifier("symmetric_k_seq", "lifted K-SEQ, orders averaged", NEW, bottom_up(symmetrised(k_seq)), _IID),
     Verifier("symmetric_rrs", "lifted RRS, orders averaged", NEW, bottom_up(symmetrised(rrs)), _IID),
