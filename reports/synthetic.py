@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from veridraft.theory.efficiency import block_efficiency
+from veridraft.theory.families import dirichlet_pair, diverging_pair, zipf_pair
 from veridraft.theory.policies import Iid, Policy
-from veridraft.theory.sources import Pair, dirichlet_pair, diverging_pair, zipf_pair
+from veridraft.theory.sources import Pair
 
 from .data import League, LeagueRow, Profile
 from .progress import Progress

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from veridraft.theory.families import zipf_pair
 from veridraft.theory.large_transport import optimal_rule, shortfall
 from veridraft.theory.list_laws import iid_lists, top_plus_one_lists, without_replacement_lists
 from veridraft.theory.optimal_acceptance import optimal_acceptance, over_drafted_first
-from veridraft.theory.sources import zipf_pair
 
 LAWS = {"iid": iid_lists, "without_replacement": without_replacement_lists, "top_plus_one": top_plus_one_lists}
 WEIGHTS = st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(1, 7), Fraction(0)])

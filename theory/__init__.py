@@ -27,6 +27,7 @@ from .distributions import (
 from .dyspec import DySpec
 from .efficiency import BlockEfficiency, SampledBlockEfficiency, block_efficiency
 from .emission import EmittedLaw, emitted_law
+from .families import RandomPair, dirichlet_pair, diverging_pair, zipf_pair
 from .large_transport import OptimalIid, optimal_iid
 from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
 from .losslessness import Certificate, Difference, Losslessness, certify
@@ -36,15 +37,7 @@ from .policies import Chain, Delayed, DraftLaw, Iid, Policy, RecursivePolicy, pa
 from .recorded import RecordedPair, contexts_below
 from .sequoia import acceptance_by_rank, sequoia_topology, sequoia_value
 from .solvers import Branching, Solver, k_seq, naive, nss, rrs, rrs_without_replacement, smallest_rho
-from .sources import (
-    MarkovPair,
-    Pair,
-    RandomPair,
-    TablePair,
-    dirichlet_pair,
-    diverging_pair,
-    zipf_pair,
-)
+from .sources import MarkovPair, Pair, TablePair
 from .static import Static
 from .symmetrised import symmetrised
 from .top_plus_one import HubPairs, TopPlusOne

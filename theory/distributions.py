@@ -147,7 +147,7 @@ def keep_top_k(rows: Row, k: int | None) -> Row:
         return rows
     dropped = np.argsort(-rows, axis=-1, kind="stable")[..., k:]
     cut = rows.copy()
-    np.put_along_axis(cut, dropped, cut.dtype.type(0) if not is_exact(rows) else Fraction(0), axis=-1)
+    np.put_along_axis(cut, dropped, np.take_along_axis(rows * 0, dropped, axis=-1), axis=-1)
     return normalised(cut)
 
 
@@ -199,7 +199,7 @@ def draw(row: Row, uniforms: ArrayLike) -> NDArray[np.int64]:
     """
     coins = np.asarray(uniforms, dtype=np.float64)
     if not ((coins >= 0) & (coins < 1)).all():
-        raise ValueError(f"uniforms must lie in [0, 1), but are {uniforms}")
+        raise ValueError(f"uniforms must lie in [0, 1), but are {uniforms!r}")
     cumulative = np.cumsum(row.astype(np.float64))
     if not cumulative[-1] > 0:
         raise ValueError(f"cannot draw from a row that sums to {cumulative[-1]}")

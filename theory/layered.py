@@ -20,7 +20,8 @@ from .distributions import (
     normalised,
     total_variation,
 )
-from .sources import MarkovPair, Pair, rationalise, softmax
+from .families import softmax
+from .sources import MarkovPair, Pair, rationalise
 from .trees import Context
 
 
