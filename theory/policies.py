@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -125,9 +125,8 @@ class RecursivePolicy(Policy):
 
     def enumerate(self, pair: Pair, context: Context = ()) -> Iterator[tuple[Any, DraftTree]]:
         """Every tree of positive probability at the context, with its probability; probabilities sum to 1."""
-        leaf: tuple[TokenList, tuple[bool, ...]] = ((), ())
         for probability, lists in self._unfold(pair, context, (), self.root_state):
-            yield probability, grown(lambda below, lists=lists: lists.get(below, leaf), pair, context)
+            yield probability, grown(_from_lists(lists), pair, context)
 
     def tree_count(self, vocabulary_size: int) -> int:
         """How many trees there are when every draft row is uniform on V tokens."""
@@ -189,6 +188,11 @@ class WithReplacement(RecursivePolicy):
         return tuple(draw(draft_row, rng.random(count)).tolist()) if count else ()
 
 
+def _from_lists(lists: dict[Context, tuple[TokenList, tuple[bool, ...]]]) -> Grower:
+    """The child lists of one given tree; a context without one is a leaf."""
+    return lambda below: lists.get(below, ((), ()))
+
+
 def grown(child_list: Grower, pair: Pair, context: Context) -> DraftTree:
     """The tree that ``child_list`` unfolds below the context, with the pair's rows."""
     return grow(
@@ -239,12 +243,12 @@ class Delayed(WithReplacement):
 
     def draws(self, state: State) -> int:
         """1 in the trunk, as many as paths below it, 0 at the end."""
-        paths, trunk, branch = state  # type: ignore[misc]
+        paths, trunk, branch = cast("tuple[int, int, int]", state)
         return 1 if trunk else paths if branch else 0
 
     def child_states(self, state: State, tokens: Sequence[int]) -> tuple[State, ...]:
         """In the trunk all paths go on; below it a child keeps as many paths as its multiplicity."""
-        paths, trunk, branch = state  # type: ignore[misc]
+        paths, trunk, branch = cast("tuple[int, int, int]", state)
         if trunk:
             return ((paths, trunk - 1, branch),)
         return tuple((count, 0, branch - 1) for count in Counter(tokens).values())
