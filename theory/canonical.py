@@ -86,7 +86,7 @@ def _best_weights(mass: Row, base: Row, both: Row) -> Row:
     answer = linprog(cost, A_ub=np.hstack([np.eye(size), -gain]), b_ub=limit, bounds=bounds, method="highs")
     if not answer.success:
         raise RuntimeError(f"the selection programme was not solved to optimality: {answer.message}")
-    chosen = np.clip(answer.x[size:], 0, 1)  # bounds hold up to the solver's feasibility tolerance
+    chosen = np.clip(np.asarray(answer.x)[size:], 0, 1)  # bounds hold up to the solver's feasibility tolerance
     values = [Fraction(value).limit_denominator(10**6) for value in chosen] if is_exact(base) else chosen
     weights = np.zeros_like(both) + base[0] * 0
     weights[upper] = values
