@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from veridraft.theory.efficiency import block_efficiency
-from veridraft.theory.policies import Chain, Iid, Policy
+from veridraft.theory.policies import Chain, Iid, Policy, parse_policy
 from veridraft.theory.sources import MarkovPair
 from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.verifiers import VERIFIERS, Verifier
@@ -23,7 +23,7 @@ DRAFT = (Fraction(1, 5), Fraction(1, 4), Fraction(11, 20))
 PAIR = MarkovPair(np.array([TARGET] * 3, dtype=object), np.array([DRAFT] * 3, dtype=object))
 """The README's pair: the same two rows at every context."""
 
-POLICIES: tuple[Policy, ...] = (Iid(2, 2), Chain(2), TopPlusOne(2, 2), HubPairs(2))
+POLICIES: tuple[Policy, ...] = (Iid(2, 2), parse_policy("Static(2x2)"), Chain(2), TopPlusOne(2, 2), HubPairs(2))
 """Trees of depth 2 with two drafts at a node; a verifier is shown with the first of them that it is lossless for."""
 
 

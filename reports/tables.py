@@ -65,7 +65,7 @@ def how(verifier: str) -> tuple[str, str, str]:
     entry = VERIFIERS[verifier]
     if entry.solver is None or entry.lift is None:
         return verifier, ABSENT, ABSENT
-    return verifier, getattr(entry.solver, "__name__", str(entry.solver)), entry.lift.name
+    return verifier, getattr(entry.solver, "__name__", type(entry.solver).__name__), entry.lift.name
 
 
 def _best_by_policy(league: League) -> frozenset[tuple[int, int]]:
