@@ -6,17 +6,31 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .crosschecker import Crosscheck
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a cross-check and print its rows; 0 if all agree, 1 if one does not."""
+    """Run a cross-check and print its rows; 0 if all agree, 1 if one does not, 2 if it could not be run."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(words)
+    try:
+        run = _run(_parser().parse_args(words), shlex.join(["python", "-m", "veridraft.gpu", *words]))
+    except (ValueError, ConnectionError, ImportError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for row in run.rows:
+        scores = " ".join(f"{name} {_shown(row[name])}" for name in ("z", "z_draft", "z_text"))
+        print(f"{row['verifier']:13} measured {row['measured']:.3f} predicted {row['predicted']:.3f} {scores}")
+    return 0 if run.verdict.value == "agrees" else 1
+
+
+def _run(options: argparse.Namespace, command: str) -> Crosscheck:
     from . import crosscheck, load_pair
 
-    pair = load_pair(options.target, options.draft, options.device, options.dtype)
-    run = crosscheck(
-        pair,
+    return crosscheck(
+        load_pair(options.target, options.draft, options.device, options.dtype),
         options.verifiers.split(",") if options.verifiers else None,
         options.policy,
         temperature=options.temperature,
@@ -24,12 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         steps=options.steps,
         seed=options.seed,
         out=options.out,
-        command=shlex.join(["python", "-m", "veridraft.gpu", *words]),
+        command=command,
     )
-    for row in run.rows:
-        scores = " ".join(f"{name} {_shown(row[name])}" for name in ("z", "z_draft", "z_text"))
-        print(f"{row['verifier']:13} measured {row['measured']:.3f} predicted {row['predicted']:.3f} {scores}")
-    return 0 if run.verdict.value == "agrees" else 1
 
 
 def _shown(score: float | None) -> str:

@@ -91,7 +91,8 @@ def grow_forest(
 
 def _expand(forest: Forest, frontier: Frontier, policy: WithReplacement, rng: np.random.Generator) -> Frontier:
     """Draw the child list of every node of the frontier; the children that have lists of their own."""
-    known = {(parent, token): node for node, (parent, token) in enumerate(zip(forest.parents, forest.tokens, strict=True))}
+    keys = zip(forest.parents, forest.tokens, strict=True)
+    known = {key: node for node, key in enumerate(keys)}
     grown: Frontier = []
     for shape, node, state in frontier:
         row = forest.rows[shape.union[node]]

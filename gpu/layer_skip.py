@@ -39,6 +39,7 @@ def without_layers(model: Any, layers: Sequence[int]) -> Any:
     kept = [layer for layer in range(count) if layer not in set(layers)]
     clone = _shared_copy(model, {})
     _set_config(clone, _cut_config(model.config, kept))
+    clone.generation_config = copy.deepcopy(model.generation_config)
     decoder, name = _layer_list(clone, count)
     stack = torch.nn.ModuleList([getattr(decoder, name)[layer] for layer in kept])
     for place, layer_module in enumerate(stack):
@@ -52,8 +53,8 @@ def _shared_copy(module: Any, seen: dict[int, Any]) -> Any:
     if id(module) not in seen:
         clone = copy.copy(module)
         seen[id(module)] = clone
-        clone.__dict__["_parameters"] = dict(module._parameters)
-        clone.__dict__["_buffers"] = dict(module._buffers)
+        tables = {name: copy.copy(value) for name, value in module.__dict__.items() if isinstance(value, dict)}
+        clone.__dict__.update(tables)  # parameters, buffers and hooks: new tables, the same entries
         clone.__dict__["_modules"] = {name: _shared_copy(child, seen) for name, child in module._modules.items()}
     return seen[id(module)]
 

@@ -30,7 +30,7 @@ class RunFile:
 
         Raises ``ValueError`` if the folder holds a run whose settings differ, naming the first that does.
         """
-        head = {"command": command, "settings": dict(settings)}
+        head: dict[str, Any] = {"command": command, "settings": dict(settings)}
         if folder is None:
             return cls(None, head, {})
         path = Path(folder) / NAME
