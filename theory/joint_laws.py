@@ -24,6 +24,9 @@ Polynomial = list[Row]
 NEWTON_STEPS = 200
 """More steps than a safeguarded Newton iteration over [1, k] takes in float64."""
 
+ROUNDING = 2.5e-16
+"""A gap in K-SEQ's equation, between numbers up to 1, that float64 cannot tell from 0."""
+
 
 def joint_laws(
     solver: Solver, target: Row, draft: Row, most: int, roots: Sequence[Row] | None = None
@@ -81,7 +84,7 @@ def smallest_rhos(target: Row, draft: Row, count: int) -> Row:
         low[open_rows] = np.where(value > 0, rho, low[open_rows])
         high[open_rows] = np.where(value > 0, high[open_rows], rho)
         moved = _newton_step(rho, value, slope, low[open_rows], high[open_rows])
-        rhos[open_rows] = moved
+        rhos[open_rows] = moved = np.where(np.abs(value) > ROUNDING, moved, rho)
         open_rows = open_rows[np.abs(moved - rho) > 4e-16 * rho]
         if not len(open_rows):
             break
