@@ -25,7 +25,7 @@ report: $(VENV)/.with-report
 	@$(BIN)/veridraft report --out $(OUT)
 
 test: $(VENV)/.with-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/.with-dev
 	$(BIN)/ruff check .
