@@ -9,6 +9,7 @@ NumPy and SciPy only; POT is imported when a transport plan is asked for.
 """
 
 from .best_first import CaDDTree, OptTree, TopK
+from .bounds import TreeOptimum, deterministic_tree_bound, tree_optimum
 from .canonical import canonical, canonical_of
 from .carried import RoundsCertificate, certify_greedy_block
 from .distributions import (
@@ -24,11 +25,13 @@ from .distributions import (
     keep_top_p,
     total_variation,
 )
+from .dynamic import DynamicBlockEfficiency
 from .dyspec import DySpec
 from .efficiency import BlockEfficiency, SampledBlockEfficiency, block_efficiency
 from .emission import EmittedLaw, emitted_law
 from .families import RandomPair, dirichlet_pair, diverging_pair, zipf_pair
 from .large_transport import OptimalIid, optimal_iid
+from .layered import LayeredPair, iid_pair, markov_layers, widening_pair
 from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
 from .losslessness import Certificate, Difference, Losslessness, certify
 from .optimal_acceptance import OptimalAcceptance, optimal_acceptance
@@ -46,6 +49,7 @@ from .topologies import EAGLE_TOPOLOGY, Topology
 from .transport import OptimalTransport, TransportPlan, optimal
 from .trees import NO_PARENT, Context, DraftTree
 from .verifiers import VERIFIERS, Verifier, get_verifier
+from .weighted_bounds import BoundedBlockEfficiency
 
 __all__ = [
     "EAGLE_TOPOLOGY",
@@ -53,6 +57,7 @@ __all__ = [
     "NO_TOKEN",
     "VERIFIERS",
     "BlockEfficiency",
+    "BoundedBlockEfficiency",
     "Branching",
     "CaDDTree",
     "Certificate",
@@ -63,11 +68,13 @@ __all__ = [
     "DraftLaw",
     "DraftTree",
     "DySpec",
+    "DynamicBlockEfficiency",
     "EmittedLaw",
     "GreedyMultiPath",
     "Hierarchical",
     "HubPairs",
     "Iid",
+    "LayeredPair",
     "Lift",
     "Losslessness",
     "MarkovPair",
@@ -92,6 +99,7 @@ __all__ = [
     "Topology",
     "TransportPlan",
     "TreeLaw",
+    "TreeOptimum",
     "TreeRule",
     "Verifier",
     "acceptance_by_rank",
@@ -104,6 +112,7 @@ __all__ = [
     "certify_greedy_block",
     "check_rows",
     "contexts_below",
+    "deterministic_tree_bound",
     "dirichlet_pair",
     "diverging_pair",
     "draw",
@@ -113,10 +122,12 @@ __all__ = [
     "get_verifier",
     "greedy",
     "hub",
+    "iid_pair",
     "is_exact",
     "k_seq",
     "keep_top_k",
     "keep_top_p",
+    "markov_layers",
     "naive",
     "nss",
     "optimal",
@@ -131,5 +142,7 @@ __all__ = [
     "symmetrised",
     "top_down",
     "total_variation",
+    "tree_optimum",
+    "widening_pair",
     "zipf_pair",
 ]
