@@ -52,7 +52,9 @@ class RunFile:
         self.finished[row["verifier"]] = row
         if self.path is None:
             return
-        text = json.dumps(self.head | {"rows": list(self.finished.values())}, indent=1, allow_nan=False)
+        order = [name for name in self.head["settings"]["verifiers"] if name in self.finished]
+        rows = [self.finished[name] for name in order]
+        text = json.dumps(self.head | {"rows": rows}, indent=1, allow_nan=False)
         scratch = self.path.with_suffix(".partial")
         scratch.write_text(text + "\n")
         scratch.replace(self.path)
