@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from veridraft.theory import Iid, block_efficiency, dirichlet_pair
+from veridraft.theory import Delayed, Iid, MarkovPair, block_efficiency, dirichlet_pair
 from veridraft.theory.recorded import RecordedPair, contexts_below
 
 
@@ -60,3 +60,11 @@ def test_a_broken_recording_is_refused_by_name(recording, tmp_path, change, mess
     np.savez(tmp_path / "broken.npz", **arrays)
     with pytest.raises(ValueError, match=message):
         RecordedPair.load(tmp_path / "broken.npz")
+
+
+def test_a_markov_pair_stays_one_when_its_rows_are_changed():
+    rng = np.random.default_rng(2)
+    pair = MarkovPair(rng.dirichlet(np.ones(4), size=4), rng.dirichlet(np.ones(4), size=4)).transformed(0.7, top_k=3)
+    exact = block_efficiency("specinfer", Delayed(2, 1, 2), pair).value
+    assert block_efficiency("specinfer", Delayed(2, 1, 2), pair, method="dp").value == pytest.approx(exact, abs=1e-12)
+    assert isinstance(pair.rationalised(10), MarkovPair)

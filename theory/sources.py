@@ -44,11 +44,11 @@ class Pair(ABC):
         self, temperature: float = 1.0, top_k: int | None = None, top_p: float | Fraction = 1.0
     ) -> Pair:
         """The pair with temperature, then top-k, then top-p applied to both rows."""
-        return _Mapped(self, lambda row: keep_top_p(keep_top_k(apply_temperature(row, temperature), top_k), top_p))
+        return self._mapped(lambda row: keep_top_p(keep_top_k(apply_temperature(row, temperature), top_k), top_p))
 
     def as_float(self) -> Pair:
         """The pair in float64, each Fraction rounded to the nearest float."""
-        return _Mapped(self, _to_float) if self.exact else self
+        return self._mapped(_to_float) if self.exact else self
 
     def rationalised(self, denominator: int = 1000) -> Pair:
         """A nearby pair in Fractions: entries rounded up to multiples of 1/denominator, then renormalised.
@@ -56,7 +56,11 @@ class Pair(ABC):
         Zeros stay zeros and no other entry becomes 0.  An exact pair is returned as it is.
         """
         check_count("denominator", denominator, 1)
-        return self if self.exact else _Mapped(self, lambda row: rationalise(row, denominator))
+        return self if self.exact else self._mapped(lambda row: rationalise(row, denominator))
+
+    def _mapped(self, change: Callable[[Row], Row]) -> Pair:
+        """The pair with one function applied to every row."""
+        return _Mapped(self, change)
 
 
 def rationalise(row: Row, denominator: int) -> Row:
@@ -183,15 +187,16 @@ class MarkovPair(Pair):
     def __init__(
         self, target: ArrayLike, draft: ArrayLike, start: tuple[ArrayLike, ArrayLike] | None = None
     ) -> None:
-        self.target = _square("target", target)
-        self.draft = _square("draft", draft)
+        self.target = read_only(_square("target", target))
+        self.draft = read_only(_square("draft", draft))
         if self.target.shape != self.draft.shape or is_exact(self.target) != is_exact(self.draft):
             raise ValueError(
                 f"target {self.target.shape} and draft {self.draft.shape} must have one shape and one arithmetic"
             )
         self.vocabulary_size = len(self.target)
         self.exact = is_exact(self.target)
-        self.start = self._first_rows(start)
+        first = self._first_rows(start)
+        self.start = read_only(first[0]), read_only(first[1])
 
     def _first_rows(self, start: tuple[ArrayLike, ArrayLike] | None) -> tuple[Row, Row]:
         if start is None:
@@ -208,6 +213,11 @@ class MarkovPair(Pair):
     def draft_row(self, context: Context) -> Row:
         """The draft's row after the last token of the context."""
         return self.draft[self._last(context)] if context else self.start[1]
+
+    def _mapped(self, change: Callable[[Row], Row]) -> Pair:
+        """A Markov pair again."""
+        target, draft = (np.stack([change(row) for row in rows]) for rows in (self.target, self.draft))
+        return MarkovPair(target, draft, (change(self.start[0]), change(self.start[1])))
 
     def _last(self, context: Context) -> int:
         check_context(context[-1:], self.vocabulary_size)
