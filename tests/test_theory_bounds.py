@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from bounds_defects import accept_always, accept_above, lossy_k_seq
+from bounds_defects import accept_above, accept_always, lossy_k_seq
 from drawn_policies import DRAWN
 from hypothesis import given, settings
 from hypothesis import strategies as st

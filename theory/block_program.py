@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.optimize import OptimizeResult, linprog
+from scipy.optimize import linprog
 
 from .node_laws import ListedTrees, Trie
 from .solvers import Scalar
@@ -20,7 +20,7 @@ TOLERANCE = 1e-10
 MOST_ITERATIONS = 20
 """Iterations allowed for each row and column, before the solver's other method is tried."""
 
-SCALE = 1e3
+SCALE = 1e4
 """The programme's masses are multiplied by this, so that rare trees stand out from the tolerance."""
 
 
@@ -57,9 +57,9 @@ def solve_blocks(law: ListedTrees) -> Solution:
     count = law.trie.size - 1
     limits = np.concatenate([chances, np.zeros(count), root_steps(law.trie)])
     cost = np.concatenate([np.zeros(len(nodes)), -np.ones(count)])
-    result = solve_program(cost, matrix, limits * SCALE)
-    accepted = _accepted(law, (result.x[: len(nodes)] / SCALE).tolist())
-    prices = np.maximum(-result.ineqlin.marginals[len(sizes) : len(sizes) + count], 0)
+    shares, marginals = solve_program(cost, matrix, limits)
+    accepted = _accepted(law, shares[: len(nodes)].tolist())
+    prices = marginals[len(sizes) : len(sizes) + count]
     return Solution(accepted, [0.0, *prices.tolist()], len(cost), len(limits))
 
 
@@ -76,8 +76,10 @@ def solve_program(
     matrix: Any,
     limits: NDArray[np.float64],
     methods: Sequence[Any] = ("highs-ipm", "highs-ds"),
-) -> OptimizeResult:
-    """HiGHS's optimum of ``min cost @ x, matrix @ x <= limits, x >= 0``; ``RuntimeError`` if it reports none.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """HiGHS's optimum of ``min cost @ x, matrix @ x <= limits, x >= 0``: x, and the prices of the rows, at least 0.
+
+    ``RuntimeError`` if it reports none.
 
     ``methods`` of ``scipy.optimize.linprog`` are tried in turn.
     """
@@ -87,9 +89,9 @@ def solve_program(
         "maxiter": MOST_ITERATIONS * sum(matrix.shape),
     }
     for method in methods:
-        result = linprog(cost, A_ub=matrix, b_ub=limits, bounds=(0, None), method=method, options=options)
+        result = linprog(cost, A_ub=matrix, b_ub=limits * SCALE, bounds=(0, None), method=method, options=options)
         if result.status == 0:
-            return result
+            return result.x / SCALE, np.maximum(-result.ineqlin.marginals, 0)
     raise RuntimeError(f"linear programme of {matrix.shape} not solved to optimality: {result.message}")
 
 

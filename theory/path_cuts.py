@@ -154,11 +154,11 @@ class _Program:
         met = self._rows()
         limits = np.concatenate([self._limits, [float(most) for most in self.antichains.values()]])
         cost, matrix = -np.ones(self.law.trie.size - 1), sparse.vstack([self._tree, met], format="csr")
-        result = solve_program(cost, matrix, limits, methods=("highs-ds", "highs-ipm"))  # faster on small ones
-        shares = met.T @ np.maximum(-result.ineqlin.marginals[len(self._limits) :], 0)
+        weights, marginals = solve_program(cost, matrix, limits, methods=("highs-ds", "highs-ipm"))  # small ones
+        shares = met.T @ marginals[len(self._limits) :]
         for node in range(1, self.law.trie.size):
             self.prices[node] = shares[node - 1] + self.prices[self.law.trie.parents[node]]
-        return clipped(self.law.trie, [1.0, *result.x.tolist()])
+        return clipped(self.law.trie, [1.0, *weights.tolist()])
 
     def cut(self, weights: Sequence[float]) -> bool:
         """Add antichains that the weights violate; False if none is violated that is not there already."""
