@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
+import sys
 from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from typing import Any
 
 from veridraft.theory.verifiers import VERIFIERS
 
-from . import certify_command, real
+from . import certify_command, real, studies
 from .console import STOPPED, Parser, bad_input, names, say_stopped
 from .job import Job, write_json
 from .page import require_page_packages, write_page
@@ -69,7 +70,10 @@ REPORT_OPTIONS: dict[str, dict[str, Any]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command with the given arguments (by default those of the process)."""
-    options = parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in studies.STUDIES:
+        return studies.run_study(words[0], words[1:])
+    options = parser().parse_args(words)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return int(options.run(options))
 
@@ -82,6 +86,7 @@ def parser() -> Parser:
     _add_report(commands)
     _add_page(commands)
     certify_command.add_to(commands)
+    studies.add_to(commands)
     return top
 
 

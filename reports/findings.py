@@ -23,6 +23,7 @@ from veridraft.theory.path_rules import GreedyMultiPath, Hierarchical
 from .block_defects import Scan, before_first_failure, emitted_by, longest_passing, mean_length, total_variation
 from .long_run import long_run_comparison
 from .note import Note, Section, write_note
+from .page import require_page_packages
 from .progress import Progress
 
 DEFAULT_OUT = Path("reports/runs/findings")
@@ -226,6 +227,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=400, help="random pairs for claim (c) (default: %(default)s)")
     arguments = parser.parse_args(argv)
+    if arguments.pairs < 1:
+        parser.error(f"argument --pairs: must be at least 1, but is {arguments.pairs}")
+    require_page_packages()
     progress, found = Progress("findings", 4), []
     for make in (hierarchical_is_block, quoted_formula, lambda: table_two(arguments.pairs), tie_order):
         found.append(make())

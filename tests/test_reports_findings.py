@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from veridraft.reports import findings
+from veridraft.reports import cli, findings
 from veridraft.reports.block_defects import (
     before_first_failure,
     emitted_by,
@@ -68,3 +68,17 @@ def test_the_command_writes_a_page_a_text_and_the_data(tmp_path, capsys):
     page = (tmp_path / "findings.html").read_text()
     assert "61/80" in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_command_lists_the_studies_and_runs_them(tmp_path, capsys):
+    pytest.importorskip("jinja2", reason="the page needs jinja2")
+    pytest.importorskip("matplotlib", reason="the page needs matplotlib")
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in ("findings", "gaps", "delayed"))
+    assert cli.main(["findings", "--pairs", "2", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "findings.txt").exists()
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["findings", "--pairs", "no"])
+    assert stopped.value.code == 2
