@@ -248,3 +248,12 @@ def test_exact_arithmetic_takes_fractions_far_below_the_smallest_float() -> None
 def test_markov_pair_of_exact_numbers_stays_exact() -> None:
     assert isinstance(block_efficiency("spectr", Iid(2, 1), MarkovPair([P] * 3, [Q] * 3)).value, Fraction)
     assert exact([0.5])[0] == Fraction(1, 2)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 8])
+def test_k_seq_accepts_everything_where_target_equals_draft_up_to_rounding(count) -> None:
+    for seed in range(20):
+        row = np.random.default_rng(seed).dirichlet(np.ones(997))
+        assert abs(smallest_rho(row, row, count) - 1) < 1e-14
+        branching = k_seq(row, row, [3] * count)
+        assert branching.off + branching.none < 1e-14

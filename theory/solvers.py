@@ -25,6 +25,9 @@ from .distributions import Row, is_exact
 Scalar = Any
 """A float, or a Fraction."""
 
+SUM_ROUNDING = 2.0**-44
+"""How far a float64 sum of probabilities may lie from its exact value; as much may rho miss K-SEQ's inequality by."""
+
 RHO_STEP = Fraction(1, 2**20)
 """In exact arithmetic K-SEQ's rho is rounded up to a multiple of this."""
 
@@ -155,7 +158,8 @@ def _rho_and_beta(mass: Row, draft: Row, count: int) -> tuple[Scalar, Scalar]:
         return _any_of(covered(rho) / rho, count) - covered(rho)
 
     rho = mass[0] * 0 + 1
-    if count > 1 and excess(rho) > 0:
+    rounding = 0 if is_exact(mass) else SUM_ROUNDING  # at equal rows rho = 1 is a root of order ``count``
+    if count > 1 and excess(rho) > rounding:
         rho = _root(excess, count) if not is_exact(mass) else _root_above(excess, mass, draft, count)
     return rho, covered(rho) / rho
 
