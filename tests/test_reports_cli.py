@@ -100,7 +100,8 @@ def test_the_command_on_the_page_makes_the_same_settings():
 def test_a_stopped_run_keeps_what_it_finished_and_goes_on(tmp_path, sign):
     out, pieces = tmp_path / "out", tmp_path / "out" / "pieces.jsonl"
     command = [*VERIDRAFT, "report", "--synthetic", "--verifiers", "specinfer", "--out", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, preexec_fn=heed_interrupts) as run:
         wait_for_lines(pieces, 2, run)
         run.send_signal(sign)
         printed, _ = run.communicate(timeout=60)
@@ -113,6 +114,11 @@ def test_a_stopped_run_keeps_what_it_finished_and_goes_on(tmp_path, sign):
     assert again.stdout.splitlines()[-1] == str(out / "report.html")
     assert pieces.read_text().splitlines()[: len(lines)] == lines
     assert "the run was stopped" not in again.stdout
+
+
+def heed_interrupts() -> None:
+    """A job in the background of a shell is born deaf to SIGINT, and its children with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_lines(path: Path, count: int, run: subprocess.Popen) -> None:
