@@ -195,6 +195,45 @@ def test_best_acceptance_probabilities_are_lossless_and_met(policy: Policy) -> N
             assert weight <= law.expected_maximum(list(price.values())) + 1e-12
 
 
+@pytest.mark.parametrize("policy", [Iid(2, 2), Delayed(2, 1, 1), Iid(3, 2), TopPlusOne(2, 2)], ids=str)
+def test_a_lossless_verifier_attains_the_optimum(policy: Policy) -> None:
+    """It is built: every node set is matched to the nodes to stop at, tokens follow from w, and both its block
+    efficiency and the law of its completed strings are added up, block by block.
+    """
+    pair = dirichlet_pair(3, 5)
+    found, law = tree_optimum(policy, pair), listed_trees(policy, pair)
+    accept, nodes = found.acceptance, law.trie.contexts
+    children = zip(nodes, law.trie.children, strict=True)
+    stops = np.array([accept[node] - sum(accept[nodes[child]] for child in below) for node, below in children])
+    shares = matched([(chance, (0, *block)) for chance, block in law.blocks], stops)
+    lengths = np.array([len(node) + 1 for node in nodes])
+    assert (shares.sum(axis=0) * lengths).sum() == pytest.approx(found.value, abs=1e-6)
+    strings = dict.fromkeys(product(range(3), repeat=policy.depth + 1), 0.0)
+    for place, node in enumerate(nodes):
+        tokens = [accept[node] * p - accept.get((*node, token), 0.0) for token, p in enumerate(pair.target_row(node))]
+        law_of_token = np.array(tokens) / max(stops[place], 1e-300)
+        for string in strings:
+            if string[: len(node)] == node:
+                rest = path_probability(pair, string, len(node) + 1)
+                strings[string] += shares[:, place].sum() * law_of_token[string[len(node)]] * rest
+    for string, probability in strings.items():
+        assert probability == pytest.approx(path_probability(pair, string, 0), abs=1e-7)
+
+
+def matched(blocks: list[tuple[float, tuple[int, ...]]], stops: np.ndarray) -> np.ndarray:
+    """(blocks, nodes) probabilities with these sums, each block stopping at its own nodes; one must exist."""
+    pairs = [(row, node) for row, (_, block) in enumerate(blocks) for node in block]
+    equal = np.zeros((len(blocks) + len(stops), len(pairs)))
+    for column, (row, node) in enumerate(pairs):
+        equal[row, column] = equal[len(blocks) + node, column] = 1
+    limits = [chance for chance, _ in blocks] + stops.tolist()
+    result = linprog(np.zeros(len(pairs)), A_eq=equal, b_eq=limits, method="highs")
+    assert result.status == 0
+    shares = np.zeros((len(blocks), len(stops)))
+    shares[tuple(np.array(pairs).T)] = result.x
+    return shares
+
+
 @given(pair=exact_pairs(), policy=policies())
 def test_naive_speculative_sampling_attains_the_bound_of_a_fixed_tree(pair: ExactPair, policy: Policy) -> None:
     """On every tree that can be drawn, exactly; no verifier that ignores what was drawn can do better."""
