@@ -25,7 +25,7 @@ proven by evaluating a formula, whatever the solver that proposed them did.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from .block_program import Solution, clipped, solve_blocks
@@ -69,8 +69,8 @@ class TreeOptimum:
 
     lower: Scalar
     upper: Scalar
-    acceptance: Mapping[Context, Scalar]
-    prices: Mapping[Context, Scalar]
+    acceptance: Mapping[Context, Scalar] = field(repr=False)
+    prices: Mapping[Context, Scalar] = field(repr=False)
     method: str
     trees: int
     blocks: int
