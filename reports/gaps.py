@@ -200,6 +200,19 @@ def write_json(path: Path, found: Sequence[Gap], command: str) -> None:
     os.replace(waiting, path)
 
 
+def read_json(path: Path) -> tuple[list[Gap], str]:
+    """What :func:`write_json` wrote: the gaps and the command."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    optima, families = content["optimum"], {family.name: family for family in FAMILIES}
+    found = [
+        Gap(policy, families[family], verifier, tuple(optima[policy][family]), tuple(values))
+        for policy, verifiers in content["block_efficiency"].items()
+        for verifier, of_families in verifiers.items()
+        for family, values in of_families.items()
+    ]
+    return found, content["command"]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 0 after the table was computed and written."""
     from .gap_tables import gap_note
@@ -210,7 +223,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pieces", type=Path, default=DEFAULT_PIECES, help="finished pieces (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="pairs of each family (default: %(default)s)")
     parser.add_argument("--verifiers", type=names, default=tuple(VERIFIERS), help="names with commas (default: all)")
+    parser.add_argument("--render", action="store_true", help="write the text and the page again, from gaps.json")
     arguments = parser.parse_args(argv)
+    if not arguments.render:
+        _compute_all(arguments)
+    found, command = read_json(arguments.out / "gaps.json")
+    print(write_note(gap_note(found, command), arguments.out / "gaps"))
+    return 0
+
+
+def _compute_all(arguments: argparse.Namespace) -> None:
+    """Run what is missing and write gaps.json."""
     gaps = Gaps(arguments.pieces, arguments.pairs, arguments.verifiers)
     gaps.run()
     command = f"python -m veridraft.reports.gaps --pairs {arguments.pairs}"
@@ -218,8 +241,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         command += f" --verifiers {','.join(arguments.verifiers)}"
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_json(arguments.out / "gaps.json", gaps.read(), command)
-    print(write_note(gap_note(gaps.read(), command), arguments.out / "gaps"))
-    return 0
 
 
 if __name__ == "__main__":

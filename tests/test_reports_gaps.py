@@ -101,6 +101,7 @@ def test_json_holds_every_number(small: None, tmp_path: Path) -> None:
     gaps.write_json(tmp_path / "gaps.json", runner.read(), "command")
     content = json.loads((tmp_path / "gaps.json").read_text())
     assert set(content["optimum"]) == {"Chain(2)", "Iid(2, 2)"}
+    assert gaps.read_json(tmp_path / "gaps.json") == (runner.read(), "command")
     assert all(len(values) == 2 for values in content["block_efficiency"]["Iid(2, 2)"]["nss"].values())
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
