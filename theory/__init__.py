@@ -9,7 +9,7 @@ NumPy and SciPy only; POT is imported when a transport plan is asked for.
 """
 
 from .best_first import CaDDTree, OptTree, TopK
-from .bounds import TreeOptimum, deterministic_tree_bound, tree_optimum
+from .bounds import TreeOptimum, deterministic_tree_bound, price_bound, tree_optimum
 from .canonical import canonical, canonical_of
 from .carried import RoundsCertificate, certify_greedy_block
 from .distributions import (
@@ -134,6 +134,7 @@ __all__ = [
     "optimal_acceptance",
     "optimal_iid",
     "parse_policy",
+    "price_bound",
     "rrs",
     "rrs_without_replacement",
     "sequoia_topology",
