@@ -1,4 +1,4 @@
-"""The tree-level optimum: against the programme as MATH.md states it, its two proofs, and every verifier."""
+"""The tree-level optimum: against the programme over all strings, its two proofs, and every verifier."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SMALL += [TopPlusOne(2, 2), HubPairs(1), *DRAWN[:2]]
 
 
 def naive_optimum(policy: Policy, pair: Pair) -> float:
-    """MATH.md section 5 word for word: a variable for every tree, node and token, a row for every string."""
+    """The programme unreduced: a variable for every tree, node and token, a row for every string."""
     trees = list(policy.enumerate(pair))
     size, height = pair.vocabulary_size, policy.depth + 1
     strings = list(product(range(size), repeat=height))

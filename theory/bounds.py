@@ -112,7 +112,7 @@ def tree_optimum(
 
     Raises ``ValueError`` for an unknown method, "antichains" with another policy, and too many trees or strings;
     ``RuntimeError`` if the two sides end further apart than 1e-7.  The lossless part is exact for Fractions, the
-    search for it is float64.  MATH.md's programme, with the string constraints telescoped; see the module.
+    search for it is float64.  The programme over all strings, its constraints telescoped; see the module.
     """
     chosen = method or ("antichains" if is_path_policy(policy) else "blocks")
     law = _node_law(policy, pair, context, chosen, most_trees)
@@ -152,7 +152,7 @@ def deterministic_tree_bound(tree: DraftTree) -> Scalar:
     1 + the sum, over nodes below the root, of the target's probability of the path to the node: w(x) can be no
     more, and naive speculative sampling attains it.  In [1, L + 1]; exact for Fractions; the draft is not read.
     It bounds a verifier that is lossless *given the tree*; one that is lossless on average over a policy's trees
-    may do better on some.  Stated with DDTree (2604.12989) and MATH.md section 5.
+    may do better on some.  Stated with DDTree (2604.12989).
     """
     reach = [tree.target[0, 0] * 0 + 1]
     for node in range(1, tree.size):
