@@ -40,7 +40,7 @@ def value_at(pair, paths, depth, weight):
 @pytest.mark.parametrize("pair", layered_pairs(10), ids=range(10))
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_block_verification_is_the_sum_of_minima_over_strings(pair, depth):
-    """MATH: E[tau] = sum over l and strings of min over i of q(x_1..x_i) p(x_i+1..x_l)."""
+    """The closed form: E[tau] = sum over l and strings of min over i of q(x_1..x_i) p(x_i+1..x_l)."""
     total = Fraction(0)
     for length in range(1, depth + 1):
         for string in product(range(pair.vocabulary_size), repeat=length):
