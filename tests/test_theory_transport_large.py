@@ -220,3 +220,11 @@ def test_bad_input_is_named():
         OptimalIid(1)
     with pytest.raises(ValueError, match="order must list"):
         ranking(Q, 2, (0, 1))
+
+
+def test_slopes_are_compared_where_their_products_underflow():
+    target = np.array([1e-301, 1.0, 1.0, 1e-301])
+    draft = np.array([1e-17, 1.0, 0.5, 1e-41])
+    target, draft = target / target.sum(), draft / draft.sum()
+    rule = optimal_rule(target, draft, 2)
+    assert abs(shortfall(rule, target, optimal_acceptance(target, draft, 2).value)) < 1e-12

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import comb, sqrt
+from math import comb, frexp, ldexp, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,7 +150,7 @@ def _law(target: Floats, draft: Floats, count: int) -> list[float]:
     rises = draft * sum(ends**i * starts ** (count - 1 - i) for i in range(count))
     law: list[float] = []
     for start, end, run, rise in _majorant(target.tolist(), rises.tolist()):
-        law += (target[start:end] * (rise / run) if run else rises[start:end]).tolist()
+        law += (target[start:end] / run * rise if run else rises[start:end]).tolist()
     return law
 
 
@@ -162,11 +162,21 @@ def _majorant(runs: list[float], rises: list[float]) -> list[tuple[int, int, flo
     edges: list[tuple[int, int, float, float]] = []
     for step, (run, rise) in enumerate(zip(runs, rises, strict=True)):
         start = step
-        while edges and rise * edges[-1][2] >= edges[-1][3] * run:
+        while edges and _at_least(rise, edges[-1][2], edges[-1][3], run):
             start, _, run_before, rise_before = edges.pop()
             run, rise = run + run_before, rise + rise_before
         edges.append((start, step + 1, run, rise))
     return edges
+
+
+def _at_least(a: float, b: float, c: float, d: float) -> bool:
+    """Whether a b >= c d for numbers >= 0, though both products may underflow."""
+    (left, left_power), (right, right_power) = (
+        (x * y, m + n) for (x, m), (y, n) in ((frexp(a), frexp(b)), (frexp(c), frexp(d)))
+    )
+    if left == 0 or right == 0:
+        return left >= right
+    return ldexp(left, max(-1000, min(1000, left_power - right_power))) >= right
 
 
 @dataclass
