@@ -181,7 +181,7 @@ def gain_table(large: dict[Key, Values], size: int) -> Table:
 
 
 def shape_table(large: dict[Key, Values]) -> Table:
-    """The same by spread and temperature, where divergence grows from a near start."""
+    """The same by spread and temperature, over starts, growths and top-p."""
     rows = []
     for verifier, spread, temperature in product(TOP_DOWN, SPREADS, TEMPERATURES):
         found = [compare(values, SHOWN_SIZE) for (name, at), values in large.items()

@@ -39,7 +39,7 @@ def check_rows(name: str, rows: ArrayLike, ndim: int | None = None) -> Row:
     floats mixed with Fractions.
     """
     array = check_entries(name, rows, ndim)
-    _check_sums(name, array.reshape(-1, array.shape[-1]))
+    check_sums(name, array.reshape(-1, array.shape[-1]))
     return array
 
 
@@ -90,10 +90,12 @@ def _check_signs(name: str, rows: Row) -> None:
         raise ValueError(f"{name} row {row} has the entry {value} at token {column}; entries must be >= 0")
 
 
-def _check_sums(name: str, rows: Row) -> None:
-    """Raise for the first row whose sum is not 1."""
+def check_sums(name: str, rows: Row, needed: NDArray[np.bool_] | None = None) -> None:
+    """Raise ``ValueError`` for the first row of (N, V) whose sum is not 1, of those that are ``needed`` (N,)."""
     totals = rows.sum(axis=-1)
     bad = totals != 1 if is_exact(rows) else np.abs(totals - 1.0) > SUM_TOLERANCE
+    if needed is not None:
+        bad = bad & needed
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(f"{name} row {row} sums to {totals[row]}, not 1")

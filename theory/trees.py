@@ -10,7 +10,7 @@ from operator import index
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .distributions import NO_TOKEN, Row, check_count, check_entries, check_rows, is_exact
+from .distributions import NO_TOKEN, Row, check_count, check_entries, check_rows, check_sums, is_exact
 
 NO_PARENT = -1
 """The parent of the root."""
@@ -247,16 +247,8 @@ def _check_row_fields(tree: DraftTree) -> None:
         )
     if is_exact(tree.target) != is_exact(tree.draft):
         raise TypeError("target and draft must be in one arithmetic: both float64, or both Fractions")
-    for node, listed in enumerate(tree.child_lists):
-        if listed or tree.draft[node].any():
-            _check_one_row("draft", node, tree.draft[node])
-
-
-def _check_one_row(name: str, node: int, row: Row) -> None:
-    """Raise as ``check_rows`` does, naming the node."""
-    total = row.sum()
-    if (total != 1) if is_exact(row) else abs(total - 1.0) > 1e-9:
-        raise ValueError(f"{name} row {node} sums to {total}, not 1")
+    read = [bool(listed) or bool(row.any()) for listed, row in zip(tree.child_lists, tree.draft, strict=True)]
+    check_sums("draft", tree.draft, np.array(read))
 
 
 def _check_tokens(tree: DraftTree) -> None:
