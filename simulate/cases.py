@@ -1,0 +1,120 @@
+"""Cases: the instances on which an audit tries a verifier, each chosen for what it exposes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from veridraft.theory import Chain, Context, Iid, MarkovPair, Pair, Policy, dirichlet_pair, zipf_pair
+from veridraft.theory.distributions import check_count
+
+from .forms import Form
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One instance: rows, the law of the drafts, and the requests that stand side by side in a batch.
+
+    Fields
+    ------
+    name : short, one of its kind in an audit
+    pair : where the rows come from; in the form ``generate`` only its target is read
+    policy : how drafts are drawn; its depth L makes judged strings L + 1 tokens long, in every form
+    exposes : why the case is there, in a few words
+    contexts : the root context of each request; in a batch, trial t belongs to request t mod R
+    lengths : how many tokens are drafted for each request, at most L; ``None``: L for all.  Shorter drafts are
+        handed over in the batched chain form alone, with -1 and rows of zeros behind their end
+    """
+
+    name: str
+    pair: Pair
+    policy: Policy
+    exposes: str
+    contexts: tuple[Context, ...] = ((),)
+    lengths: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.contexts:
+            raise ValueError(f"case {self.name!r} has no contexts; a single request at the root is ((),)")
+        if self.lengths is not None:
+            self._check_lengths(self.lengths)
+
+    def _check_lengths(self, lengths: tuple[int, ...]) -> None:
+        if len(lengths) != len(self.contexts):
+            raise ValueError(f"case {self.name!r} has {len(lengths)} lengths for {len(self.contexts)} contexts")
+        if not isinstance(self.policy, Chain):
+            raise TypeError(f"case {self.name!r} has lengths, which need a Chain, but its policy is {self.policy!r}")
+        for request, length in enumerate(lengths):
+            if check_count(f"lengths row {request}", length, 0) > self.policy.depth:
+                raise ValueError(f"lengths row {request} is {length}, but policy {self.policy.name} has depth "
+                                 f"{self.policy.depth}")  # fmt: skip
+
+    @property
+    def requests(self) -> int:
+        """R, how many requests stand side by side."""
+        return len(self.contexts)
+
+
+ROWS: dict[str, tuple[Sequence[float], Sequence[float], str]] = {
+    "zeros": ((0.0, 0.5, 0.3, 0.2), (0.4, 0.0, 0.35, 0.25), "tokens that one model cannot emit"),
+    "disjoint": ((0.6, 0.4, 0.0, 0.0), (0.0, 0.0, 0.7, 0.3), "nothing can be accepted"),
+    "ties": ((0.3, 0.3, 0.2, 0.2), (0.2, 0.2, 0.3, 0.3), "equal entries, in both rows"),
+    "equal": ((0.4, 0.3, 0.2, 0.1), (0.4, 0.3, 0.2, 0.1), "target and draft agree: everything is accepted"),
+    "near-equal": ((0.5, 0.301, 0.199, 0.0), (0.5, 0.3, 0.2, 0.0), "a residual of mass 1/1000"),
+    "peaked": ((0.96, 0.02, 0.01, 0.01), (0.85, 0.05, 0.05, 0.05), "one token has nearly all the mass"),
+    "flat target": ((0.25, 0.25, 0.25, 0.25), (0.91, 0.03, 0.03, 0.03), "a sure draft, an unsure target"),
+    "one-hot target": ((0.0, 1.0, 0.0, 0.0), (0.3, 0.4, 0.2, 0.1), "temperature 0 of the target"),
+    "one-hot draft": ((0.4, 0.3, 0.2, 0.1), (0.0, 0.0, 1.0, 0.0), "a deterministic draft"),
+    "padded": ((0.3, 0.5, 0.2, 0.0, 0.0, 0.0), (0.5, 0.2, 0.3, 0.0, 0.0, 0.0), "padding behind the vocabulary"),
+}
+"""Name to a target's row, a draft's row, and what they expose."""
+
+
+def default_cases(form: Form, batched: bool = False) -> tuple[Case, ...]:
+    """The cases of an audit that is given none: depth 1 to 4, and in the forms with several drafts K 1 to 4.
+
+    A batched chain, set of paths or tree is also tried with several requests side by side.
+    """
+    cases = _chains() if form in (Form.CHAIN, Form.GENERATE) else _several_drafts()
+    if batched and form is not Form.GENERATE:
+        policy = Chain(2) if form is Form.CHAIN else Iid(2, 2)
+        cases.append(_requests(policy))
+    return tuple(cases)
+
+
+def _chains() -> list[Case]:
+    depths = dict.fromkeys(ROWS, 2) | {"one-hot target": 3, "near-equal": 1, "padded": 1}
+    return [
+        Case("random", dirichlet_pair(5, seed=11, concentration=0.5), Chain(2), "rows that differ at every context"),
+        *(_from_rows(name, Chain(depth)) for name, depth in depths.items()),
+        Case("deep", dirichlet_pair(3, seed=12, concentration=0.6), Chain(4), "four levels, every context its own rows"),
+        Case("long tail", zipf_pair(24, seed=13), Chain(1), "many tokens of small probability"),
+    ]
+
+
+def _several_drafts() -> list[Case]:
+    policies = {
+        "zeros": Iid(2, 2), "disjoint": Iid(3, 1), "ties": Iid(3, 2), "equal": Iid(2, 2), "near-equal": Iid(2, 1),
+        "peaked": Iid(4, 1), "flat target": Iid(4, 2), "one-hot target": Iid(3, 2), "one-hot draft": Iid(2, 2),
+        "padded": Iid(2, 1),
+    }  # fmt: skip
+    return [
+        Case("random", dirichlet_pair(4, seed=21, concentration=0.5), Iid(2, 2), "rows that differ at every context"),
+        *(_from_rows(name, policy) for name, policy in policies.items()),
+        Case("one path", dirichlet_pair(4, seed=22, concentration=0.5), Iid(1, 3), "a single path"),
+        Case("interleaved", dirichlet_pair(2, seed=23, concentration=0.4), Iid(3, 3), "paths that part, interleaved in draw order"),
+        Case("deep", dirichlet_pair(2, seed=24, concentration=0.6), Iid(4, 4), "four paths of four levels"),
+        Case("long tail", zipf_pair(24, seed=25), Iid(3, 1), "many tokens of small probability"),
+    ]
+
+
+def _requests(policy: Policy) -> Case:
+    pair = dirichlet_pair(4, seed=31, concentration=0.3)
+    return Case("requests", pair, policy, "requests with rows of their own in a batch", ((), (0,), (1, 2)))
+
+
+def _from_rows(name: str, policy: Policy) -> Case:
+    """The case of two rows that hold at every context."""
+    target, draft, exposes = ROWS[name]
+    pair = MarkovPair([target] * len(target), [draft] * len(draft))
+    return Case(name, pair, policy, exposes)
