@@ -55,18 +55,18 @@ class RowTables:
         return np.minimum(law, 1.0)
 
 
-def tabulate(pair: Pair, depth: int, context: Context = ()) -> RowTables:
+def tabulate(pair: Pair, depth: int, context: Context = (), most: int = MOST_STRINGS) -> RowTables:
     """The tables of a pair for draft paths of ``depth`` tokens below the context; Fractions become floats.
 
     A context below the root is looked up if the target or the draft alone can reach it.  Any other has
     probability 0 under the target and is never drafted; its rows are uniform, so that a broken procedure's
-    string can be completed too.  Raises ``ValueError`` if V ** (depth + 1) exceeds 1,000,000 or a row is bad.
+    string can be completed too.  Raises ``ValueError`` if V ** (depth + 1) exceeds ``most`` or a row is bad.
     """
     size = pair.vocabulary_size
-    if size ** (depth + 1) > MOST_STRINGS:
+    if size ** (depth + 1) > most:
         raise ValueError(
             f"strings of {depth + 1} tokens over a vocabulary of {size} are {float(size) ** (depth + 1):.3g}, more "
-            f"than the {MOST_STRINGS} that are counted: simulate a smaller vocabulary or depth"
+            f"than the {most} that are counted: simulate a smaller vocabulary or depth"
         )
     floats, target, draft = pair.as_float(), [], []
     by_target, by_draft = np.ones(1, dtype=bool), np.ones(1, dtype=bool)

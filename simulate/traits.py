@@ -1,0 +1,79 @@
+"""What replaying a few calls shows of a callable: state, other sources of randomness, none at all."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+import numpy as np
+
+from veridraft.theory.distributions import NO_TOKEN
+
+from .calls import Caller
+from .drawing import Drawing
+from .forms import Form, Inputs
+from .rows import Ints
+from .verdict import Observation, Trait
+
+REPLAYED = 48
+"""Trials that are replayed."""
+
+SEEDS = 8
+"""Seeds under which equal answers to all replayed trials mean that nothing is drawn."""
+
+
+def seen_by_replay(caller: Caller, drawing: Drawing, rng: np.random.Generator) -> list[Observation]:
+    """What is seen when the same inputs are given again, with the same seed and with others.
+
+    Global generators (``random``, NumPy's, torch's if it is loaded) are seeded on the way and put back as they were.
+    """
+    trials = -(-REPLAYED // drawing.requests) * drawing.requests
+    inputs = drawing.draw(trials, rng)[0] if caller.form is not Form.GENERATE else []
+    with _global_generators_kept():
+        first, other_global = (_replay(caller, drawing, inputs, trials, 1, seed) for seed in (1, 2))
+        again = _replay(caller, drawing, inputs, trials, 1, 1)
+        if not np.array_equal(first, again):
+            return [Observation(Trait.NOT_A_FUNCTION, f"{_differing(first, again)} of {trials} replayed trials")]
+        others = [_replay(caller, drawing, inputs, trials, seed, seed) for seed in range(2, 2 + SEEDS)]
+    if all(np.array_equal(first, other) for other in others):
+        return [Observation(Trait.DETERMINISTIC, f"{trials} trials under {SEEDS + 1} seeds")]
+    if not np.array_equal(first, other_global):
+        return [Observation(Trait.GLOBAL_RANDOMNESS, f"{_differing(first, other_global)} of {trials} replayed trials")]
+    return []
+
+
+def _replay(caller: Caller, drawing: Drawing, inputs: list[Inputs], trials: int, seed: int, global_seed: int) -> Ints:
+    """The emitted tokens (T, L + 1) under a seed of the generator that is handed over and of the global ones."""
+    _seed_globals(global_seed)
+    rng = np.random.default_rng(seed)
+    if caller.form is Form.GENERATE:
+        return caller.generate(trials, rng, drawing.length)
+    tokens = np.full((trials, drawing.length), NO_TOKEN, dtype=np.int64)
+    for one in inputs:
+        tokens[one.trials] = caller.decide(one, rng, drawing.length)[0]
+    return tokens
+
+
+def _differing(first: Ints, second: Ints) -> int:
+    return int((first != second).any(axis=1).sum())
+
+
+def _seed_globals(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+class _global_generators_kept:  # noqa: N801
+    """Puts the global generators back as they were."""
+
+    def __enter__(self) -> None:
+        torch = sys.modules.get("torch")
+        self._states = random.getstate(), np.random.get_state(), torch.get_rng_state() if torch else None  # noqa: NPY002
+
+    def __exit__(self, *error: object) -> None:
+        random.setstate(self._states[0])
+        np.random.set_state(self._states[1])  # noqa: NPY002
+        if self._states[2] is not None:
+            sys.modules["torch"].set_rng_state(self._states[2])

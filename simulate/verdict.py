@@ -1,0 +1,256 @@
+"""What an audit says: findings, what was seen beside them, and what a pass is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+from .evidence import MISS, Pattern
+from .guard import Fault
+from .rows import Floats, Ints
+
+
+class Verdict(Enum):
+    """The outcome of an audit."""
+
+    NO_DEFECT_FOUND = "no defect found"
+    LOSSY = "lossy"
+    UNDECIDED = "undecided"
+    ERROR = "error"
+
+    @property
+    def exit_status(self) -> int:
+        """0 for no defect found, 1 for lossy, 2 for undecided or error."""
+        return {Verdict.NO_DEFECT_FOUND: 0, Verdict.LOSSY: 1}.get(self, 2)
+
+
+class Sign(Enum):
+    """By what a verifier was seen to be lossy."""
+
+    FREQUENCY = "a string is not as frequent as the target makes it"
+    IMPOSSIBLE = "a string came out to which the target gives probability 0"
+    LENGTH = "more tokens are accepted than any lossless verifier can accept"
+    CHOSEN_UNIFORMS = "chosen uniforms bring out a string to which the target gives probability 0"
+
+
+class Trait(Enum):
+    """What was seen of a callable, whatever its law."""
+
+    MUTATES_INPUTS = "writes into the arrays that it is given"
+    NOT_A_FUNCTION = "answers differently to equal inputs and equal seeds: it keeps state, or draws from elsewhere"
+    GLOBAL_RANDOMNESS = "draws from a global generator, not from the one that it is given"
+    DETERMINISTIC = "answers alike whatever the seed: it draws nothing"
+    UNDRAFTED = "accepts tokens that were not drafted"
+    NOT_INJECTABLE = "could not be tried with chosen uniforms"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A counterexample.
+
+    Fields
+    ------
+    sign : what kind of evidence it is
+    case, request : where
+    pattern : the string, or its beginning; ``None`` in it stands for any token
+    expected, observed : the pattern's probability under the target, and its frequency; for LENGTH the greatest
+        mean acceptance length of a lossless verifier, and the mean that was seen
+    trials : of the request, when it was found
+    error : the probability of such evidence from a lossless verifier is at most this (0: impossible)
+    place : where in the string the law departs, in words
+    mechanism : the likely mechanism, in words; empty if none is likely
+    """
+
+    sign: Sign
+    case: str
+    request: int
+    pattern: Pattern
+    expected: float
+    observed: float
+    trials: int
+    error: float
+    place: str = ""
+    mechanism: str = ""
+
+    def lines(self) -> Iterator[str]:
+        """The finding in words."""
+        yield f"case       {self.case}" + (f", request {self.request}" if self.request else "")
+        yield f"seen       {self.sign.value}"
+        if self.pattern:
+            yield f"string     {pattern_text(self.pattern)}"
+        expected, observed = ("at most", "mean") if self.sign is Sign.LENGTH else ("expected", "observed")
+        yield f"{expected:<10} {self.expected:.6g}"
+        yield f"{observed:<10} {self.observed:.6g} in {self.trials:,} trials"
+        yield f"chance     at most {self.error:.1e} if the verifier were lossless"
+        if self.place:
+            yield f"where      {self.place}"
+        if self.mechanism:
+            yield f"likely     {self.mechanism}"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Something about the callable that a user should know; it decides nothing by itself."""
+
+    trait: Trait
+    detail: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the audit could not go on: the fault, the case, what happened."""
+
+    fault: Fault
+    case: str
+    detail: str
+
+
+@dataclass(frozen=True, eq=False)
+class CaseResult:
+    """What was seen in one request of one case.
+
+    Fields
+    ------
+    case, request, policy, vocabulary_size, length : what was tried; judged strings have ``length`` tokens
+    trials : how many
+    log_e : the natural logarithm of the largest evidence so far; its exponential exceeds 1/a with probability <= a
+    total_variation : of frequencies to the law; above 0 by chance alone
+    smallest_total_variation : any deviation of this size would have been found with probability 0.999; 1: none surely
+    smallest_token_deviation : likewise a first token too frequent by this much
+    mean_acceptance_length : accepted tokens per trial; ``None`` where nothing is known to be drafted
+    optimum : the greatest mean acceptance length of any lossless verifier, if known
+    law, counts : (V ** length,) the target's probability of every string, and how often it came
+    """
+
+    case: str
+    request: int
+    policy: str
+    vocabulary_size: int
+    length: int
+    trials: int
+    log_e: float
+    total_variation: float
+    smallest_total_variation: float
+    smallest_token_deviation: float
+    mean_acceptance_length: float | None
+    optimum: float | None
+    law: Floats = field(repr=False)
+    counts: Ints = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """The result of an audit.
+
+    Fields
+    ------
+    verifier, form : what was audited
+    verdict : LOSSY at the stated level, NO_DEFECT_FOUND after all trials, UNDECIDED if they were cut short, ERROR if
+        the callable does not do what its form asks
+    level : a lossless verifier is called LOSSY with probability at most this
+    findings : counterexamples, the strongest first; empty unless LOSSY
+    failure : why it is an ERROR, or None
+    observations : what else was seen
+    cases : by request of each case
+    trials, seconds, seed : in all
+    """
+
+    verifier: str
+    form: str
+    verdict: Verdict
+    level: float
+    findings: tuple[Finding, ...]
+    failure: Failure | None
+    observations: tuple[Observation, ...]
+    cases: tuple[CaseResult, ...]
+    trials: int
+    seconds: float
+    seed: int
+
+    @property
+    def exit_status(self) -> int:
+        """0 for no defect found, 1 for lossy, 2 for undecided or error."""
+        return self.verdict.exit_status
+
+    @property
+    def smallest_total_variation(self) -> float:
+        """The largest over cases of the total variation that would surely have been found there; 1 if a case has none."""
+        return max((case.smallest_total_variation for case in self.cases), default=1.0)
+
+    def text(self) -> str:
+        """The verdict for a reader, several lines."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.verdict.value.upper()}: {self.verifier}, form {self.form}"
+        yield f"{self.trials:,} trials over {len(self.cases)} cases and requests, {self.seconds:.1f} s, seed {self.seed}"
+        for finding in self.findings:
+            yield ""
+            yield from (f"  {line}" for line in finding.lines())
+        if self.failure:
+            yield ""
+            yield f"  {self.failure.fault.value}, in case {self.failure.case}: {self.failure.detail}"
+        for observation in self.observations:
+            yield f"  note: it {observation.trait.value} ({observation.detail})"
+        yield from self._closing()
+
+    def _closing(self) -> Iterator[str]:
+        yield ""
+        if self.verdict is Verdict.LOSSY:
+            yield f"A lossless verifier would be called lossy with probability at most {self.level:.1e}."
+        elif self.verdict is Verdict.NO_DEFECT_FOUND:
+            yield from self._worth()
+        elif self.verdict is Verdict.UNDECIDED:
+            yield "The trials were cut short: nothing was found, and nothing is said."
+        else:
+            yield "The callable could not be audited: nothing is said about its law."
+
+    def _worth(self) -> Iterator[str]:
+        """What a pass is worth."""
+        sure = [case.smallest_total_variation for case in self.cases]
+        tokens = [case.smallest_token_deviation for case in self.cases]
+        yield f"Found with probability {1 - MISS} would have been, in any one of the cases:"
+        yield f"  a law of strings off by a total variation of {min(sure):.3g} to {max(sure):.3g}, depending on the case;"
+        yield f"  a first token more frequent than it should be by {min(tokens):.3g} to {max(tokens):.3g}."
+        yield "A pass is no proof: smaller deviations, and other rows than these, were not seen."
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON's kinds of values; laws and counts are left out but for the strings that depart most."""
+        return {
+            "verifier": self.verifier, "form": self.form, "verdict": self.verdict.value, "level": self.level,
+            "exit_status": self.exit_status, "trials": self.trials, "seconds": round(self.seconds, 3),
+            "seed": self.seed, "smallest_total_variation": self.smallest_total_variation,
+            "findings": [_plain(asdict(finding)) for finding in self.findings],
+            "failure": _plain(asdict(self.failure)) if self.failure else None,
+            "observations": [_plain(asdict(observation)) for observation in self.observations],
+            "cases": [_case_json(case) for case in self.cases],
+        }  # fmt: skip
+
+
+def departures(case: CaseResult, most: int = 12) -> list[tuple[Pattern, float, float]]:
+    """The strings that depart most: tokens, expected and observed frequency, by the difference in standard errors."""
+    import numpy as np
+
+    frequency = case.counts / max(1, case.trials)
+    spread = np.sqrt(np.maximum(case.law * (1 - case.law), 1e-12))
+    order = np.argsort(-np.abs(frequency - case.law) / spread, kind="stable")[:most]
+    shape = (case.vocabulary_size,) * case.length
+    strings = (tuple(int(token) for token in np.unravel_index(number, shape)) for number in order)
+    return [(string, float(case.law[number]), float(frequency[number])) for string, number in zip(strings, order, strict=True)]
+
+
+def pattern_text(pattern: Pattern) -> str:
+    """A pattern as a reader sees it, such as ``3 1 *``; a star is any token, and what follows does not matter."""
+    return " ".join("*" if token is None else str(token) for token in pattern) + " ..."
+
+
+def _case_json(case: CaseResult) -> dict[str, Any]:
+    kept = {name: value for name, value in vars(case).items() if name not in ("law", "counts")}
+    kept["log_e"] = case.log_e if case.log_e < float("inf") else "infinite"
+    return kept | {"departures": [list(row) for row in departures(case)]}
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
