@@ -93,7 +93,7 @@ def _slots(batch: Batch) -> Arguments:
             tokens.append(batch.paths[:, path, level])
             target.append(batch.target[:, path, level + 1])
         above = [first + (0 if level < batch.trunk else path) for path in range(batch.width)]
-    leaves = [np.zeros_like(target[0])] * (len(target) - len(draft))
+    leaves = [target[0] * 0] * (len(target) - len(draft))
     shape = (batch.trials, len(parents))
     return (
         np.stack(target, axis=1), np.stack(draft + leaves, axis=1),
@@ -141,10 +141,10 @@ def _kept(array: np.ndarray, kept: Bools, trials: Ints) -> np.ndarray:
     return rows[kept[trials]].reshape(len(trials), -1, *array.shape[2:])
 
 
-def tree_arguments(tree: DraftTree, multiplicity: bool = True) -> Arguments:
+def tree_arguments(tree: DraftTree, multiplicity: bool = True, exact: bool = False) -> Arguments:
     """The arrays (N, ...) of one draft tree: target, draft, parents, tokens, each a copy in float64 or int64.
 
-    With ``multiplicity`` a node that stands several times in its parent's list is repeated in draw order: the first
+    ``exact`` leaves the rows in the tree's own arithmetic, which may be Fractions.  With ``multiplicity`` a node that stands several times in its parent's list is repeated in draw order: the first
     carries the children, the others are leaves.
     """
     order: list[tuple[int, int, bool]] = [(0, NO_PARENT, True)]  # node, place of its parent, carries children
@@ -155,10 +155,12 @@ def tree_arguments(tree: DraftTree, multiplicity: bool = True) -> Arguments:
             order.append((child, place, child not in seen))
             seen.add(child)
     nodes = [node for node, _, _ in order]
-    draft = tree.draft[nodes].astype(np.float64)
-    draft[[not (carries and tree.child_lists[node]) for node, _, carries in order]] = 0.0
+    target, draft = tree.target[nodes], tree.draft[nodes]
+    if not exact:
+        target, draft = target.astype(np.float64), draft.astype(np.float64)
+    draft[[not (carries and tree.child_lists[node]) for node, _, carries in order]] = draft[0, 0] * 0
     parents = np.array([parent for _, parent, _ in order])
-    return tree.target[nodes].astype(np.float64), draft, parents, tree.tokens[nodes].copy()
+    return target, draft, parents, tree.tokens[nodes]
 
 
 def enumerate_paths(tables: RowTables, policy: Delayed) -> Iterator[tuple[float, Batch]]:

@@ -94,13 +94,25 @@ def certify(
     entry = get_verifier(verifier)
     if not any_policy:
         entry.require(policy)
-    law = emitted_law(entry, policy, _in_arithmetic(pair, arithmetic), context, merge)
-    tolerance = 0.0 if arithmetic == "rational" else FLOAT_TOLERANCE
+    law = emitted_law(entry, policy, in_arithmetic(pair, arithmetic), context, merge)
+    return certificate_of(entry.name, policy.name, law)
+
+
+def certificate_of(verifier: str, policy: str, law: EmittedLaw) -> Certificate:
+    """The certificate of a law of emitted blocks, however it was found; rational if its pair is in Fractions.
+
+    ``verifier`` and ``policy`` are the names that the certificate carries.
+    """
+    arithmetic, tolerance = ("rational", 0.0) if law.pair.exact else ("float", FLOAT_TOLERANCE)
     variation, strings, first = _compare(law, tolerance)
-    return Certificate(entry.name, policy.name, arithmetic, variation, law.trees, strings, first, tolerance)
+    return Certificate(verifier, policy, arithmetic, variation, law.trees, strings, first, tolerance)
 
 
-def _in_arithmetic(pair: Pair, arithmetic: str) -> Pair:
+def in_arithmetic(pair: Pair, arithmetic: str) -> Pair:
+    """The pair in the arithmetic of that name: in float64 for "float", as it is for "rational".
+
+    Raises ``ValueError`` for another name, ``TypeError`` for "rational" and rows of floats.
+    """
     if arithmetic == "float":
         return pair.as_float()
     if arithmetic != "rational":
