@@ -1,0 +1,63 @@
+"""What adapters to torch code share: one source of randomness, tensors of rows, and lists of tokens."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+SEEDS = 2**63
+"""Seeds lie in [0, 2^63); torch's generator on the CPU reads their low 32 bits."""
+
+
+def as_numpy_generator(rng: Any) -> np.random.Generator:
+    """The generator itself, or for a ``torch.Generator`` a NumPy generator seeded with one draw from it."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    import torch
+
+    return np.random.default_rng(int(torch.randint(SEEDS - 1, (1,), generator=rng)))
+
+
+@contextmanager
+def seeded(rng: np.random.Generator) -> Iterator[None]:
+    """A block whose global generators, torch's on the CPU and Python's, are seeded by one draw from ``rng``.
+
+    Both are put back afterwards.  Code that draws from them is reproducible from ``rng``, and its calls are
+    independent as far as seeds drawn at random make them: two calls share one with probability 2^-32.
+    """
+    import torch
+
+    seed, generator = int(rng.integers(SEEDS)), torch.default_generator
+    kept = generator.get_state(), random.getstate()
+    generator.manual_seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(kept[0])
+        random.setstate(kept[1])
+
+
+def tensor(values: Any, dtype: str) -> Any:
+    """The values as a contiguous torch tensor on the CPU, a copy; ``dtype`` is a name such as "float32"."""
+    import torch
+
+    return torch.tensor(np.asarray(values), dtype=getattr(torch, dtype))
+
+
+def logits(rows: Any, dtype: str) -> Any:
+    """The logarithms of rows (..., V), minus infinity where an entry is 0, as a tensor.
+
+    The logarithm is taken in float64 and then rounded.
+    """
+    with np.errstate(divide="ignore"):
+        return tensor(np.log(np.asarray(rows, dtype=np.float64)), dtype)
+
+
+def token_list(tokens: Any) -> list[int]:
+    """A flat list of plain integers: a tensor, an array or a sequence, of any shape."""
+    return [int(token) for token in np.asarray(tokens).ravel()]
