@@ -16,7 +16,7 @@ from .cases import Case, default_cases
 from .drawing import Drawing, drafted, string_law
 from .evidence import Evidence
 from .forms import Form, check_form
-from .guard import CallFailed, Guard
+from .guard import CallError, Guard
 from .intervals import check_level
 from .montecarlo import Progress
 from .rows import Ints
@@ -198,7 +198,7 @@ class _Run:
         return CaseResult(
             case.name, request, case.policy.name if drafts else "", self.drawing.vocabulary_size, self.drawing.length,
             evidence.trials, evidence.log_e, evidence.total_variation, evidence.smallest_total_variation,
-            evidence.smallest_token_deviation(), mean, evidence.optimum, evidence.law, evidence.counts,
+            evidence.needed, mean, evidence.optimum, evidence.law, evidence.counts,
         )  # fmt: skip
 
     def findings(self) -> list[Finding]:
@@ -211,7 +211,8 @@ class _Run:
         cell = evidence.most_telling()
         if evidence.length_exceeds() and cell.expected > 0:
             mean = float(evidence.depths @ np.arange(len(evidence.depths)) / evidence.trials)
-            return Finding(Sign.LENGTH, name, request, (), evidence.optimum or 0.0, mean, evidence.trials, evidence.error)
+            seen = evidence.optimum or 0.0, mean, evidence.trials, evidence.error
+            return Finding(Sign.LENGTH, name, request, (), *seen)
         sign = Sign.FREQUENCY if cell.expected > 0 else Sign.IMPOSSIBLE
         error = evidence.error if cell.expected > 0 else 0.0
         return Finding(sign, name, request, cell.pattern, cell.expected, cell.observed, cell.trials, error)
@@ -264,7 +265,7 @@ class _Whole:
                 current.step(current.next_step, self.late)
                 if self.progress:
                     self.progress(min(self.trials, self.asked), self.asked)
-        except CallFailed as failure:
+        except CallError as failure:
             self.failure = Failure(failure.fault, current.drawing.case.name, str(failure))
 
     def _result(self, cut_short: bool) -> Audit:
@@ -286,7 +287,8 @@ class _Whole:
 
     def _note_traits(self) -> None:
         """What the cases saw of the callable beside its law."""
-        names = ("target", "draft", "parents", "tokens") if self.caller.form is Form.TREE else ("target", "draft", "tokens")
+        between = ("parents",) if self.caller.form is Form.TREE else ()
+        names = ("target", "draft", *between, "tokens")
         mutated = sorted({place for run in self.runs for place in run.mutated})
         if mutated:
             detail = ", ".join(names[place] for place in mutated)

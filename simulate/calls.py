@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from veridraft.theory.distributions import NO_TOKEN
 
 from .batch import Outcome
 from .forms import Arguments, Form, Inputs
-from .guard import CallFailed, Fault, Guard
+from .guard import CallError, Fault, Guard
 from .rows import Ints
 
 ARRAYS = ("numpy", "torch")
@@ -37,7 +37,7 @@ class Caller:
     batched: bool = False
     arrays: str = "numpy"
     dtype: str = "float64"
-    guard: Guard = Guard(None)
+    guard: Guard = field(default_factory=lambda: Guard(None))
 
     def __post_init__(self) -> None:
         if not callable(self.verifier):
@@ -49,7 +49,7 @@ class Caller:
     def decide(self, inputs: Inputs, rng: np.random.Generator, longest: int) -> tuple[Ints, Arguments]:
         """The emitted tokens (T, longest), -1 behind them, and the arrays that were handed over, as they are now.
 
-        Raises :class:`~veridraft.simulate.guard.CallFailed`, with the trial and its inputs in the message.
+        Raises :class:`~veridraft.simulate.guard.CallError`, with the trial and its inputs in the message.
         """
         arrays = self.handed(inputs.arrays)
         keywords = {"trunk": inputs.trunk} if inputs.trunk and self.form is Form.PATHS else {}
@@ -73,8 +73,8 @@ class Caller:
     def _single(self, arrays: tuple[Any, ...], generator: Any, keywords: dict[str, int]) -> Any:
         try:
             return self.guard.call(self.verifier, *arrays, generator, **keywords)
-        except CallFailed as failure:
-            raise CallFailed(failure.fault, f"{failure}; {_shown(arrays)}") from failure.__cause__
+        except CallError as failure:
+            raise CallError(failure.fault, f"{failure}; {_shown(arrays)}") from failure.__cause__
 
     def handed(self, arrays: Arguments) -> tuple[Any, ...]:
         """Copies of the arrays in the library and type that the verifier takes."""
@@ -95,16 +95,16 @@ class Caller:
 
 
 def as_tokens(answer: Any, trials: int, longest: int, cut: bool = False) -> Ints:
-    """A batched answer as (trials, longest) tokens; raises :class:`CallFailed` for one of another shape."""
+    """A batched answer as (trials, longest) tokens; raises :class:`CallError` for one of another shape."""
     if isinstance(answer, Outcome):
         answer = np.where(np.arange(answer.tokens.shape[1]) <= answer.accepted[:, None], answer.tokens, NO_TOKEN)
     array = _integers(answer) if hasattr(answer, "shape") else None
     if array is None or array.ndim != 2:
         if not isinstance(answer, Sequence) or len(answer) != trials:
-            raise CallFailed(Fault.WRONG_SHAPE, f"a batch of {trials} trials was answered by {_kind(answer)}")
+            raise CallError(Fault.WRONG_SHAPE, f"a batch of {trials} trials was answered by {_kind(answer)}")
         return np.stack([_one(row, longest, cut) for row in answer])
     if len(array) != trials:
-        raise CallFailed(Fault.WRONG_SHAPE, f"a batch of {trials} trials was answered by {_kind(answer)}")
+        raise CallError(Fault.WRONG_SHAPE, f"a batch of {trials} trials was answered by {_kind(answer)}")
     return _fitted(array, longest, cut)
 
 
@@ -112,7 +112,7 @@ def _one(answer: Any, longest: int, cut: bool = False) -> Ints:
     """One answer as (longest,) tokens."""
     array = _integers(answer)
     if array.ndim != 1:
-        raise CallFailed(Fault.WRONG_SHAPE, f"emitted tokens must be a sequence of integers, but are {_kind(answer)}")
+        raise CallError(Fault.WRONG_SHAPE, f"emitted tokens must be a sequence of integers, but are {_kind(answer)}")
     return _fitted(array[None], longest, cut)[0]
 
 
@@ -121,9 +121,9 @@ def _integers(answer: Any) -> Ints:
     try:
         array = np.asarray(answer.detach().cpu() if hasattr(answer, "detach") else answer)
     except Exception:
-        raise CallFailed(Fault.WRONG_SHAPE, f"emitted tokens must be integers, but are {_kind(answer)}") from None
+        raise CallError(Fault.WRONG_SHAPE, f"emitted tokens must be integers, but are {_kind(answer)}") from None
     if array.dtype.kind not in "iu":
-        raise CallFailed(Fault.WRONG_SHAPE, f"emitted tokens must be integers, but are {_kind(answer)}")
+        raise CallError(Fault.WRONG_SHAPE, f"emitted tokens must be integers, but are {_kind(answer)}")
     return array.astype(np.int64)
 
 
@@ -145,15 +145,15 @@ def _check_first(right: np.ndarray, rows: Ints, complaint: str) -> None:
     """Raise for the first row that is not right."""
     wrong = ~right.reshape(len(rows), -1).all(axis=1)
     if wrong.any():
-        raise CallFailed(Fault.WRONG_SHAPE, f"{complaint}, but the answer was {rows[wrong.argmax()].tolist()}")
+        raise CallError(Fault.WRONG_SHAPE, f"{complaint}, but the answer was {rows[wrong.argmax()].tolist()}")
 
 
 def check_vocabulary(tokens: Ints, size: int) -> None:
-    """Raise :class:`CallFailed` if an emitted token lies outside [0, size)."""
+    """Raise :class:`CallError` if an emitted token lies outside [0, size)."""
     wrong = (tokens != NO_TOKEN) & ((tokens < 0) | (tokens >= size))
     if wrong.any():
         row = tokens[wrong.any(axis=1).argmax()]
-        raise CallFailed(Fault.OUTSIDE_VOCABULARY, f"tokens must lie in [0, {size}), but {row.tolist()} was emitted")
+        raise CallError(Fault.OUTSIDE_VOCABULARY, f"tokens must lie in [0, {size}), but {row.tolist()} was emitted")
 
 
 def changed(before: Arguments, after: tuple[Any, ...]) -> tuple[int, ...]:

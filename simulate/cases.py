@@ -87,7 +87,7 @@ def _chains() -> list[Case]:
     return [
         Case("random", dirichlet_pair(5, seed=11, concentration=0.5), Chain(2), "rows that differ at every context"),
         *(_from_rows(name, Chain(depth)) for name, depth in depths.items()),
-        Case("deep", dirichlet_pair(3, seed=12, concentration=0.6), Chain(4), "four levels, every context its own rows"),
+        Case("deep", dirichlet_pair(3, seed=12, concentration=0.6), Chain(4), "four levels of drafts"),
         Case("long tail", zipf_pair(24, seed=13), Chain(1), "many tokens of small probability"),
     ]
 
@@ -102,7 +102,7 @@ def _several_drafts() -> list[Case]:
         Case("random", dirichlet_pair(4, seed=21, concentration=0.5), Iid(2, 2), "rows that differ at every context"),
         *(_from_rows(name, policy) for name, policy in policies.items()),
         Case("one path", dirichlet_pair(4, seed=22, concentration=0.5), Iid(1, 3), "a single path"),
-        Case("interleaved", dirichlet_pair(2, seed=23, concentration=0.4), Iid(3, 3), "paths that part, interleaved in draw order"),
+        Case("interleaved", dirichlet_pair(2, seed=23, concentration=0.4), Iid(3, 3), "paths that part and interleave"),
         Case("deep", dirichlet_pair(2, seed=24, concentration=0.6), Iid(4, 4), "four paths of four levels"),
         Case("long tail", zipf_pair(24, seed=25), Iid(3, 1), "many tokens of small probability"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from veridraft.theory.distributions import NO_TOKEN
 
 from .batch import Batch
 from .cases import Case
-from .forms import Form, Inputs, path_inputs, tree_arguments
+from .forms import Arguments, Form, Inputs, path_inputs, tree_arguments
 from .rows import Floats, Ints
 from .tables import RowTables, complete, draw_batch, tabulate
 
@@ -89,8 +90,10 @@ class Drawing:
         policy, count = self.case.policy, trials // self.requests
         assert isinstance(policy, Delayed)
         parts = [draw_batch(tables, policy, count, rng) for tables in self.tables]
-        return Batch(*(_in_turn([getattr(part, name) for part in parts]) for name in ("target", "draft", "paths")),
-                     parts[0].trunk)  # fmt: skip
+        target, draft, paths = (
+            _in_turn([getattr(part, name) for part in parts]) for name in ("target", "draft", "paths")
+        )
+        return Batch(target, draft, paths, parts[0].trunk)
 
     def _shortened(self, batch: Batch) -> Batch:
         """The batch with every request's draft cut to its length: -1 and rows of zeros behind."""
@@ -116,8 +119,13 @@ class Drawing:
     def _padded(self, inputs: list[Inputs]) -> list[Inputs]:
         if self.columns == self.vocabulary_size:
             return inputs
-        return [Inputs((*(_wider(rows, self.columns) for rows in one.arrays[:2]), *one.arrays[2:]), one.trunk, one.trials)
-                for one in inputs]  # fmt: skip
+        return [replace(one, arrays=self._wider(one.arrays)) for one in inputs]
+
+    def _wider(self, arrays: Arguments) -> Arguments:
+        """The arrays with columns of zeros behind the rows."""
+        more = self.columns - self.vocabulary_size
+        rows = (np.concatenate([row, np.zeros((*row.shape[:-1], more))], axis=-1) for row in arrays[:2])
+        return (*rows, *arrays[2:])
 
 
 class _Trees:
@@ -152,11 +160,6 @@ def _is_short(policy: Policy, size: int) -> bool:
 def _in_turn(parts: list[np.ndarray]) -> np.ndarray:
     """The trials of R requests, one of each in turn: (R T', ...)."""
     return np.stack(parts, axis=1).reshape(-1, *parts[0].shape[1:])
-
-
-def _wider(rows: Floats, columns: int) -> Floats:
-    """Rows (..., V) with zeros behind, (..., columns)."""
-    return np.concatenate([rows, np.zeros((*rows.shape[:-1], columns - rows.shape[-1]))], axis=-1)
 
 
 def drafted(tokens: Ints, paths: Ints) -> np.ndarray:

@@ -205,14 +205,10 @@ class Evidence:
             MIXTURE_SHARE * self.level
         )
 
-    def smallest_token_deviation(self) -> float:
-        """A first token more frequent than it should be by this much would have been found with probability 0.999.
-
-        Whatever the other tokens do; the largest over the vocabulary.  1 if no such deviation is surely found.
-        """
-        cells = self.views[self.length - 1].probabilities.ravel()
-        needed = self.log_parts + log(len(cells)) - log(MIXTURE_SHARE * self.level)
-        return max(_smallest_excess(float(cell), self.trials, needed) for cell in cells)
+    @property
+    def needed(self) -> float:
+        """What the logarithm of a first token's own e-process must reach for the evidence to suffice."""
+        return self.log_parts + log(self._shape[0]) - log(MIXTURE_SHARE * self.level)
 
 
 def _log_e(view: View, counts: Ints) -> Iterator[float]:
@@ -266,28 +262,28 @@ def _surprise(law: Floats, counts: Ints) -> Floats:
     return np.where((law <= 0) & (counts > 0), inf, np.nan_to_num(up + down, nan=0.0))
 
 
-def _smallest_excess(law: float, trials: int, needed: float) -> float:
-    """By how much a cell must be too frequent for its e-process to reach ``needed`` with probability 0.999."""
-    if law >= 1:
-        return 0.0
-    count = _smallest_count(law, trials, needed)
-    if count > trials:
-        return 1.0
-    low, high = law, 1.0
-    for _ in range(50):
+def smallest_excess(cells: Floats, trials: int, needed: float) -> float:
+    """By how much one of the cells must be too frequent to be found with probability 0.999, whichever it is.
+
+    cells : (n,) probabilities; needed : what the logarithm of a cell's own e-process must reach
+    """
+    law = np.unique(cells[cells < 1])
+    counts = _smallest_counts(law, trials, needed)
+    low, high = law, np.ones_like(law)
+    for _ in range(30):
         middle = (low + high) / 2
-        low, high = (low, middle) if binom.sf(count - 1, trials, middle) >= 1.0 - MISS else (middle, high)
-    return high - law
+        enough = binom.sf(counts - 1, trials, middle) >= 1.0 - MISS
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return float((high - law).max(initial=0.0))
 
 
-def _smallest_count(law: float, trials: int, needed: float) -> int:
-    """The smallest count above expectation at which some concentration's e-process is ``needed``; else trials + 1."""
-    if law <= 0:
-        return 1
-    low, high = int(law * trials), trials + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        cell = np.array([law]), np.array([middle])
-        best = max(float(_log_beta(*cell, concentration, trials)[0]) for concentration in CONCENTRATIONS)
-        low, high = (low, middle) if best >= needed else (middle, high)
-    return high
+def _smallest_counts(law: Floats, trials: int, needed: float) -> Ints:
+    """(n,) the smallest counts above expectation at which some concentration's e-process is ``needed``; else T + 1."""
+    low: Ints = np.asarray(law * trials, dtype=np.int64)
+    high: Ints = np.full(len(law), trials + 1, dtype=np.int64)
+    inner = np.where(law > 0, law, 0.5)
+    while (high - low > 1).any():
+        middle = np.clip((low + high) // 2, 0, trials)
+        reached = np.max([_log_beta(inner, middle, c, trials) for c in CONCENTRATIONS], axis=0) >= needed
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return np.asarray(np.where(law > 0, high, 1), dtype=np.int64)

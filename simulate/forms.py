@@ -29,7 +29,7 @@ from veridraft.theory.distributions import NO_TOKEN
 from veridraft.theory.trees import NO_PARENT
 
 from .batch import Batch
-from .rows import Bools, Floats, Ints
+from .rows import Bools, Ints
 from .tables import RowTables
 
 
@@ -144,8 +144,9 @@ def _kept(array: np.ndarray, kept: Bools, trials: Ints) -> np.ndarray:
 def tree_arguments(tree: DraftTree, multiplicity: bool = True, exact: bool = False) -> Arguments:
     """The arrays (N, ...) of one draft tree: target, draft, parents, tokens, each a copy in float64 or int64.
 
-    ``exact`` leaves the rows in the tree's own arithmetic, which may be Fractions.  With ``multiplicity`` a node that stands several times in its parent's list is repeated in draw order: the first
-    carries the children, the others are leaves.
+    With ``multiplicity`` a node that stands several times in its parent's list is repeated in draw order: the first
+    carries the children, the others are leaves.  ``exact`` leaves the rows in the tree's own arithmetic, which may be
+    Fractions.
     """
     order: list[tuple[int, int, bool]] = [(0, NO_PARENT, True)]  # node, place of its parent, carries children
     for place, (node, _, carries) in enumerate(order):  # grows while it is read

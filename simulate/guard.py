@@ -21,7 +21,7 @@ class Fault(Enum):
     OUTSIDE_VOCABULARY = "it returned a token outside the vocabulary"
 
 
-class CallFailed(Exception):
+class CallError(Exception):
     """A call that did not give emitted tokens: ``fault`` says why, the message with what."""
 
     def __init__(self, fault: Fault, message: str) -> None:
@@ -47,7 +47,7 @@ class Guard:
         self.seconds = seconds
 
     def call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-        """What the function returns; raises :class:`CallFailed` if it raises or is late.  Ctrl-C passes through."""
+        """What the function returns; raises :class:`CallError` if it raises or is late.  Ctrl-C passes through."""
         try:
             if self.seconds is None:
                 return function(*arguments, **keywords)
@@ -56,11 +56,11 @@ class Guard:
                     return function(*arguments, **keywords)
             return self._in_a_thread(lambda: function(*arguments, **keywords))
         except _Late:
-            raise CallFailed(Fault.TIMED_OUT, f"no answer within {self.seconds:g} seconds") from None
-        except CallFailed:
+            raise CallError(Fault.TIMED_OUT, f"no answer within {self.seconds:g} seconds") from None
+        except CallError:
             raise
         except (Exception, SystemExit) as error:
-            raise CallFailed(Fault.RAISED, _described(error)) from error
+            raise CallError(Fault.RAISED, _described(error)) from error
 
     def _in_a_thread(self, call: Callable[[], Any]) -> Any:
         """The call's result, out of a thread that is given up when it is late."""

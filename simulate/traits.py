@@ -60,7 +60,7 @@ def _differing(first: Ints, second: Ints) -> int:
 
 def _seed_globals(seed: int) -> None:
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(seed)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
 
@@ -70,10 +70,10 @@ class _global_generators_kept:  # noqa: N801
 
     def __enter__(self) -> None:
         torch = sys.modules.get("torch")
-        self._states = random.getstate(), np.random.get_state(), torch.get_rng_state() if torch else None  # noqa: NPY002
+        self._states = random.getstate(), np.random.get_state(), torch.get_rng_state() if torch else None
 
     def __exit__(self, *error: object) -> None:
         random.setstate(self._states[0])
-        np.random.set_state(self._states[1])  # noqa: NPY002
+        np.random.set_state(self._states[1])
         if self._states[2] is not None:
             sys.modules["torch"].set_rng_state(self._states[2])

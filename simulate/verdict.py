@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
-from .evidence import MISS, Pattern
+import numpy as np
+
+from .evidence import MISS, Pattern, smallest_excess
 from .guard import Fault
 from .rows import Floats, Ints
 
@@ -118,7 +121,7 @@ class CaseResult:
     log_e : the natural logarithm of the largest evidence so far; its exponential exceeds 1/a with probability <= a
     total_variation : of frequencies to the law; above 0 by chance alone
     smallest_total_variation : any deviation of this size would have been found with probability 0.999; 1: none surely
-    smallest_token_deviation : likewise a first token too frequent by this much
+    needed : what the logarithm of a first token's own e-process must reach for the evidence to suffice
     mean_acceptance_length : accepted tokens per trial; ``None`` where nothing is known to be drafted
     optimum : the greatest mean acceptance length of any lossless verifier, if known
     law, counts : (V ** length,) the target's probability of every string, and how often it came
@@ -133,11 +136,17 @@ class CaseResult:
     log_e: float
     total_variation: float
     smallest_total_variation: float
-    smallest_token_deviation: float
+    needed: float
     mean_acceptance_length: float | None
     optimum: float | None
     law: Floats = field(repr=False)
     counts: Ints = field(repr=False)
+
+    @cached_property
+    def smallest_token_deviation(self) -> float:
+        """A first token too frequent by this much would have been found with probability 0.999; 1: none surely."""
+        first = self.law.reshape(self.vocabulary_size, -1).sum(axis=1)
+        return smallest_excess(first, self.trials, self.needed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +185,7 @@ class Audit:
 
     @property
     def smallest_total_variation(self) -> float:
-        """The largest over cases of the total variation that would surely have been found there; 1 if a case has none."""
+        """The largest over cases of the total variation that would surely be found there; 1 if a case has none."""
         return max((case.smallest_total_variation for case in self.cases), default=1.0)
 
     def text(self) -> str:
@@ -185,7 +194,8 @@ class Audit:
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.verdict.value.upper()}: {self.verifier}, form {self.form}"
-        yield f"{self.trials:,} trials over {len(self.cases)} cases and requests, {self.seconds:.1f} s, seed {self.seed}"
+        where = f"{len(self.cases)} cases and requests"
+        yield f"{self.trials:,} trials over {where}, {self.seconds:.1f} s, seed {self.seed}"
         for finding in self.findings:
             yield ""
             yield from (f"  {line}" for line in finding.lines())
@@ -212,7 +222,7 @@ class Audit:
         sure = [case.smallest_total_variation for case in self.cases]
         tokens = [case.smallest_token_deviation for case in self.cases]
         yield f"Found with probability {1 - MISS} would have been, in any one of the cases:"
-        yield f"  a law of strings off by a total variation of {min(sure):.3g} to {max(sure):.3g}, depending on the case;"
+        yield f"  a law of strings off by a total variation of {min(sure):.3g} (in the best case) to {max(sure):.3g};"
         yield f"  a first token more frequent than it should be by {min(tokens):.3g} to {max(tokens):.3g}."
         yield "A pass is no proof: smaller deviations, and other rows than these, were not seen."
 
@@ -231,14 +241,15 @@ class Audit:
 
 def departures(case: CaseResult, most: int = 12) -> list[tuple[Pattern, float, float]]:
     """The strings that depart most: tokens, expected and observed frequency, by the difference in standard errors."""
-    import numpy as np
-
     frequency = case.counts / max(1, case.trials)
     spread = np.sqrt(np.maximum(case.law * (1 - case.law), 1e-12))
     order = np.argsort(-np.abs(frequency - case.law) / spread, kind="stable")[:most]
     shape = (case.vocabulary_size,) * case.length
     strings = (tuple(int(token) for token in np.unravel_index(number, shape)) for number in order)
-    return [(string, float(case.law[number]), float(frequency[number])) for string, number in zip(strings, order, strict=True)]
+    return [
+        (string, float(case.law[number]), float(frequency[number]))
+        for string, number in zip(strings, order, strict=True)
+    ]
 
 
 def pattern_text(pattern: Pattern) -> str:
@@ -249,6 +260,7 @@ def pattern_text(pattern: Pattern) -> str:
 def _case_json(case: CaseResult) -> dict[str, Any]:
     kept = {name: value for name, value in vars(case).items() if name not in ("law", "counts")}
     kept["log_e"] = case.log_e if case.log_e < float("inf") else "infinite"
+    kept["smallest_token_deviation"] = case.smallest_token_deviation
     return kept | {"departures": [list(row) for row in departures(case)]}
 
 
