@@ -21,7 +21,7 @@ from functools import cached_property
 from math import inf, log, pi
 
 import numpy as np
-from scipy.special import betaln, gammaln, logsumexp
+from scipy.special import betaln, gammaln
 from scipy.stats import binom
 
 from .intervals import chance_deviation, total_variation_threshold
@@ -175,10 +175,10 @@ class Evidence:
             self.error = min(self.error, self.level)
 
     def _log_average(self) -> float:
-        parts = [part for view, counts in self._counted() for part in _log_e(view, counts)]
+        parts = [_log_e(view, counts) for view, counts in self._counted()]
         if self._bets:
-            parts += list(_log_bets(self.depths, self.optimum or 0.0))
-        return float(logsumexp(parts) - self.log_parts)
+            parts.append(_log_bets(self.depths, self.optimum or 0.0))
+        return float(np.logaddexp.reduce(np.concatenate(parts)) - self.log_parts)
 
     def _counted(self) -> Iterator[tuple[View, Ints]]:
         margins = _margins(self.counts.reshape(self._shape))
@@ -201,9 +201,10 @@ class Evidence:
 
     def length_exceeds(self) -> bool:
         """True if the acceptance length alone shows that the verifier is lossy."""
-        return self._bets and float(logsumexp(_log_bets(self.depths, self.optimum or 0.0))) - self.log_parts >= -log(
-            MIXTURE_SHARE * self.level
-        )
+        if not self._bets:
+            return False
+        alone = float(np.logaddexp.reduce(_log_bets(self.depths, self.optimum or 0.0))) - self.log_parts
+        return alone >= -log(MIXTURE_SHARE * self.level)
 
     @property
     def needed(self) -> float:
@@ -211,19 +212,17 @@ class Evidence:
         return self.log_parts + log(self._shape[0]) - log(MIXTURE_SHARE * self.level)
 
 
-def _log_e(view: View, counts: Ints) -> Iterator[float]:
+def _log_e(view: View, counts: Ints) -> Floats:
     """The logarithms of the view's e-processes: one of all cells and one of single cells per concentration."""
     law = view.probabilities.ravel()
     seen = np.flatnonzero(counts)
     if (law[seen] <= 0).any():
-        yield inf
-        return
+        return np.array([inf])
     trials = int(counts.sum())
     single = _single_cells(law, counts, seen)
-    for concentration in CONCENTRATIONS:
-        yield _log_dirichlet(law[seen], counts[seen], concentration, trials)
-        logs = _log_beta(law[single], counts[single], concentration, trials)
-        yield float(logsumexp(logs) - log(law.size)) if len(logs) else -inf
+    logs = _log_beta(law[single], counts[single], CONCENTRATIONS[:, None], trials)
+    alone = np.logaddexp.reduce(logs, axis=1, initial=-inf) - log(law.size)
+    return np.concatenate([_log_dirichlet(law[seen], counts[seen], CONCENTRATIONS[:, None], trials), alone])
 
 
 def _single_cells(law: Floats, counts: Ints, seen: Ints) -> Ints:
@@ -232,18 +231,19 @@ def _single_cells(law: Floats, counts: Ints, seen: Ints) -> Ints:
     return cells[(law[cells] > 0) & (law[cells] < 1)]
 
 
-def _log_dirichlet(law: Floats, counts: Ints, concentration: float, trials: int) -> float:
-    """Log of the Dirichlet mixture's probability over the law's, for cells with counts above 0."""
-    prior = concentration * law
-    learnt = (gammaln(prior + counts) - gammaln(prior) - counts * np.log(law)).sum()
-    return float(learnt + gammaln(concentration) - gammaln(concentration + trials))
+def _log_dirichlet(law: Floats, counts: Ints, concentrations: Floats, trials: int) -> Floats:
+    """Log of the Dirichlet mixture's probability over the law's, for cells with counts above 0, (concentrations,)."""
+    prior = concentrations * law
+    learnt = (gammaln(prior + counts) - gammaln(prior) - counts * np.log(law)).sum(axis=1)
+    whole = concentrations[:, 0]
+    return np.asarray(learnt + gammaln(whole) - gammaln(whole + trials), dtype=np.float64)
 
 
-def _log_beta(law: Floats, counts: Ints, concentration: float, trials: int) -> Floats:
-    """Likewise for each cell against all others together: a beta mixture."""
-    inside, outside = concentration * law, concentration * (1.0 - law)
+def _log_beta(law: Floats, counts: Ints, concentrations: Floats, trials: int) -> Floats:
+    """Likewise for each cell against all others together, a beta mixture: (concentrations, cells)."""
+    inside, outside = concentrations * law, concentrations * (1.0 - law)
     learnt = betaln(inside + counts, outside + trials - counts) - betaln(inside, outside)
-    return learnt - counts * np.log(law) - (trials - counts) * np.log1p(-law)
+    return np.asarray(learnt - counts * np.log(law) - (trials - counts) * np.log1p(-law), dtype=np.float64)
 
 
 def _log_bets(depths: Ints, optimum: float) -> Floats:
@@ -284,6 +284,6 @@ def _smallest_counts(law: Floats, trials: int, needed: float) -> Ints:
     inner = np.where(law > 0, law, 0.5)
     while (high - low > 1).any():
         middle = np.clip((low + high) // 2, 0, trials)
-        reached = np.max([_log_beta(inner, middle, c, trials) for c in CONCENTRATIONS], axis=0) >= needed
+        reached = _log_beta(inner, middle, CONCENTRATIONS[:, None], trials).max(axis=0) >= needed
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)
     return np.asarray(np.where(law > 0, high, 1), dtype=np.int64)
