@@ -1,12 +1,18 @@
-"""Random trials of the published verifiers, coin by coin, and their comparison with the exact mathematics.
+"""Random trials: of the published verifiers, coin by coin, and of anybody's verifier under audit.
 
 ``simulate`` draws trees, runs a procedure on them and keeps the counts; ``compare`` holds them against the
 target's law of strings and the exact acceptance length.  The procedures are written from their papers and call
 no law of ``veridraft.theory``, so that an agreement is evidence for both.
+
+``audit`` answers whether a verifier seen from outside is lossless; ``assert_lossless`` is the same in a test.
 """
 
+from .assertion import assert_lossless
+from .auditor import AuditInterrupted, audit
 from .batch import Outcome, Procedure
 from .block import block
+from .cases import Case, default_cases, policy_cases
+from .choice import TargetOnly
 from .comparison import Agreement, Comparison, Difference, Quantity, compare
 from .defects import (
     TrunkCountedKTimes,
@@ -16,34 +22,54 @@ from .defects import (
     trunk_counted_k_times,
 )
 from .depth_first import decision_order
+from .forms import Form
+from .guard import Fault
 from .lifted import lifted_k_seq, lifted_rrs
 from .montecarlo import Simulation, SimulationInterrupted, progress_bar, simulate
 from .one_step import naive, naive_tree, nss, specinfer, spectr
 from .procedures import PROCEDURES, get_procedure
 from .traversal import traversal
+from .verdict import Audit, CaseResult, Failure, Finding, Observation, Sign, Trait, Verdict
 
 __all__ = [
     "PROCEDURES",
     "Agreement",
+    "Audit",
+    "AuditInterrupted",
+    "Case",
+    "CaseResult",
     "Comparison",
     "Difference",
+    "Failure",
+    "Fault",
+    "Finding",
+    "Form",
+    "Observation",
     "Outcome",
     "Procedure",
     "Quantity",
+    "Sign",
     "Simulation",
     "SimulationInterrupted",
+    "TargetOnly",
+    "Trait",
     "TrunkCountedKTimes",
+    "Verdict",
+    "assert_lossless",
+    "audit",
     "bias_total_variation",
     "biased",
     "block",
     "compare",
     "decision_order",
+    "default_cases",
     "get_procedure",
     "lifted_k_seq",
     "lifted_rrs",
     "naive",
     "naive_tree",
     "nss",
+    "policy_cases",
     "progress_bar",
     "simulate",
     "specinfer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from veridraft.theory import Delayed, Policy, tree_optimum
 from veridraft.theory.distributions import NO_TOKEN, check_count
 
 from .calls import Caller, changed, check_vocabulary
-from .cases import Case, default_cases
+from .cases import Case
+from .choice import chosen_cases
+from .diagnosis import likely_mechanism
 from .drawing import Drawing, drafted, string_law
 from .evidence import Evidence
 from .forms import Form, check_form
@@ -29,8 +32,11 @@ TRIALS = {False: 200_000, True: 2_000_000}
 FIRST_LOOK = 64
 """Trials of a case before it is first looked at; then it is looked at whenever it has a fifth more."""
 
-SINGLE_CHUNK = 1024
-"""Calls of an unbatched verifier between two looks at the clock."""
+CHUNK = {False: 256, True: 16_384}
+"""Trials between two looks at the clock, one call each and batched in one call."""
+
+WATCHED = 1024
+"""Trials of a case in which it is seen whether inputs are written to."""
 
 
 class AuditInterrupted(KeyboardInterrupt):
@@ -49,6 +55,9 @@ def audit(
     arrays: str = "numpy",
     dtype: str = "float64",
     cases: Sequence[Case] | None = None,
+    policy: Policy | str | None = None,
+    target: Any = None,
+    length: int | None = None,
     multiplicity: bool = True,
     pad_to: int | None = None,
     level: float = 1e-6,
@@ -68,8 +77,11 @@ def audit(
     ----------
     verifier, form, batched : a callable under a contract of :mod:`veridraft.simulate.forms`
     arrays, dtype : "numpy" or "torch", and the name of the rows' type
-    cases : the instances to try; by default those of :func:`veridraft.simulate.cases.default_cases`.  The form
-        ``generate``, which knows its own models, needs one case with the target's exact conditionals
+    cases : the instances to try; by default those of :func:`veridraft.simulate.cases.default_cases`
+    policy : instead of cases: how drafts are drawn (a policy, or a text such as "Static(2x2)"), on the rows of the
+        default cases that it fits
+    target, length : instead of cases, in the form ``generate``, which knows its own models: what has
+        ``vocabulary_size`` and ``target_row(context)``, the law that strings of ``length`` tokens are judged against
     multiplicity : in the form ``tree``, whether equal siblings are repeated nodes (True) or one node
     pad_to : rows are padded with zeros up to this many columns
     level : the probability with which a lossless verifier is called lossy, at most; split over cases and requests
@@ -84,7 +96,7 @@ def audit(
     """
     kind = Form(form) if isinstance(form, Form) else check_form_name(form)
     caller = Caller(verifier, kind, batched, arrays, dtype, Guard(call_seconds))
-    chosen = _checked_cases(cases, kind, batched)
+    chosen = chosen_cases(kind, batched, cases, policy, target, length)
     asked = check_count("trials", TRIALS[batched] if trials is None else trials, 1)
     if seconds is not None and not seconds > 0:
         raise ValueError(f"seconds must be above 0, but is {seconds}")
@@ -101,21 +113,6 @@ def audit(
 def check_form_name(form: str) -> Form:
     """The form of that name; raises ``ValueError`` that lists the names."""
     return check_form(form, Delayed(1, 0, 1))
-
-
-def _checked_cases(cases: Sequence[Case] | None, form: Form, batched: bool) -> Sequence[Case]:
-    if cases is None and form is Form.GENERATE:
-        raise ValueError("cases must be given for the form generate: one, with the exact conditionals of its target")
-    chosen = default_cases(form, batched) if cases is None else cases
-    if not chosen:
-        raise ValueError("cases must not be empty")
-    for case in chosen:
-        check_form(form, case.policy)
-        if case.lengths is not None and not (batched and form is Form.CHAIN):
-            raise ValueError(f"case {case.name!r} has lengths, which are for the batched form chain alone")
-        if not batched and case.requests > 1:
-            raise ValueError(f"case {case.name!r} has {case.requests} contexts; without batched, a case has one")
-    return chosen
 
 
 class _Run:
@@ -153,7 +150,7 @@ class _Run:
     def step(self, asked: int, late: Callable[[], bool]) -> None:
         """Run that many trials and look; fewer if it is late."""
         done = 0
-        chunk = self.drawing.chunk if self.caller.batched else min(self.drawing.chunk, SINGLE_CHUNK)
+        chunk = min(self.drawing.chunk, CHUNK[self.caller.batched])
         while done < asked and not (done and late()):
             size = min(asked - done, -(-chunk // self.drawing.requests) * self.drawing.requests)
             self._chunk(size)
@@ -180,7 +177,7 @@ class _Run:
         inputs, paths = self.drawing.draw(trials, self.rng)
         tokens = np.full((trials, self.drawing.length), NO_TOKEN, dtype=np.int64)
         for one in inputs:
-            before = self.caller.handed(one.arrays) if self.trials < SINGLE_CHUNK else ()
+            before = self.caller.handed(one.arrays) if self.trials < WATCHED else ()
             tokens[one.trials], after = self.caller.decide(one, self.rng, self.drawing.length)
             self.mutated |= frozenset(changed(before, after)) if before else frozenset()
         if paths is not None:
@@ -215,7 +212,8 @@ class _Run:
             return Finding(Sign.LENGTH, name, request, (), *seen)
         sign = Sign.FREQUENCY if cell.expected > 0 else Sign.IMPOSSIBLE
         error = evidence.error if cell.expected > 0 else 0.0
-        return Finding(sign, name, request, cell.pattern, cell.expected, cell.observed, cell.trials, error)
+        seen = cell.pattern, cell.expected, cell.observed, cell.trials, error
+        return Finding(sign, name, request, *seen, place=_place(evidence.first_departure(), self.drawing.length))
 
     def _padding(self) -> Finding:
         observed = self.outside / max(1, self.trials)
@@ -256,7 +254,7 @@ class _Whole:
     def _try_all(self, rng: np.random.Generator) -> None:
         current = self.runs[0]
         try:
-            self.observations += seen_by_replay(self.caller, current.drawing, rng)
+            self.observations += seen_by_replay(self.caller, current.drawing, rng, self.late)
             for turn in range(10**9):
                 fitting = [run for run in self.runs if run.next_step <= self.asked - self.trials]
                 if not fitting or self.late() or any(run.rejects for run in self.runs):
@@ -270,6 +268,8 @@ class _Whole:
 
     def _result(self, cut_short: bool) -> Audit:
         findings = sorted((found for run in self.runs for found in run.findings()), key=lambda found: found.error)
+        if findings and not cut_short:
+            findings[0] = replace(findings[0], mechanism=self._mechanism(findings[0].case))
         self._note_traits()
         return Audit(
             _name(self.caller.verifier), self.caller.form.value, self._verdict(bool(findings), cut_short), self.level,
@@ -277,6 +277,12 @@ class _Whole:
             tuple(result for run in self.runs for result in run.results()), self.trials,
             time.monotonic() - self.start, self.seed,
         )  # fmt: skip
+
+    def _mechanism(self, case: str) -> str:
+        """The likely mechanism, from the cases with the most evidence, the one that was found lossy first."""
+        order = sorted(self.runs, key=lambda run: (run.drawing.case.name != case, -run.log_e, -run.drawing.length))
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(0, 0)))
+        return likely_mechanism(self.caller, [run.drawing for run in order], rng)
 
     def _verdict(self, lossy: bool, cut_short: bool) -> Verdict:
         if lossy:
@@ -314,6 +320,15 @@ def _optimum(drawing: Drawing, context: tuple[int, ...]) -> float | None:
     if drawing.vocabulary_size**policy.depth > 2_000:
         return None
     return float(tree_optimum(policy, drawing.case.pair.as_float(), context).upper) - 1.0
+
+
+def _place(first: int | None, length: int) -> str:
+    """Where the law departs, in words."""
+    if first is None:
+        return ""
+    before = "" if first == 0 else f"; the {first} before it show nothing by themselves"
+    last = ", which stands behind a draft accepted whole" if first == length - 1 and first else ""
+    return f"the law departs at token {first + 1} of {length}{last}{before}"
 
 
 def _name(verifier: Callable[..., Any]) -> str:

@@ -122,6 +122,8 @@ def _integers(answer: Any) -> Ints:
         array = np.asarray(answer.detach().cpu() if hasattr(answer, "detach") else answer)
     except Exception:
         raise CallError(Fault.WRONG_SHAPE, f"emitted tokens must be integers, but are {_kind(answer)}") from None
+    if array.size == 0:
+        array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
         raise CallError(Fault.WRONG_SHAPE, f"emitted tokens must be integers, but are {_kind(answer)}")
     return array.astype(np.int64)
@@ -159,13 +161,18 @@ def check_vocabulary(tokens: Ints, size: int) -> None:
 def changed(before: Arguments, after: tuple[Any, ...]) -> tuple[int, ...]:
     """Which of the arrays were written to."""
     return tuple(
-        place for place, (old, new) in enumerate(zip(before, after, strict=True)) if not _same(np.asarray(old), new)
+        place for place, (old, new) in enumerate(zip(before, after, strict=True)) if not _same(old, new)
     )
 
 
-def _same(old: np.ndarray, new: Any) -> bool:
-    array = new.detach().to("cpu").double().numpy() if hasattr(new, "detach") else new
-    return bool(np.array_equal(old, array, equal_nan=True)) if old.shape == array.shape else False
+def _same(old: Any, new: Any) -> bool:
+    first, second = _values(old), _values(new)
+    return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=True))
+
+
+def _values(array: Any) -> np.ndarray:
+    """An array or tensor as float64, exact for tokens too: they lie far below 2^53."""
+    return np.asarray(array.detach().cpu().double() if hasattr(array, "detach") else array, dtype=np.float64)
 
 
 def _check_dtype(arrays: str, dtype: str) -> None:
@@ -181,8 +188,11 @@ def _check_dtype(arrays: str, dtype: str) -> None:
 
 
 def _kind(answer: Any) -> str:
-    shape = f" of shape {tuple(answer.shape)}" if hasattr(answer, "shape") else ""
-    text = repr(answer)
+    try:
+        shape = f" of shape {tuple(answer.shape)}" if hasattr(answer, "shape") else ""
+        text = repr(answer)
+    except Exception:
+        return type(answer).__name__
     return f"{type(answer).__name__}{shape}: {text if len(text) <= 120 else text[:117] + '...'}"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from veridraft.theory import Chain, Context, Iid, MarkovPair, Pair, Policy, dirichlet_pair, zipf_pair
 from veridraft.theory.distributions import check_count
 
@@ -55,6 +57,12 @@ class Case:
         return len(self.contexts)
 
 
+SHARED_TOP = [[0.5, 0.3, 0.15, 0.05]] * 4, [[0.4, 0.1, 0.2, 0.3]] * 4
+"""The rows of a target and of a draft in a case made for one policy."""
+
+MOST_STRINGS = 20_000
+"""Of the cases made for one policy, those with more completed strings than this are left out."""
+
 ROWS: dict[str, tuple[Sequence[float], Sequence[float], str]] = {
     "zeros": ((0.0, 0.5, 0.3, 0.2), (0.4, 0.0, 0.35, 0.25), "tokens that one model cannot emit"),
     "disjoint": ((0.6, 0.4, 0.0, 0.0), (0.0, 0.0, 0.7, 0.3), "nothing can be accepted"),
@@ -80,6 +88,39 @@ def default_cases(form: Form, batched: bool = False) -> tuple[Case, ...]:
         policy = Chain(2) if form is Form.CHAIN else Iid(2, 2)
         cases.append(_requests(policy))
     return tuple(cases)
+
+
+def policy_cases(policy: Policy, form: Form, batched: bool = False) -> tuple[Case, ...]:
+    """The default cases' rows with one policy for all, without those whose strings are many or that it cannot draw on.
+
+    Raises ``ValueError`` if the form drafts by itself, or if no rows fit.
+    """
+    if form is Form.GENERATE:
+        raise ValueError("policy is for forms that are handed drafts, but form is generate")
+    cases = [
+        *(Case(name, dirichlet_pair(4, seed=seed, concentration=0.7), policy, "rows that differ at every context")
+          for name, seed in (("random", 41), ("random too", 44))),
+        *(_from_rows(name, policy) for name in ROWS),
+        Case("shared top", MarkovPair(*SHARED_TOP), policy, "the draft's top token is one that it underrates"),
+        Case("two tokens", dirichlet_pair(2, seed=42, concentration=0.5), policy, "a vocabulary of two"),
+        Case("long tail", zipf_pair(24, seed=43), policy, "many tokens of small probability"),
+        *([_requests(policy)] if batched else []),
+    ]
+    fitting = tuple(case for case in cases if _fits(case))
+    if not fitting:
+        raise ValueError(f"policy {policy.name} fits no case: strings of {policy.depth + 1} tokens are too many")
+    return fitting
+
+
+def _fits(case: Case) -> bool:
+    """Whether the strings of a case are few enough to be told apart, and its policy can draw on its rows."""
+    if case.pair.vocabulary_size ** (case.policy.depth + 1) > MOST_STRINGS:
+        return False
+    try:
+        case.policy.sample(case.pair, np.random.default_rng(0), case.contexts[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _chains() -> list[Case]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -129,32 +130,40 @@ class Drawing:
 
 
 class _Trees:
-    """The trees of a policy at one context: from a list of all of them if that is short, else drawn."""
+    """The trees of a policy at one context: drawn, and if all can be listed, from the list once it is worth it."""
 
     def __init__(self, case: Case, context: tuple[int, ...]) -> None:
         self.pair, self.policy, self.context = case.pair.as_float(), case.policy, context
+        self._unlisted = _tree_count(self.policy, case.pair.vocabulary_size)
         self._listed: list[DraftTree] = []
         self._sums = np.zeros(0)
-        if _is_short(self.policy, case.pair.vocabulary_size):
-            listed = list(self.policy.enumerate(self.pair, context))
-            self._listed = [tree for _, tree in listed]
-            self._sums = np.cumsum([float(probability) for probability, _ in listed])
         self._known: dict[tuple[int, bool], tuple[np.ndarray, ...]] = {}
 
     def draw(self, rng: np.random.Generator, multiplicity: bool) -> tuple[np.ndarray, ...]:
         """The arrays of one drawn tree, not to be written to."""
-        if not self._listed:
+        if self._unlisted > 0:
+            self._unlisted -= 1
             return tree_arguments(self.policy.sample(self.pair, rng, self.context), multiplicity)
+        if not self._listed:
+            self._list()
         place = int(np.searchsorted(self._sums, rng.random() * self._sums[-1], side="right"))
         key = (min(place, len(self._listed) - 1), multiplicity)
         if key not in self._known:
             self._known[key] = tree_arguments(self._listed[key[0]], multiplicity)
         return self._known[key]
 
+    def _list(self) -> None:
+        listed = list(self.policy.enumerate(self.pair, self.context))
+        self._listed = [tree for _, tree in listed]
+        self._sums = np.cumsum([float(probability) for probability, _ in listed])
 
-def _is_short(policy: Policy, size: int) -> bool:
-    """Whether all trees of the policy can be listed."""
-    return size**policy.depth <= LISTED_TREES and policy.tree_count(size) <= LISTED_TREES
+
+def _tree_count(policy: Policy, size: int) -> float:
+    """How many trees of the policy there are, so many draws being as dear as a list; infinity if too many to list."""
+    if size**policy.depth > LISTED_TREES:
+        return inf
+    count = policy.tree_count(size)
+    return count if count <= LISTED_TREES else inf
 
 
 def _in_turn(parts: list[np.ndarray]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -106,7 +107,8 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 def _described(error: BaseException) -> str:
-    """The exception and the last line of the called code that led to it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}, line {frames[-1].lineno}, in {frames[-1].name})" if frames else ""
-    return f"{type(error).__name__}: {error}{where}"
+    """The exception, and the last line of the called code that led to it, if any is known."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    own = [frame for frame in frames if os.path.exists(frame.filename) and "site-packages" not in frame.filename]
+    where = "".join(f" ({frame.filename}, line {frame.lineno}, in {frame.name})" for frame in (own or frames)[-1:])
+    return f"{type(error).__name__}: {error}".removesuffix(": ") + where
