@@ -195,7 +195,7 @@ class _Run:
         return CaseResult(
             case.name, request, case.policy.name if drafts else "", self.drawing.vocabulary_size, self.drawing.length,
             evidence.trials, evidence.log_e, evidence.total_variation, evidence.smallest_total_variation,
-            evidence.needed, mean, evidence.optimum, evidence.law, evidence.counts,
+            evidence.needed, mean, evidence.optimum, evidence.level, evidence.law, evidence.counts,
         )  # fmt: skip
 
     def findings(self) -> list[Finding]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from functools import cached_property
+from math import log
 from typing import Any
 
 import numpy as np
 
-from .evidence import MISS, Pattern, smallest_excess
+from .evidence import MISS, MIXTURE_SHARE, Pattern, smallest_excess
 from .guard import Fault
 from .rows import Floats, Ints
 
@@ -124,6 +125,7 @@ class CaseResult:
     needed : what the logarithm of a first token's own e-process must reach for the evidence to suffice
     mean_acceptance_length : accepted tokens per trial; ``None`` where nothing is known to be drafted
     optimum : the greatest mean acceptance length of any lossless verifier, if known
+    level : the share of the audit's level that the request has
     law, counts : (V ** length,) the target's probability of every string, and how often it came
     """
 
@@ -139,8 +141,14 @@ class CaseResult:
     needed: float
     mean_acceptance_length: float | None
     optimum: float | None
+    level: float
     law: Floats = field(repr=False)
     counts: Ints = field(repr=False)
+
+    @property
+    def sufficient(self) -> float:
+        """The ``log_e`` at which the verifier is called lossy."""
+        return -log(MIXTURE_SHARE * self.level)
 
     @cached_property
     def smallest_token_deviation(self) -> float:
