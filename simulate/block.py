@@ -18,7 +18,11 @@ def block(
     is the largest position whose uniform lies below its ``h``, 0 if none does.  Source: 2403.10444, Algorithm 2.
     """
     batch = one_path(check_batch(target, draft, paths, trunk), "block")
-    weights = _prefix_weights(batch)
+    return verify_by_weights(batch, prefix_weights(batch, drawn_ratios(batch)), rng)
+
+
+def verify_by_weights(batch: Batch, weights: Floats, rng: np.random.Generator) -> Outcome:
+    """The outcome on single paths when the prefixes have the given weights w (T, L + 1)."""
     passed = rng.random((batch.trials, batch.depth)) < _pass_probabilities(batch, weights)
     positions = np.arange(1, batch.depth + 1)
     accepted = np.where(passed, positions, 0).max(axis=1, initial=0)
@@ -28,13 +32,17 @@ def block(
     return Outcome(accepted, tokens)
 
 
-def _prefix_weights(batch: Batch) -> Floats:
-    """w (T, L + 1): ``w_0 = 1``, then ``w_i = min(1, w_{i-1} target / draft)`` at the drawn token."""
+def drawn_ratios(batch: Batch) -> Floats:
+    """(T, L) target / draft at the drawn tokens of single paths."""
     drawn = batch.paths[:, 0, :, None]
-    ratios = quotient(
+    return quotient(
         np.take_along_axis(batch.target[:, 0, :-1], drawn, axis=2),
         np.take_along_axis(batch.draft[:, 0], drawn, axis=2),
     )[..., 0]
+
+
+def prefix_weights(batch: Batch, ratios: Floats) -> Floats:
+    """w (T, L + 1) from ratios (T, L): ``w_0 = 1``, then ``w_i = min(1, w_{i-1} ratio_i)``."""
     weights = np.ones((batch.trials, batch.depth + 1))
     for position in range(batch.depth):
         weights[:, position + 1] = np.minimum(1.0, weights[:, position] * ratios[:, position])

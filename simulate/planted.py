@@ -1,4 +1,4 @@
-"""Verifiers broken on purpose: what a comparison, a certificate or an audit must be able to see."""
+"""Defects planted into any procedure: a bias of known size, and a trunk counted K times."""
 
 from __future__ import annotations
 
@@ -95,7 +95,6 @@ class TrunkCountedKTimes(Delayed):
         """K in the trunk too."""
         paths, trunk, branch = state
         return paths if trunk or branch else 0
-
 
     def list_law(self, state: Any, draft_row: Row) -> Iterator[tuple[Any, tuple[int, ...]]]:
         """One draw in the trunk, listed K times."""

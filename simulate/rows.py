@@ -57,6 +57,7 @@ def or_else(weights: Floats, fallback: Floats) -> Floats:
     """
     return np.where(sums(weights)[..., None] > 0, weights, fallback)
 
+
 def sums(rows: Floats) -> Floats:
     """The sum of each row (..., V): (...,).  A product with ones, much faster than a reduction when V is small."""
     return rows @ np.ones(rows.shape[-1])
@@ -65,3 +66,12 @@ def sums(rows: Floats) -> Floats:
 def at_token(rows: NDArray[Numbers], tokens: Ints) -> NDArray[Numbers]:
     """The entry of each row (n, V) at its token (n,)."""
     return rows[np.arange(len(rows)), tokens]
+
+
+def rounded(values: Floats, bits: int) -> Floats:
+    """The values rounded to ``bits`` significant binary digits, half to even, with the exponents of float64.
+
+    8 bits are those of bfloat16, 11 of float16, 24 of float32, 53 of float64; infinities and NaN stay.
+    """
+    mantissas, exponents = np.frexp(values)
+    return np.ldexp(np.rint(mantissas * 2.0**bits), exponents - bits)
