@@ -267,6 +267,7 @@ class _Whole:
             self.failure = Failure(failure.fault, current.drawing.case.name, str(failure))
 
     def _result(self, cut_short: bool) -> Audit:
+        seconds = time.monotonic() - self.start
         findings = sorted((found for run in self.runs for found in run.findings()), key=lambda found: found.error)
         if findings and not cut_short:
             findings[0] = replace(findings[0], mechanism=self._mechanism(findings[0].case))
@@ -275,14 +276,14 @@ class _Whole:
             _name(self.caller.verifier), self.caller.form.value, self._verdict(bool(findings), cut_short), self.level,
             tuple(findings), self.failure, tuple(self.observations),
             tuple(result for run in self.runs for result in run.results()), self.trials,
-            time.monotonic() - self.start, self.seed,
+            seconds, self.seed,
         )  # fmt: skip
 
     def _mechanism(self, case: str) -> str:
         """The likely mechanism, from the cases with the most evidence, the one that was found lossy first."""
         order = sorted(self.runs, key=lambda run: (run.drawing.case.name != case, -run.log_e, -run.drawing.length))
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(0, 0)))
-        return likely_mechanism(self.caller, [run.drawing for run in order], rng)
+        return likely_mechanism(self.caller, [run.drawing for run in order], order[0].trials, rng)
 
     def _verdict(self, lossy: bool, cut_short: bool) -> Verdict:
         if lossy:

@@ -57,6 +57,11 @@ class View:
     axes: tuple[int, ...]
     probabilities: Floats
 
+    @property
+    def is_prefix(self) -> bool:
+        """Whether the first tokens of the string are looked at."""
+        return self.axes == tuple(range(len(self.axes)))
+
     def pattern(self, cell: int) -> Pattern:
         """The pattern of a cell, by its number in C order."""
         tokens = np.unravel_index(cell, self.probabilities.shape)
@@ -189,7 +194,7 @@ class Evidence:
         """The cell of a prefix that speaks loudest: one of probability 0 that came, else of largest evidence."""
         best: tuple[float, Cell] | None = None
         for view, counts in self._counted():
-            if view.axes != tuple(range(len(view.axes))):
+            if not view.is_prefix:
                 continue
             scores = _surprise(view.probabilities.ravel(), counts) - log(counts.size)
             number = int(scores.argmax())
@@ -198,6 +203,15 @@ class Evidence:
                 best = float(scores[number]), cell
         assert best is not None
         return best[1]
+
+    def first_departure(self) -> int | None:
+        """The first place, from 0, at which the evidence of the string's beginning suffices; None if it never does."""
+        prefixes = [(view, counts) for view, counts in self._counted() if view.is_prefix]
+        for view, counts in sorted(prefixes, key=lambda pair: len(pair[0].axes)):
+            alone = float(np.logaddexp.reduce(_log_e(view, counts))) - self.log_parts
+            if alone >= -log(MIXTURE_SHARE * self.level):
+                return view.axes[-1]
+        return None
 
     def length_exceeds(self) -> bool:
         """True if the acceptance length alone shows that the verifier is lossy."""

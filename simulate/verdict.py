@@ -171,7 +171,7 @@ class Audit:
     failure : why it is an ERROR, or None
     observations : what else was seen
     cases : by request of each case
-    trials, seconds, seed : in all
+    trials, seconds, seed : in all; the time is that of the test, without the search for a mechanism
     """
 
     verifier: str
