@@ -5,6 +5,7 @@ target's law of strings and the exact acceptance length.  The procedures are wri
 no law of ``veridraft.theory``, so that an agreement is evidence for both.
 
 ``audit`` answers whether a verifier seen from outside is lossless; ``assert_lossless`` is the same in a test.
+``certify`` proves it, or finds the exact distance, for a verifier whose random decisions can be injected.
 """
 
 from .assertion import assert_lossless
@@ -24,12 +25,14 @@ from .defects import (
 from .depth_first import decision_order
 from .forms import Form
 from .guard import Fault
+from .injection import InexactDecisionError, NotEnumerableError, NotRepeatableError
 from .lifted import lifted_k_seq, lifted_rrs
 from .montecarlo import Simulation, SimulationInterrupted, progress_bar, simulate
 from .one_step import naive, naive_tree, nss, specinfer, spectr
 from .procedures import PROCEDURES, get_procedure
 from .traversal import traversal
 from .verdict import Audit, CaseResult, Failure, Finding, Observation, Sign, Trait, Verdict
+from .white_box import EnumeratedLaw, certify, enumerate_law
 
 __all__ = [
     "PROCEDURES",
@@ -40,10 +43,14 @@ __all__ = [
     "CaseResult",
     "Comparison",
     "Difference",
+    "EnumeratedLaw",
     "Failure",
     "Fault",
     "Finding",
     "Form",
+    "InexactDecisionError",
+    "NotEnumerableError",
+    "NotRepeatableError",
     "Observation",
     "Outcome",
     "Procedure",
@@ -60,9 +67,11 @@ __all__ = [
     "bias_total_variation",
     "biased",
     "block",
+    "certify",
     "compare",
     "decision_order",
     "default_cases",
+    "enumerate_law",
     "get_procedure",
     "lifted_k_seq",
     "lifted_rrs",

@@ -51,6 +51,7 @@ class ChosenGenerator(np.random.Generator):
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
         """Chosen uniforms in [low, high)."""
         shape = np.broadcast(low, high).shape
+        low, high = (np.asarray(end) if np.ndim(end) else end for end in (low, high))
         return low + (high - low) * self.random(size if size is not None or not shape else shape)
 
     def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, *more: Any, **named: Any) -> Any:

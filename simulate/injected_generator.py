@@ -38,6 +38,11 @@ class InjectedGenerator(np.random.Generator):
         super().__init__(np.random.PCG64(0))
         self._script = script
 
+    def __repr__(self) -> str:
+        return "InjectedGenerator()"
+
+    __str__ = __repr__
+
     @property
     def bit_generator(self) -> Any:
         """Raise: there are no bits."""
@@ -52,6 +57,7 @@ class InjectedGenerator(np.random.Generator):
     def uniform(self, low: Any = 0, high: Any = 1, size: Any = None) -> Any:
         """A uniform on [low, high), or an array of them."""
         shape = np.broadcast(low, high).shape
+        low, high = (np.asarray(end) if np.ndim(end) else end for end in (low, high))
         return (high - low) * self.random(size if size is not None or not shape else shape) + low
 
     def choice(

@@ -154,7 +154,10 @@ class Script:
 
     def _run(self, function: Callable[[], Answer]) -> Answer:
         self._asked, self._stopped = 0, None
-        answer = function()
+        try:
+            answer = function()
+        except Exception as error:
+            raise self._stopped or error from error.__cause__
         if self._stopped is not None:
             raise self._stopped
         if self._asked < len(self._decisions):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from veridraft.theory import Certificate, Context, DraftTree, EmittedLaw, Pair, Policy, Verifier, check_rows
+from veridraft.theory import Certificate, Context, DraftTree, EmittedLaw, Pair, Policy, Verifier, check_rows, exact
 from veridraft.theory import certify as certify_entry
 from veridraft.theory.distributions import NO_TOKEN
 from veridraft.theory.losslessness import certificate_of, in_arithmetic
@@ -23,7 +23,7 @@ from .every_draft import every_draft
 from .forms import Arguments, Form, Inputs, check_form
 from .guard import Fault
 from .injected_generator import InjectedGenerator
-from .injection import MOST_RUNS, InexactDecisionError, NotEnumerableError, NotRepeatableError, Scalar, Script
+from .injection import MOST_RUNS, Scalar, Script
 
 STATED = "law"
 """The form of a verifier that states its law given a tree."""
@@ -206,11 +206,8 @@ def _runs(
         raise _explained(failure, rows.exact) from failure.__cause__
 
 
-def _explained(failure: CallError, exact: bool) -> Exception:
-    """What is to be raised for a failed call: its own cause where that is ours, else with a hint."""
-    cause = failure.__cause__
-    if isinstance(cause, (NotEnumerableError, NotRepeatableError, InexactDecisionError)):
-        return cause
+def _explained(failure: CallError, exact: bool) -> CallError:
+    """The error of a failed call, with a hint if the callable raised."""
     if failure.fault is not Fault.RAISED:
         return failure
     hint = (
@@ -244,15 +241,24 @@ def _stated(law: Callable[[DraftTree], Any], policy: Policy, rows: Pair, context
 def _checked_law(stated: Any, tree: DraftTree) -> tuple[np.ndarray, np.ndarray]:
     """Where the law stops (N,) and what it then emits (N, V), after every check."""
     stopping, next_token = stated if isinstance(stated, tuple) else (stated.stopping, stated.next_token)
-    stopping, next_token = check_rows("stopping", stopping, ndim=1), np.asarray(next_token)
+    stopping, next_token = _stated_in("stopping", stopping, tree), _stated_in("next_token", next_token, tree)
     if stopping.shape != (tree.size,) or next_token.shape != tree.target.shape:
         raise ValueError(f"stopping and next_token must be {(tree.size,)} and {tree.target.shape}, "
                          f"but are {stopping.shape} and {next_token.shape}")  # fmt: skip
-    reached = np.flatnonzero(stopping)
-    check_rows("next_token", next_token[reached])
-    if tree.is_exact and not (stopping.dtype == object and next_token.dtype == object):
-        raise TypeError('the law of a tree in Fractions must be stated in Fractions, or pass arithmetic="float"')
+    check_rows("stopping", stopping)
+    check_rows("next_token", next_token[np.flatnonzero(stopping)])
     return stopping, next_token
+
+
+def _stated_in(name: str, values: Any, tree: DraftTree) -> np.ndarray:
+    """The values as an array in the tree's arithmetic."""
+    array = np.asarray(values)
+    if not tree.is_exact:
+        return array.astype(np.float64)
+    if array.dtype.kind == "f":
+        raise TypeError(f'{name} is stated in floats for a tree in Fractions: state Fractions, or pass '
+                        'arithmetic="float"')  # fmt: skip
+    return exact(array) if array.dtype.kind in "iu" else array
 
 
 def _named(verifier: Any, policy: Policy, law: EmittedLaw, runs: int) -> EnumeratedLaw:
