@@ -50,6 +50,8 @@ def _target_of_drafts(batch: Batch) -> np.ndarray:
     return np.take_along_axis(batch.target[:, 0, :-1], batch.paths[:, 0, :, None], axis=2)[..., 0]
 
 
-def _as_paths(target: ArrayLike, draft: ArrayLike, tokens: ArrayLike) -> tuple[np.ndarray, ...]:
+def _as_paths(
+    target: ArrayLike, draft: ArrayLike, tokens: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The chain's arrays with an axis K = 1."""
-    return tuple(np.asarray(array)[:, None] for array in (target, draft, tokens))
+    return np.asarray(target)[:, None], np.asarray(draft)[:, None], np.asarray(tokens)[:, None]

@@ -63,7 +63,7 @@ INTERLEAVED_PATHS = _case(
 )
 SHARED_TRUNK = Case("shared trunk", specinfer_trunk_pair(), Delayed(3, 1, 1), "three paths behind one draw")
 TWO_REQUESTS = Case(
-    "two requests", dirichlet_pair(3, seed=41, concentration=0.4), Chain(1),
+    "two requests", dirichlet_pair(3, seed=48, concentration=0.4), Chain(1),
     "neighbours in a batch with rows of their own", ((0,), (1,)),
 )  # fmt: skip
 UNEQUAL_LENGTHS = Case(

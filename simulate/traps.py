@@ -51,7 +51,7 @@ def cut_behind_zero(
 def _end_behind_unsure(chains: Chains, rng: np.random.Generator) -> Outcome:
     """The outcome when drafting stops behind the first token of draft probability below 0.3, which is kept."""
     unsure = chains.at_drafts(chains.draft) < 0.3
-    ended = np.cumsum(unsure, axis=1) - unsure > 0
+    ended: Bools = np.cumsum(unsure, axis=1) > unsure
     tokens = np.where(ended, NO_TOKEN, chains.tokens)
     return stops_at_placeholders(chains.target, np.where(ended[..., None], 0.0, chains.draft), tokens, rng)
 

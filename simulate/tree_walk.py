@@ -119,7 +119,7 @@ def descend_tree(trees: Trees, rng: np.random.Generator, step: Step, last: LastT
     trials, live, verdict = np.arange(count), trees.parents < 0, _nothing_yet(trees)
     for level in range(depth + 1):
         below, node = _children(trees, trials, live), live.argmax(axis=1)
-        leaf = ~below.any(axis=1)
+        leaf: Bools = below.sum(axis=1) == 0
         ended = trials[leaf]
         tokens[ended, level] = last(trees.target[ended, node[leaf]], verdict.of(leaf), rng)
         trials, node, below = trials[~leaf], node[~leaf], below[~leaf]
