@@ -30,7 +30,7 @@ NEGLIGIBLE = 1e-14
 MOST_DECISIONS = 10_000
 """A run that asks for more decisions than this is taken for a loop without end."""
 
-MOST_RUNS = 200_000
+MOST_RUNS = 100_000
 """The most runs that a script makes unless it is told otherwise."""
 
 

@@ -151,9 +151,10 @@ def enumerate_law(
     arithmetic : "rational" needs a pair in Fractions, and hands rows of Fractions over, arrays of dtype object;
         "float" hands float64 over, and does not follow outcomes of probability below 1e-14
     context : the root
-    batched : the callable takes a leading axis of trials; it is called with one
+    batched : the callable takes a leading axis of trials; it is called with one trial, so that what goes wrong
+        between requests is not seen
     multiplicity : in the form "tree", whether equal siblings are repeated
-    most_runs : the most runs of the callable
+    most_runs : the most runs of the callable; each is made twice, to see that it does the same again
 
     In the form "generate" the policy only says the depth; strings are cut to L + 1 tokens.  See
     :class:`~veridraft.simulate.injected_generator.InjectedGenerator` for the methods that can be injected.
