@@ -115,6 +115,11 @@ def run(store: Store, seeds: int = SEEDS) -> Iterator[str]:
                 yield f"{name}, {variation:g}, seed {seed}"
 
 
+def steps(seeds: int = SEEDS) -> int:
+    """How many audits :func:`run` says that it has done."""
+    return len(PLANTS) * len(VARIATIONS) * seeds
+
+
 def _key(name: str, variation: float, seed: int) -> str:
     return make_key("sensitivity", plant=name, variation=variation, seed=seed, level=LEVEL, trials=TRIALS)
 
@@ -160,8 +165,8 @@ def section(rows: list[dict[str, Any]]) -> Section:
         (
             f"A deviation of known total variation is planted into speculative sampling on {VOCABULARY} tokens and a "
             f"chain of {DEPTH}, strings of {DEPTH + 1} tokens ({VOCABULARY ** (DEPTH + 1):,} of them), and audited at "
-            f"the level {LEVEL:g}. The floor is log(1/level) / KL, which no valid sequential test beats on average, even "
-            "one that knows the deviation; the auditor does not know it, and looks after every fifth more trials.",
+            f"the level {LEVEL:g}. The floor is log(1/level) / KL, which no valid sequential test beats on average, "
+            "even one that knows the deviation; the auditor does not know it, and looks after every fifth more trials.",
         ),
         headers,
         tuple(

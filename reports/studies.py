@@ -9,6 +9,7 @@ from typing import Any
 STUDIES = {
     "findings": "published claims against exact cases",
     "gaps": "what each verifier misses of the tree-level optimum",
+    "auditing": "how good the auditor is: defects found, false alarms, sensitivity",
     "delayed": "where delayed expansion beats branching at the root",
 }
 """By the module of this folder that has the study's ``main``."""

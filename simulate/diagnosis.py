@@ -7,7 +7,6 @@ one law, and a mechanism built into another base rule has another law.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
@@ -28,8 +27,8 @@ LEAST, MOST = 10_000, 200_000
 MOST_CASES = 3
 """Cases that are compared, the one with the finding first."""
 
-SECONDS = 3.0
-"""About how long an unbatched verifier is run for a diagnosis."""
+SINGLE = (500, 4_000)
+"""An unbatched verifier is called between these many times in a case; otherwise twice as often as the finding took."""
 
 DEVIATIONS = 6.0
 """By how many standard deviations a candidate's distance may exceed what chance gives."""
@@ -67,7 +66,7 @@ def likely_mechanism(caller: Caller, drawings: Sequence[Drawing], trials: int, r
     likely = [Likeness(defect, 1.0, True) for defect in candidates(caller.form)]
     for drawing in drawings[:MOST_CASES]:
         try:
-            samples.append(_sample(caller, drawing, min(MOST, max(LEAST, 4 * trials)), rng))
+            samples.append(_sample(caller, drawing, min(MOST, 4 * trials), rng))
         except CallError:
             break
         likely = [one for one in (_likeness(old.defect, samples, rng) for old in likely) if one.explained >= RESEMBLES]
@@ -94,11 +93,9 @@ class _Sample:
 
 
 def _sample(caller: Caller, drawing: Drawing, trials: int, rng: np.random.Generator) -> _Sample:
-    """The verifier's counts in a case; an unbatched one is run for some seconds at most."""
-    until, counts = time.monotonic() + SECONDS / MOST_CASES, string_counts(caller, drawing, LEAST // 10, rng)
-    while counts.sum() < trials and (caller.batched or time.monotonic() < until):
-        counts = counts + string_counts(caller, drawing, trials if caller.batched else LEAST // 10, rng)
-    return _Sample(drawing, counts, trials)
+    """The verifier's counts in a case."""
+    own = trials if caller.batched else min(SINGLE[1], max(SINGLE[0], trials // 2))
+    return _Sample(drawing, string_counts(caller, drawing, own, rng), max(LEAST, trials))
 
 
 def _likeness(defect: Defect, samples: Sequence[_Sample], rng: np.random.Generator) -> Likeness:
