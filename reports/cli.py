@@ -18,7 +18,7 @@ from typing import Any
 
 from veridraft.theory.verifiers import VERIFIERS
 
-from . import certify_command, real, studies
+from . import audit_command, certify_command, real, studies
 from .console import STOPPED, Parser, bad_input, names, say_stopped
 from .job import Job, write_json
 from .page import require_page_packages, write_page
@@ -85,6 +85,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_report(commands)
     _add_page(commands)
+    audit_command.add_to(commands)
     certify_command.add_to(commands)
     studies.add_to(commands)
     return top

@@ -26,19 +26,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def assert_lossless(pytestconfig: pytest.Config) -> Callable[..., Any]:
+def assert_lossless(pytestconfig: pytest.Config) -> Asserting:
     """Fail unless an audit of a verifier finds no defect: ``assert_lossless(verifier, form="chain", **options)``.
 
     The options are those of ``veridraft.simulate.audit``; what the command line says of them stands above the test's.
     The audit comes back.
     """
-    from veridraft.simulate import assert_lossless as check
-
     said = {name: pytestconfig.getoption(f"audit_{name}") for name in OPTIONS}
-    given = {name: value for name, value in said.items() if value is not None}
+    return Asserting({name: value for name, value in said.items() if value is not None})
 
-    def asserted(verifier: Callable[..., Any], form: Any = "chain", **options: Any) -> Any:
+
+class Asserting:
+    """``veridraft.simulate.assert_lossless`` with some options said beforehand."""
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        self.said = said
+
+    def __call__(self, verifier: Callable[..., Any], form: Any = "chain", **options: Any) -> Any:
+        """The audit in which no defect was found; ``AssertionError`` for every other verdict."""
         __tracebackhide__ = True
-        return check(verifier, form, **options | given)
+        from veridraft.simulate import assert_lossless as check
 
-    return asserted
+        return check(verifier, form, **options | self.said)
+
+    def __repr__(self) -> str:
+        return " ".join(["<assert_lossless", *(f"--audit-{name} {value}" for name, value in self.said.items())]) + ">"
