@@ -24,6 +24,10 @@ _MIDPOINTS = (0.501973, 0.125483, 0.125483, 0.125483, 0.121578)
 BFLOAT16_MIDPOINTS = _case(
     "midpoints of bfloat16", Chain(1), "half of the mass is rounded up, half down", _MIDPOINTS, _MIDPOINTS
 )
+LEAF_BEHIND_SIBLING = _case(
+    "leaf behind a sibling", parse_policy("Static(2)"), "a second sibling that is often accepted, and ends the path",
+    (0.2, 0.3, 0.5), (0.5, 0.3, 0.2),
+)  # fmt: skip
 REPEATED_DRAWS = _case(
     "repeated draws", Iid(2, 1), "a draft that often draws one token twice", (0.4, 0.1, 0.5), (0.1, 0.6, 0.3)
 )

@@ -209,7 +209,7 @@ _SEVERAL_DRAFTS = (
     _tree(
         8, "stale_residual_for_bonus", "SafeAILab/EAGLE PR #47",
         "the bonus token is drawn from the residual that a rejected sibling of the leaf had left",
-        tree.stale_residual_behind_leaf,
+        tree.stale_residual_behind_leaf, cases.LEAF_BEHIND_SIBLING,
     ),
     _paths(
         9, "duplicates_skipped", "MasterGodzilla/Speculative_decoding_OT, its copy of EAGLE",

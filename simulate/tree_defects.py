@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .batch import Outcome
-from .rows import Floats, Ints, at_token, draw, or_else, quotient, sums
+from .rows import Floats, Ints, draw
+from .spec_hub import Hub
 from .tree_walk import (
     LastToken,
     RejectSiblings,
-    Siblings,
     Step,
     Trees,
     Verdict,
@@ -73,74 +73,6 @@ def _of_siblings(trees: Trees) -> Floats:
 def pruned(trees: Trees) -> Trees:
     """The trees without the nodes whose draft probability lies below 0.15."""
     return replace(trees, listed=trees.drawn_from() >= 0.15)
-
-
-@dataclass(frozen=True)
-class Hub:
-    """SpecHub's step for pairs of the hub a, the draft's likeliest token, and another token (2411.05289, Algorithm 1).
-
-    sure : a hub whose target probability exceeds this is accepted without a coin; 1: none is
-    """
-
-    sure: float = 1.0
-
-    def __call__(self, siblings: Siblings, rng: np.random.Generator) -> Verdict:
-        """The verdict at lists (i, a), (a, i), or (a,) where the hub has all the mass."""
-        n = len(siblings.tokens)
-        trials, hub = np.arange(n), siblings.draft.argmax(axis=1)
-        first = at_token(siblings.tokens, siblings.listed.argmax(axis=1))
-        others = siblings.listed & (siblings.tokens != hub[:, None])
-        other = np.where(others.any(axis=1), at_token(siblings.tokens, others.argmax(axis=1)), hub)
-        shares = _hub_shares(siblings.target, siblings.draft, hub)
-        leads = first == hub
-        accept_other = np.where(leads, shares.other_second[trials, other], shares.other_first[trials, other])
-        accept_hub = np.where(leads, shares.hub_first, shares.hub_second)
-        coins = rng.random((2, n))
-        by_other = (coins[0] < accept_other) & others.any(axis=1)
-        by_hub = ~by_other & (coins[1] < accept_hub)
-        sure = at_token(siblings.target, hub) > self.sure
-        by_other, by_hub = by_other & ~sure, by_hub | sure
-        token = np.where(by_hub, hub, other)
-        none = ~(by_other | by_hub)
-        rest = or_else(shares.rest, siblings.target)
-        token[none] = draw(rest[none], rng)
-        return Verdict(token, ~none, none, rest)
-
-
-@dataclass(frozen=True, eq=False)
-class HubShares:
-    """The probabilities of SpecHub's four tests, in their order, and what they leave of the target.
-
-    other_first : (n, V), to accept i of (i, a); other_second : (n, V), to accept i of (a, i); hub_first : (n,), then
-    a of (a, i); hub_second : (n,), then a of (i, a); rest : (n, V), unnormalised
-    """
-
-    other_first: Floats
-    other_second: Floats
-    hub_first: Floats
-    hub_second: Floats
-    rest: Floats
-
-
-def _hub_shares(target: Floats, draft: Floats, hub: Ints) -> HubShares:
-    """The shares; the pair (i, a) has probability draft(i), and (a, i) has draft(a) draft(i) / (1 - draft(a))."""
-    trials, at_hub = np.arange(len(hub)), at_token(draft, hub)
-    hub_left = at_token(target, hub)
-    rest, leading = erased(target, hub), erased(draft, hub)
-    trailing = leading * quotient(at_hub, 1.0 - at_hub)[:, None]
-    alone = np.where(at_hub < 1.0, 0.0, 1.0)
-    other_first, rest, leading = _matched(rest, leading)
-    other_second, rest, trailing = _matched(rest, trailing)
-    hub_first, hub_left, _ = _matched(hub_left, sums(trailing) + alone)
-    hub_second, hub_left, _ = _matched(hub_left, sums(leading))
-    rest[trials, hub] = hub_left
-    return HubShares(other_first, other_second, hub_first, hub_second, rest)
-
-
-def _matched(target: Floats, offered: Floats) -> tuple[Floats, Floats, Floats]:
-    """The share of the offer that the target takes, and what is left of both."""
-    share = np.minimum(quotient(target, offered), 1.0)
-    return share, np.maximum(target - offered, 0.0), np.maximum(offered - target, 0.0)
 
 
 without_replacement = TreeWise()

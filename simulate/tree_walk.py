@@ -123,8 +123,7 @@ def descend_tree(trees: Trees, rng: np.random.Generator, step: Step, last: LastT
         ended = trials[leaf]
         tokens[ended, level] = last(trees.target[ended, node[leaf]], verdict.of(leaf), rng)
         trials, node, below = trials[~leaf], node[~leaf], below[~leaf]
-        rows = trees.target[trials, node], trees.draft[trials, node]
-        verdict = step(Siblings(*rows, trees.tokens[trials], below), rng)
+        verdict = step(_siblings(trees, trials, node, below), rng)
         tokens[trials, level] = verdict.token
         moved = verdict.accepted
         trials, below, verdict = trials[moved], below[moved], verdict.of(moved)
@@ -136,6 +135,11 @@ def _nothing_yet(trees: Trees) -> Verdict:
     """The verdict above the roots."""
     no = np.zeros(len(trees.tokens), dtype=bool)
     return Verdict(trees.tokens[:, 0], no, no, trees.target[:, 0])
+
+
+def _siblings(trees: Trees, trials: Ints, node: Ints, below: Bools) -> Siblings:
+    """The child lists at the nodes where the trials stand."""
+    return Siblings(trees.target[trials, node], trees.draft[trials, node], trees.tokens[trials], below)
 
 
 def _children(trees: Trees, trials: Ints, live: Bools) -> Bools:
