@@ -134,8 +134,8 @@ def sections(found: dict[str, list[dict[str, Any]]]) -> tuple[Section, ...]:
         Section(
             "Defects",
             (
-                f"{caught} of {len(defects)} defects are found under every seed at the level {LEVEL:g}, and the "
-                f"correct procedure beside each passes {RIGHT_TRIALS:,} trials in {passed} of {len(defects)} cases. The "
+                f"{caught} of {len(defects)} defects are found under every seed at the level {LEVEL:g}, and of the "
+                f"correct procedures beside them {passed} of {len(defects)} pass {RIGHT_TRIALS:,} trials. The "
                 f"likely mechanism that the audit names is the planted one in {named} of {audits} audits (the two most likely "
                 "are named). String, expected and observed frequency are those of the first seed's finding.",
             ),

@@ -9,34 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from veridraft.theory import Delayed, Policy, tree_optimum
-from veridraft.theory.distributions import NO_TOKEN, check_count
+from veridraft.theory import Delayed, Policy
+from veridraft.theory.distributions import check_count
 
-from .calls import Caller, changed, check_vocabulary
+from .calls import Caller
+from .case_run import CaseRun
 from .cases import Case
 from .choice import chosen_cases
+from .chosen_uniforms import ChosenFinding
+from .chosen_uniforms import chosen_uniforms as try_chosen_uniforms
 from .diagnosis import likely_mechanism
-from .drawing import Drawing, drafted, string_law
-from .evidence import Evidence
+from .drawing import Drawing
 from .forms import Form, check_form
 from .guard import CallError, Guard
 from .intervals import check_level
 from .montecarlo import Progress
-from .rows import Ints
 from .traits import seen_by_replay
-from .verdict import Audit, CaseResult, Failure, Finding, Observation, Sign, Trait, Verdict
+from .verdict import Audit, Failure, Finding, Observation, Sign, Trait, Verdict
 
 TRIALS = {False: 200_000, True: 2_000_000}
 """Trials of an audit that says nothing of them, one at a time and batched."""
-
-FIRST_LOOK = 64
-"""Trials of a case before it is first looked at; then it is looked at whenever it has a fifth more."""
-
-CHUNK = {False: 256, True: 16_384}
-"""Trials between two looks at the clock, one call each and batched in one call."""
-
-WATCHED = 1024
-"""Trials of a case in which it is seen whether inputs are written to."""
 
 
 class AuditInterrupted(KeyboardInterrupt):
@@ -64,6 +56,7 @@ def audit(
     trials: int | None = None,
     seconds: float | None = None,
     call_seconds: float | None = 10.0,
+    chosen_uniforms: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Audit:
@@ -88,6 +81,7 @@ def audit(
     trials : how many in all, at most (200,000; batched 2,000,000)
     seconds : stop after about this long; without a finding the verdict is then UNDECIDED
     call_seconds : the time limit of one call; ``None`` for none
+    chosen_uniforms : try the extreme uniforms too, if the callable takes a NumPy generator and nothing else was found
     seed : from which all randomness comes
     progress : told after each look (trials done, trials asked for)
 
@@ -103,10 +97,10 @@ def audit(
     share = check_level("level", level) / sum(case.requests for case in chosen)
     streams = np.random.SeedSequence(check_count("seed", seed, 0)).spawn(len(chosen) + 1)
     runs = [
-        _Run(caller, Drawing(case, kind, multiplicity, pad_to), share, np.random.default_rng(stream))
+        CaseRun(caller, Drawing(case, kind, multiplicity, pad_to), share, np.random.default_rng(stream))
         for case, stream in zip(chosen, streams[:-1], strict=True)
     ]
-    whole = _Whole(caller, runs, level, asked, seconds, seed, progress)
+    whole = _Whole(caller, runs, level, asked, seconds, seed, progress, chosen_uniforms)
     return whole.run(np.random.default_rng(streams[-1]))
 
 
@@ -115,124 +109,19 @@ def check_form_name(form: str) -> Form:
     return check_form(form, Delayed(1, 0, 1))
 
 
-class _Run:
-    """One case under audit: its draws, its evidence by request, the strings so far."""
-
-    def __init__(self, caller: Caller, drawing: Drawing, level: float, rng: np.random.Generator) -> None:
-        self.caller, self.drawing, self.rng = caller, drawing, rng
-        self.evidence = [
-            Evidence(string_law(tables), drawing.vocabulary_size, level, _optimum(drawing, context))
-            for tables, context in zip(drawing.tables, drawing.case.contexts, strict=True)
-        ]
-        self.undrafted, self.mutated, self.outside = 0, frozenset[int](), 0
-
-    @property
-    def trials(self) -> int:
-        """Trials of all requests."""
-        return sum(evidence.trials for evidence in self.evidence)
-
-    @property
-    def log_e(self) -> float:
-        """The largest evidence of a request."""
-        return max(evidence.log_e for evidence in self.evidence)
-
-    @property
-    def rejects(self) -> bool:
-        """Whether a request's evidence suffices."""
-        return self.outside > 0 or any(evidence.rejects for evidence in self.evidence)
-
-    @property
-    def next_step(self) -> int:
-        """How many trials lead to the next look: a fifth more, whole rounds of requests."""
-        requests = self.drawing.requests
-        return -(-max(FIRST_LOOK, self.trials // 5) // requests) * requests
-
-    def step(self, asked: int, late: Callable[[], bool]) -> None:
-        """Run that many trials and look; fewer if it is late."""
-        done = 0
-        chunk = min(self.drawing.chunk, CHUNK[self.caller.batched])
-        while done < asked and not (done and late()):
-            size = min(asked - done, -(-chunk // self.drawing.requests) * self.drawing.requests)
-            self._chunk(size)
-            done += size
-        for evidence in self.evidence:
-            evidence.look(planned=done == asked)
-
-    def _chunk(self, trials: int) -> None:
-        """Run and count some trials."""
-        tokens = self._emitted(trials)
-        check_vocabulary(tokens, self.drawing.columns)
-        inside = (tokens < self.drawing.vocabulary_size).all(axis=1)
-        self.outside += int((~inside).sum())
-        tokens[~inside] = np.where(np.arange(tokens.shape[1]) == 0, 0, NO_TOKEN)
-        strings, accepted = self.drawing.complete(tokens, self.rng)
-        for request, evidence in enumerate(self.evidence):
-            mine = slice(request, None, self.drawing.requests)
-            evidence.count(strings[mine], accepted[mine])
-
-    def _emitted(self, trials: int) -> Ints:
-        """The emitted tokens (T, L + 1) of some trials."""
-        if self.caller.form is Form.GENERATE:
-            return self.caller.generate(trials, self.rng, self.drawing.length)
-        inputs, paths = self.drawing.draw(trials, self.rng)
-        tokens = np.full((trials, self.drawing.length), NO_TOKEN, dtype=np.int64)
-        for one in inputs:
-            before = self.caller.handed(one.arrays) if self.trials < WATCHED else ()
-            tokens[one.trials], after = self.caller.decide(one, self.rng, self.drawing.length)
-            self.mutated |= frozenset(changed(before, after)) if before else frozenset()
-        if paths is not None:
-            self.undrafted += int((~drafted(tokens, paths)).sum())
-        return tokens
-
-    def results(self) -> list[CaseResult]:
-        """What was seen, by request."""
-        return [self._result(request) for request in range(self.drawing.requests) if self.evidence[request].trials]
-
-    def _result(self, request: int) -> CaseResult:
-        evidence, case = self.evidence[request], self.drawing.case
-        drafts = self.caller.form is not Form.GENERATE
-        mean = float(evidence.depths @ np.arange(len(evidence.depths)) / evidence.trials) if drafts else None
-        return CaseResult(
-            case.name, request, case.policy.name if drafts else "", self.drawing.vocabulary_size, self.drawing.length,
-            evidence.trials, evidence.log_e, evidence.total_variation, evidence.smallest_total_variation,
-            evidence.needed, mean, evidence.optimum, evidence.level, evidence.law, evidence.counts,
-        )  # fmt: skip
-
-    def findings(self) -> list[Finding]:
-        """A counterexample for each request that is lossy."""
-        found = [self._finding(request) for request, evidence in enumerate(self.evidence) if evidence.rejects]
-        return found + ([self._padding()] if self.outside else [])
-
-    def _finding(self, request: int) -> Finding:
-        evidence, name = self.evidence[request], self.drawing.case.name
-        cell = evidence.most_telling()
-        if evidence.length_exceeds() and cell.expected > 0:
-            mean = float(evidence.depths @ np.arange(len(evidence.depths)) / evidence.trials)
-            seen = evidence.optimum or 0.0, mean, evidence.trials, evidence.error
-            return Finding(Sign.LENGTH, name, request, (), *seen)
-        sign = Sign.FREQUENCY if cell.expected > 0 else Sign.IMPOSSIBLE
-        error = evidence.error if cell.expected > 0 else 0.0
-        seen = cell.pattern, cell.expected, cell.observed, cell.trials, error
-        return Finding(sign, name, request, *seen, place=_place(evidence.first_departure(), self.drawing.length))
-
-    def _padding(self) -> Finding:
-        observed = self.outside / max(1, self.trials)
-        return Finding(Sign.IMPOSSIBLE, self.drawing.case.name, 0, (), 0.0, observed, self.trials, 0.0,
-                       place=f"a token of the padding, {self.drawing.vocabulary_size} or above")  # fmt: skip
-
-
 class _Whole:
     """All cases of an audit: which is tried next, when to stop, what to say."""
 
     def __init__(
-        self, caller: Caller, runs: list[_Run], level: float, asked: int, seconds: float | None, seed: int,
-        progress: Progress | None,
+        self, caller: Caller, runs: list[CaseRun], level: float, asked: int, seconds: float | None, seed: int,
+        progress: Progress | None, chooses: bool,
     ) -> None:  # fmt: skip
-        self.caller, self.runs, self.level, self.asked = caller, runs, level, asked
+        self.caller, self.runs, self.level, self.asked, self.chooses = caller, runs, level, asked, chooses
         self.seconds, self.seed, self.progress = seconds, seed, progress
         self.start = time.monotonic()
         self.failure: Failure | None = None
         self.observations: list[Observation] = []
+        self.chosen: list[Finding] = []
 
     @property
     def trials(self) -> int:
@@ -258,18 +147,42 @@ class _Whole:
             for turn in range(10**9):
                 fitting = [run for run in self.runs if run.next_step <= self.asked - self.trials]
                 if not fitting or self.late() or any(run.rejects for run in self.runs):
-                    return
+                    break
                 current = _next(fitting, turn)
                 current.step(current.next_step, self.late)
                 if self.progress:
                     self.progress(min(self.trials, self.asked), self.asked)
+            if self.chooses and not self.late() and not any(run.rejects for run in self.runs):
+                self._choose_uniforms(rng)
         except CallError as failure:
             self.failure = Failure(failure.fault, current.drawing.case.name, str(failure))
+
+    def _choose_uniforms(self, rng: np.random.Generator) -> None:
+        """Every case once more with chosen uniforms: what chance hardly shows."""
+        not_injected: set[str] = set()
+        for run in self.runs:
+            if self.late():
+                return
+            seen = try_chosen_uniforms(self.caller, run.drawing, rng)
+            not_injected.update(seen.not_injected if seen.uniforms else seen.not_injected or ("no uniforms asked for",))
+            self._keep_chosen(seen.findings)
+        if not_injected:
+            self.observations.append(Observation(Trait.NOT_INJECTABLE, ", ".join(sorted(not_injected))))
+
+    def _keep_chosen(self, found: Sequence[ChosenFinding]) -> None:
+        """An impossible string by one chosen uniform at most is a finding; anything else is an observation."""
+        for one in found:
+            if one.fault is None and one.essential is not None and len(one.essential) <= 1:
+                self.chosen.append(Finding(Sign.CHOSEN_UNIFORMS, one.case, one.request, one.emitted, 0.0, 1.0, 1, 0.0,
+                                           place=one.text()))  # fmt: skip
+            elif Trait.FAILS_AT_CHOSEN not in {seen.trait for seen in self.observations}:
+                self.observations.append(Observation(Trait.FAILS_AT_CHOSEN, f"case {one.case}: {one.text()}"))
 
     def _result(self, cut_short: bool) -> Audit:
         seconds = time.monotonic() - self.start
         findings = sorted((found for run in self.runs for found in run.findings()), key=lambda found: found.error)
-        if findings and not cut_short:
+        findings += self.chosen[:1]
+        if findings and findings[0].sign is not Sign.CHOSEN_UNIFORMS and not cut_short:
             findings[0] = replace(findings[0], mechanism=self._mechanism(findings[0].case))
         self._note_traits()
         return Audit(
@@ -305,31 +218,12 @@ class _Whole:
             self.observations.append(Observation(Trait.UNDRAFTED, f"in {undrafted:,} of {self.trials:,} trials"))
 
 
-def _next(runs: list[_Run], turn: int) -> _Run:
+def _next(runs: list[CaseRun], turn: int) -> CaseRun:
     """The case to try next: in turn the one of fewest trials, and the one of largest evidence if there is any."""
     leader = max(runs, key=lambda run: run.log_e)
     if turn % 2 and leader.log_e > 0:
         return leader
     return min(runs, key=lambda run: run.trials)
-
-
-def _optimum(drawing: Drawing, context: tuple[int, ...]) -> float | None:
-    """The greatest E[tau] of a lossless verifier, where independent paths are drawn."""
-    policy: Policy = drawing.case.policy
-    if drawing.form is Form.GENERATE or drawing.case.lengths is not None or not isinstance(policy, Delayed):
-        return None
-    if drawing.vocabulary_size**policy.depth > 2_000:
-        return None
-    return float(tree_optimum(policy, drawing.case.pair.as_float(), context).upper) - 1.0
-
-
-def _place(first: int | None, length: int) -> str:
-    """Where the law departs, in words."""
-    if first is None:
-        return ""
-    before = "" if first == 0 else f"; the {first} before it show nothing by themselves"
-    last = ", which stands behind a draft accepted whole" if first == length - 1 and first else ""
-    return f"the law departs at token {first + 1} of {length}{last}{before}"
 
 
 def _name(verifier: Callable[..., Any]) -> str:

@@ -47,7 +47,8 @@ class Trait(Enum):
     GLOBAL_RANDOMNESS = "draws from a global generator, not from the one that it is given"
     DETERMINISTIC = "answers alike whatever the seed: it draws nothing"
     UNDRAFTED = "accepts tokens that were not drafted"
-    NOT_INJECTABLE = "could not be tried with chosen uniforms"
+    NOT_INJECTABLE = "could not be tried with chosen uniforms in all that it draws"
+    FAILS_AT_CHOSEN = "fails at chosen uniforms, several of them at once or by an exception"
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,10 @@ class Finding:
         if self.pattern:
             yield f"string     {pattern_text(self.pattern)}"
         expected, observed = ("at most", "mean") if self.sign is Sign.LENGTH else ("expected", "observed")
-        yield f"{expected:<10} {self.expected:.6g}"
-        yield f"{observed:<10} {self.observed:.6g} in {self.trials:,} trials"
-        yield f"chance     at most {self.error:.1e} if the verifier were lossless"
+        if self.sign is not Sign.CHOSEN_UNIFORMS:
+            yield f"{expected:<10} {self.expected:.6g}"
+            yield f"{observed:<10} {self.observed:.6g} in {self.trials:,} trials"
+            yield f"chance     at most {self.error:.1e} if the verifier were lossless"
         if self.place:
             yield f"where      {self.place}"
         if self.mechanism:

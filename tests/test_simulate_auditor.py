@@ -171,7 +171,8 @@ def test_torch_arrays_and_generator_are_handed_over_on_request():
 
 
 def test_equal_seeds_give_equal_audits_and_the_result_is_json():
-    first, second = (audit(token_wise_without_residual, cases=one_case(Chain(2)), trials=3000, seed=4) for _ in range(2))
+    cases = one_case(Chain(2))
+    first, second = (audit(token_wise_without_residual, cases=cases, trials=3000, seed=4) for _ in range(2))
     apart = {"seconds": 0}
     assert first.to_json() | apart == second.to_json() | apart
     assert json.loads(json.dumps(first.to_json()))["verdict"] == first.verdict.value
