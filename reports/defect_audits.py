@@ -136,8 +136,8 @@ def sections(found: dict[str, list[dict[str, Any]]]) -> tuple[Section, ...]:
             (
                 f"{caught} of {len(defects)} defects are found under every seed at the level {LEVEL:g}, and of the "
                 f"correct procedures beside them {passed} of {len(defects)} pass {RIGHT_TRIALS:,} trials. The "
-                f"likely mechanism that the audit names is the planted one in {named} of {audits} audits (the two most likely "
-                "are named). String, expected and observed frequency are those of the first seed's finding.",
+                f"likely mechanism that the audit names (of two at most) is the planted one in {named} of {audits} "
+                "audits. String, expected and observed frequency are those of the first seed's finding.",
             ),
             headers,
             tuple(_cells(row) for row in defects),

@@ -109,15 +109,15 @@ def from_row_after_rejected(chains: Chains, trials: Ints, positions: Ints, rng: 
 
 
 def from_padded_race(chains: Chains, trials: Ints, positions: Ints, rng: np.random.Generator) -> Ints:
-    """The winner of ``residual / noise`` over a vocabulary padded to tiles of 4, the last of equals winning (row 29).
+    """The winner of ``residual / noise`` over columns padded to tiles of 4, the last of equals winning (row 29).
 
-    Padding has score 0, which wins where all scores are 0: then a token outside the vocabulary is emitted.  The
+    Padding has score 0, which wins where all scores are 0: then a token is emitted that nobody can emit.  The
     kernel's case was a last tile whose tokens all had probability 0 (vllm-project/vllm, pull request #44744); here
     scores vanish because the rows are kept in bfloat16, in which near-equal rows are equal.
     """
     weights = residual_weights(chains, trials, positions, BFLOAT16)
     scores = weights / exponential(rng, weights.shape)
-    tiles = np.pad(scores, ((0, 0), (0, 1 + (-scores.shape[1] - 1) % 4)))
+    tiles = np.pad(scores, ((0, 0), (0, -scores.shape[1] % 4)))
     return tiles.shape[1] - 1 - tiles[:, ::-1].argmax(axis=1)
 
 

@@ -44,8 +44,8 @@ CLOSE_IN_BFLOAT16 = _case(
     (0.1474, 0.1717, 0.0685, 0.3158, 0.2966), (0.1469, 0.1767, 0.068, 0.3139, 0.2945),
 )  # fmt: skip
 EQUAL_IN_BFLOAT16 = _case(
-    "equal in bfloat16", Chain(1), "rows that differ, and do not in bfloat16",
-    (0.1969, 0.2744, 0.0154, 0.5133), (0.1975, 0.276, 0.0155, 0.511),
+    "equal in bfloat16", Chain(1), "rows that differ, and do not in bfloat16; columns of padding behind them",
+    (0.1969, 0.2744, 0.0154, 0.5133, 0.0, 0.0, 0.0, 0.0), (0.1975, 0.276, 0.0155, 0.511, 0.0, 0.0, 0.0, 0.0),
 )  # fmt: skip
 FILTERED_ROW = _case(
     "order of filters", Chain(1), "3 tokens have mass 0.85, 2 of them over 0.8 of that",
