@@ -16,6 +16,10 @@ from .cases import Case, default_cases, policy_cases
 from .choice import TargetOnly
 from .comparison import Agreement, Comparison, Difference, Quantity, compare
 from .defects import (
+    DEFECTS,
+    TRAPS,
+    Defect,
+    Trap,
     TrunkCountedKTimes,
     bias_total_variation,
     biased,
@@ -35,13 +39,16 @@ from .verdict import Audit, CaseResult, Failure, Finding, Observation, Sign, Tra
 from .white_box import EnumeratedLaw, certify, enumerate_law
 
 __all__ = [
+    "DEFECTS",
     "PROCEDURES",
+    "TRAPS",
     "Agreement",
     "Audit",
     "AuditInterrupted",
     "Case",
     "CaseResult",
     "Comparison",
+    "Defect",
     "Difference",
     "EnumeratedLaw",
     "Failure",
@@ -60,6 +67,7 @@ __all__ = [
     "SimulationInterrupted",
     "TargetOnly",
     "Trait",
+    "Trap",
     "TrunkCountedKTimes",
     "Verdict",
     "assert_lossless",

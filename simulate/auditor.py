@@ -32,7 +32,7 @@ TRIALS = {False: 200_000, True: 2_000_000}
 
 
 LEADING = 2.0
-"""A case with a larger log e is tried more often than others; a lossless verifier gets there in one case of seven at most."""
+"""A case with a larger log e is tried more often; a lossless verifier gets there in one case of seven at most."""
 
 
 class AuditInterrupted(KeyboardInterrupt):
@@ -200,7 +200,10 @@ class _Whole:
         """The likely mechanism, from the cases with the most evidence, the one that was found lossy first."""
         order = sorted(self.runs, key=lambda run: (run.drawing.case.name != case, -run.log_e, -run.drawing.length))
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(0, 0)))
-        return likely_mechanism(self.caller, [run.drawing for run in order], order[0].trials, rng)
+        first = max((evidence.first_departure() for evidence in order[0].evidence if evidence.rejects), default=None,
+                    key=lambda place: -1 if place is None else place)  # fmt: skip
+        tokens = None if first is None else first + 1
+        return likely_mechanism(self.caller, [run.drawing for run in order], order[0].trials, rng, tokens)
 
     def _verdict(self, lossy: bool, cut_short: bool) -> Verdict:
         if lossy:

@@ -44,36 +44,50 @@ class Likeness:
     explained : the share of the deviation from the target that the defect has too, as a chi-square divergence; 1: all,
         0 or less: none
     same : whether the two laws differ by no more than chance
+    tokens : of how many first tokens the laws were compared; ``None``: of whole strings
     """
 
     defect: Defect
     explained: float
     same: bool
+    tokens: int | None = None
 
     def text(self) -> str:
         """The mechanism and how like it is, in words."""
-        how = "its law is the same, up to chance" if self.same else f"its law has {self.explained:.0%} of the deviation"
+        first = "first token" if self.tokens == 1 else f"first {self.tokens} tokens"
+        law = "its law" if self.tokens is None else f"its law of the {first}"
+        how = f"{law} is the same, up to chance" if self.same else f"{law} has {self.explained:.0%} of the deviation"
         return f"{self.defect.mechanism} ({self.defect.name}; {self.defect.seen_in}): {how}"
 
 
-def likely_mechanism(caller: Caller, drawings: Sequence[Drawing], trials: int, rng: np.random.Generator) -> str:
+def likely_mechanism(
+    caller: Caller, drawings: Sequence[Drawing], trials: int, rng: np.random.Generator, tokens: int | None = None
+) -> str:
     """The known mechanism whose law is most like the verifier's, in words; empty if none is like it.
 
-    drawings : the cases of the audit, that of the finding first; trials : what the finding took.  The verifier is
-    called again, for some seconds.  A candidate must be like it in the first case to be tried in the others.
+    drawings : the cases of the audit, that of the finding first; trials : what the finding took; tokens : up to which
+    token the finding needs to look.  The verifier is called again.  A candidate must be like it in the first case to
+    be tried in the others; if none is, those are named that are like it in the first tokens.
     """
-    samples: list[_Sample] = []
-    likely = [Likeness(defect, 1.0, True) for defect in candidates(caller.form)]
-    for drawing in drawings[:MOST_CASES]:
-        try:
-            samples.append(_sample(caller, drawing, min(MOST, 4 * trials), rng))
-        except CallError:
-            break
-        likely = [one for one in (_likeness(old.defect, samples, rng) for old in likely) if one.explained >= RESEMBLES]
-    if not samples:
+    try:
+        samples = [_sample(caller, drawings[0], min(MOST, 4 * trials), rng)]
+    except CallError:
         return ""
-    likely.sort(key=lambda one: (not one.same, -one.explained))
+    likely = _alike(candidates(caller.form), samples, rng)
+    if not likely and tokens:
+        likely = _alike(candidates(caller.form), samples, rng, tokens)
+    for drawing in drawings[1:MOST_CASES] if likely and likely[0].tokens is None else ():
+        samples.append(_sample(caller, drawing, min(MOST, 4 * trials), rng))
+        likely = _alike([one.defect for one in likely], samples, rng)
     return "; or: ".join(one.text() for one in likely[:2])
+
+
+def _alike(
+    defects: Sequence[Defect], samples: Sequence[_Sample], rng: np.random.Generator, tokens: int | None = None
+) -> list[Likeness]:
+    """The defects that have enough of the deviation, those of the same law and with the most of it first."""
+    found = [_likeness(defect, samples, rng, tokens) for defect in defects]
+    return sorted((one for one in found if one.explained >= RESEMBLES), key=lambda one: (not one.same, -one.explained))
 
 
 def candidates(form: Form) -> list[Defect]:
@@ -94,12 +108,15 @@ class _Sample:
 
 def _sample(caller: Caller, drawing: Drawing, trials: int, rng: np.random.Generator) -> _Sample:
     """The verifier's counts in a case."""
-    own = trials if caller.batched else min(SINGLE[1], max(SINGLE[0], trials // 2))
-    return _Sample(drawing, string_counts(caller, drawing, own, rng), max(LEAST, trials))
+    enough = max(LEAST, trials)
+    own = enough if caller.batched else min(SINGLE[1], max(SINGLE[0], trials // 2))
+    return _Sample(drawing, string_counts(caller, drawing, own, rng), enough)
 
 
-def _likeness(defect: Defect, samples: Sequence[_Sample], rng: np.random.Generator) -> Likeness:
-    """How like the defect is, over the cases that it can be run on."""
+def _likeness(
+    defect: Defect, samples: Sequence[_Sample], rng: np.random.Generator, tokens: int | None
+) -> Likeness:
+    """How like the defect is, over the cases, in whole strings or in their first tokens."""
     distance, variance, deviation = 0.0, 0.0, 0.0
     for sample in samples:
         if defect.name not in sample.known:
@@ -107,14 +124,20 @@ def _likeness(defect: Defect, samples: Sequence[_Sample], rng: np.random.Generat
         known = sample.known[defect.name]
         if known is None:
             return Likeness(defect, 0.0, False)
-        law, frequency = _law(sample.drawing), sample.counts / sample.counts.sum()
-        weights = 1.0 / (law + 1.0 / sample.counts.sum())
-        by_chance, spread = _chance(sample.counts, known, weights)
+        cells = -1 if tokens is None else sample.drawing.vocabulary_size**tokens
+        law, counts, known = (_beginnings(array, cells) for array in (_law(sample.drawing), sample.counts, known))
+        frequency, weights = counts / counts.sum(), 1.0 / (law + 1.0 / counts.sum())
+        by_chance, spread = _chance(counts, known, weights)
         distance += float(weights @ (frequency - known / known.sum()) ** 2) - by_chance
-        deviation += float(weights @ (frequency - law) ** 2) - _chance(sample.counts, None, weights)[0]
+        deviation += float(weights @ (frequency - law) ** 2) - _chance(counts, None, weights)[0]
         variance += spread
     same = distance <= DEVIATIONS * sqrt(variance)
-    return Likeness(defect, 1.0 - distance / deviation if deviation > 0 else 0.0, same)
+    return Likeness(defect, 1.0 - distance / deviation if deviation > 0 else 0.0, same, tokens)
+
+
+def _beginnings(array: np.ndarray, cells: int) -> np.ndarray:
+    """An array over strings (V ** (L + 1),) summed over what follows their first tokens; whole for ``cells`` of -1."""
+    return array if cells < 0 else array.reshape(cells, -1).sum(axis=1)
 
 
 def _defect_counts(defect: Defect, sample: _Sample, rng: np.random.Generator) -> Ints | None:
