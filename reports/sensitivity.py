@@ -158,8 +158,10 @@ def _row(name: str, plant: Plant, variation: float, pieces: list[dict[str, Any]]
 
 def section(rows: list[dict[str, Any]]) -> Section:
     """The study in words."""
-    headers = ("planted", "TV", "KL, nats", "floor, trials", "median trials", "least to most", "median / floor")
-    headers += ("found", "median s")
+    headers = (
+        "planted", "TV", "KL, nats", "floor, trials", "median trials", "least to most", "median / floor", "found",
+        "median s",
+    )  # fmt: skip
     return Section(
         "Sensitivity",
         (

@@ -119,8 +119,8 @@ class CaseRun:
         cell = evidence.most_telling()
         if evidence.length_exceeds() and cell.expected > 0:
             mean = float(evidence.depths @ np.arange(len(evidence.depths)) / evidence.trials)
-            seen = evidence.optimum or 0.0, mean, evidence.trials, evidence.error
-            return Finding(Sign.LENGTH, name, request, (), *seen)
+            most = evidence.optimum or 0.0
+            return Finding(Sign.LENGTH, name, request, (), most, mean, evidence.trials, evidence.error)
         sign = Sign.FREQUENCY if cell.expected > 0 else Sign.IMPOSSIBLE
         error = evidence.error if cell.expected > 0 else 0.0
         seen = cell.pattern, cell.expected, cell.observed, cell.trials, error

@@ -27,7 +27,7 @@ from scipy.stats import binom
 from .intervals import chance_deviation, total_variation_threshold
 from .rows import Floats, Ints
 
-CONCENTRATIONS = 16.0 ** np.arange(6)
+CONCENTRATIONS: Floats = np.asarray(16.0 ** np.arange(6), dtype=np.float64)
 """The concentrations c of the mixtures: 1 learns from few strings, 16 ** 5 waits for a small deviation."""
 
 BETS = np.array([0.02, 0.1, 0.4, 0.8])

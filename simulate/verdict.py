@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from functools import cached_property
 from math import log
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import numpy as np
 from .evidence import MISS, MIXTURE_SHARE, Pattern, smallest_excess
 from .guard import Fault
 from .rows import Floats, Ints
+
+WIDTH = 108
+"""The most characters of a line of a finding's text."""
 
 
 class Verdict(Enum):
@@ -80,7 +84,11 @@ class Finding:
     mechanism: str = ""
 
     def lines(self) -> Iterator[str]:
-        """The finding in words."""
+        """The finding in words, long lines wrapped behind their labels."""
+        for line in self._lines():
+            yield from wrap(line, WIDTH, subsequent_indent=" " * 11, break_long_words=False)
+
+    def _lines(self) -> Iterator[str]:
         yield f"case       {self.case}" + (f", request {self.request}" if self.request else "")
         yield f"seen       {self.sign.value}"
         if self.pattern:
@@ -211,9 +219,9 @@ class Audit:
             yield from (f"  {line}" for line in finding.lines())
         if self.failure:
             yield ""
-            yield f"  {self.failure.fault.value}, in case {self.failure.case}: {self.failure.detail}"
+            yield from _indented(f"{self.failure.fault.value}, in case {self.failure.case}: {self.failure.detail}")
         for observation in self.observations:
-            yield f"  note: it {observation.trait.value} ({observation.detail})"
+            yield from _indented(f"note: it {observation.trait.value} ({observation.detail})")
         yield from self._closing()
 
     def _closing(self) -> Iterator[str]:
@@ -247,6 +255,11 @@ class Audit:
             "observations": [_plain(asdict(observation)) for observation in self.observations],
             "cases": [_case_json(case) for case in self.cases],
         }  # fmt: skip
+
+
+def _indented(text: str) -> list[str]:
+    """The text in lines, all but the first further in."""
+    return wrap(text, WIDTH + 2, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
 
 
 def departures(case: CaseResult, most: int = 12) -> list[tuple[Pattern, float, float]]:
