@@ -10,9 +10,10 @@ STUDIES = {
     "findings": "published claims against exact cases",
     "gaps": "what each verifier misses of the tree-level optimum",
     "auditing": "how good the auditor is: defects found, false alarms, sensitivity",
+    "real-audits": "code that people run, audited: transformers, and packages of the Python index",
     "delayed": "where delayed expansion beats branching at the root",
 }
-"""By the module of this folder that has the study's ``main``."""
+"""By the module of this folder that has the study's ``main``, its underscores written as hyphens."""
 
 
 def add_to(commands: Any) -> None:
@@ -23,4 +24,4 @@ def add_to(commands: Any) -> None:
 
 def run_study(name: str, arguments: Sequence[str]) -> int:
     """The exit status of a study."""
-    return int(import_module(f"{__package__}.{name}").main(arguments))
+    return int(import_module(f"{__package__}.{name.replace('-', '_')}").main(arguments))

@@ -3,6 +3,7 @@
 import math
 import random
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,13 @@ import engines  # noqa: E402
 
 from veridraft.simulate.adapters import ADAPTERS, get_adapter  # noqa: E402
 from veridraft.simulate.adapters_torch import seeded  # noqa: E402
+from veridraft.simulate.adapters_transformers import GeneratedTarget  # noqa: E402
 from veridraft.simulate.adapters_trees import leaf_paths, merged_tree  # noqa: E402
+from veridraft.simulate.auditor import audit  # noqa: E402
+from veridraft.simulate.cases import Case  # noqa: E402
 from veridraft.simulate.forms import Form, path_inputs  # noqa: E402
 from veridraft.simulate.tables import complete, draw_batch, tabulate  # noqa: E402
+from veridraft.simulate.verdict import Verdict  # noqa: E402
 from veridraft.theory import Chain, Iid, MarkovPair  # noqa: E402
 
 LEVEL = 1e-9
@@ -152,3 +157,45 @@ def test_a_torch_generator_serves_as_well():
     rows = np.full((2, 3), 1 / 3)
     emitted = [verifier(rows, rows, [-1, 0], [-1, 1], torch.Generator().manual_seed(4)) for _ in range(2)]
     assert emitted[0] == emitted[1] and all(0 <= token < 3 for token in emitted[0])
+
+
+class OneRow:
+    """A stand-in of a transformers model: every next token has one law, whatever stands before."""
+
+    def __init__(self, row):
+        self.row, self.calls = torch.tensor(row), []
+        self.config = SimpleNamespace(get_text_config=lambda: SimpleNamespace(vocab_size=len(row)))
+
+    def generate(self, ids, do_sample, max_new_tokens, temperature=1.0, **options):
+        self.calls.append((ids.tolist(), options))
+        scores = self.row.log()[None] / temperature
+        tokens = torch.multinomial(scores[0].softmax(-1), max_new_tokens, replacement=True)
+        sequences = torch.cat([ids, tokens[None]], dim=1)
+        return SimpleNamespace(scores=[scores], sequences=sequences) if options else sequences
+
+
+def test_generation_is_cut_behind_the_prompt_and_reproducible():
+    model = OneRow([0.2, 0.3, 0.5])
+    generate = ADAPTERS["transformers_generate"].wrap(model.generate, prompt=(2, 1), new_tokens=4)
+    tokens = [generate(np.random.default_rng(3)) for _ in range(2)]
+    assert tokens[0] == tokens[1] and len(tokens[0]) == 4 and model.calls[0] == ([[2, 1]], {})
+    with pytest.raises(ValueError, match="prompt is empty"):
+        ADAPTERS["transformers_generate"].wrap(model.generate, prompt=())
+
+
+def test_generated_target_asks_the_model_once_for_each_context():
+    model = OneRow([0.2, 0.3, 0.5])
+    target = GeneratedTarget(model, (2,), temperature=0.5)
+    expected = np.array([0.04, 0.09, 0.25]) / 0.38
+    assert np.allclose(target.target_row((1,)), expected) and target.vocabulary_size == 3
+    assert target.draft_row((1,)) is target.target_row((1,)) and [ids for ids, _ in model.calls] == [[[2, 1]]]
+    with pytest.raises(ValueError, match="option min_new_tokens depends on the prompt's length"):
+        GeneratedTarget(model, (2,), min_new_tokens=2)
+
+
+def test_audit_of_generation_finds_another_temperature():
+    model = OneRow([0.1, 0.2, 0.7])
+    case = Case("one row", GeneratedTarget(model, (0,)), Chain(1), "a test")
+    wrap = partial(ADAPTERS["transformers_generate"].wrap, model.generate, new_tokens=3)
+    assert audit(wrap(), "generate", cases=[case], trials=1500).verdict is Verdict.NO_DEFECT_FOUND
+    assert audit(wrap(temperature=0.5), "generate", cases=[case], trials=1500).verdict is Verdict.LOSSY
