@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,8 @@ def _values(array: Any) -> np.ndarray:
 def _check_dtype(arrays: str, dtype: str) -> None:
     """Raise unless the library has floats of that name."""
     if arrays == "torch":
+        if find_spec("torch") is None:
+            raise ValueError("arrays is 'torch', but PyTorch is not installed")
         import torch
 
         known = isinstance(getattr(torch, dtype, None), torch.dtype) and getattr(torch, dtype).is_floating_point
