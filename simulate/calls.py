@@ -58,22 +58,22 @@ class Caller:
         if self.batched:
             answer = self.guard.call(self.verifier, *arrays, generator, **keywords)
             return as_tokens(answer, len(inputs.trials), longest), arrays
-        rows = []
-        for trial in range(len(inputs.trials)):
-            single = tuple(array[trial] for array in arrays)
-            rows.append(_one(self._single(single, generator, keywords), longest))
-        return np.stack(rows), arrays
+        singles = zip(*arrays, strict=True)
+        with self.guard.armed():
+            answers = [self._single(single, generator, keywords) for single in singles]
+        return _rows(answers, longest), arrays
 
     def generate(self, trials: int, rng: np.random.Generator, longest: int) -> Ints:
         """Generated tokens (trials, longest), cut to that length, -1 behind them."""
         generator = self.generator(rng)
         if self.batched:
             return as_tokens(self.guard.call(self.verifier, generator, trials), trials, longest, cut=True)
-        return np.stack([_one(self.guard.call(self.verifier, generator), longest, cut=True) for _ in range(trials)])
+        with self.guard.armed():
+            return _rows([_tokens(self.guard.call(self.verifier, generator)) for _ in range(trials)], longest, cut=True)
 
-    def _single(self, arrays: tuple[Any, ...], generator: Any, keywords: dict[str, int]) -> Any:
+    def _single(self, arrays: tuple[Any, ...], generator: Any, keywords: dict[str, int]) -> Ints:
         try:
-            return self.guard.call(self.verifier, *arrays, generator, **keywords)
+            return _tokens(self.guard.call(self.verifier, *arrays, generator, **keywords))
         except CallError as failure:
             raise CallError(failure.fault, f"{failure}; {_shown(arrays)}") from failure.__cause__
 
@@ -103,18 +103,26 @@ def as_tokens(answer: Any, trials: int, longest: int, cut: bool = False) -> Ints
     if array is None or array.ndim != 2:
         if not isinstance(answer, Sequence) or len(answer) != trials:
             raise CallError(Fault.WRONG_SHAPE, f"a batch of {trials} trials was answered by {_kind(answer)}")
-        return np.stack([_one(row, longest, cut) for row in answer])
+        return _rows([_tokens(row) for row in answer], longest, cut)
     if len(array) != trials:
         raise CallError(Fault.WRONG_SHAPE, f"a batch of {trials} trials was answered by {_kind(answer)}")
     return _fitted(array, longest, cut)
 
 
-def _one(answer: Any, longest: int, cut: bool = False) -> Ints:
-    """One answer as (longest,) tokens."""
+def _tokens(answer: Any) -> Ints:
+    """One answer as an array of integers (n,)."""
     array = _integers(answer)
     if array.ndim != 1:
         raise CallError(Fault.WRONG_SHAPE, f"emitted tokens must be a sequence of integers, but are {_kind(answer)}")
-    return _fitted(array[None], longest, cut)[0]
+    return array
+
+
+def _rows(answers: Sequence[Ints], longest: int, cut: bool = False) -> Ints:
+    """Answers of their own lengths as (T, longest) tokens."""
+    rows = np.full((len(answers), max(map(len, answers))), NO_TOKEN, dtype=np.int64)
+    for row, answer in zip(rows, answers, strict=True):
+        row[: len(answer)] = answer
+    return _fitted(rows, longest, cut)
 
 
 def _integers(answer: Any) -> Ints:
