@@ -13,7 +13,7 @@ import numpy as np
 
 from veridraft.theory.distributions import NO_TOKEN
 
-from .adapters_torch import as_numpy_generator, logits, seeded, tensor, token_list
+from .adapters_torch import as_numpy_generator, logits, seeded, tensor, token_list, uniforms
 from .adapters_trees import Tree, leaf_paths, merged_tree
 from .rows import Ints, draw
 
@@ -70,8 +70,8 @@ def sglang(function: Callable[..., Any], spelling: str = "retrieve", **options: 
         tree, generator = merged_tree(target, parents, tokens), as_numpy_generator(rng)
         outputs, rows = _sglang_outputs(tree), tensor(tree.target[None], "float32")
         coins = {
-            "uniform_samples": tensor(generator.random((1, tree.size)), "float32"),
-            "uniform_samples_for_final_sampling": tensor(generator.random(1), "float32"),
+            "uniform_samples": uniforms(generator, (1, tree.size)),
+            "uniform_samples_for_final_sampling": uniforms(generator, (1,)),
         }
         keywords = {"threshold_single": 1.0, "threshold_acc": 1.0, "deterministic": True} | options
         with seeded(generator):

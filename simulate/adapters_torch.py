@@ -49,6 +49,11 @@ def tensor(values: Any, dtype: str) -> Any:
     return torch.tensor(np.asarray(values), dtype=getattr(torch, dtype))
 
 
+def uniforms(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Uniforms in [0, 1) as a float32 tensor, multiples of 2^-24 as torch's own: rounded down, so that none is 1."""
+    return tensor(np.floor(rng.random(shape) * 2**24) / 2**24, "float32")
+
+
 def logits(rows: Any, dtype: str) -> Any:
     """The logarithms of rows (..., V), minus infinity where an entry is 0, as a tensor.
 

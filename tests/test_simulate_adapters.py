@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 import engines  # noqa: E402
 
 from veridraft.simulate.adapters import ADAPTERS, get_adapter  # noqa: E402
-from veridraft.simulate.adapters_torch import seeded  # noqa: E402
+from veridraft.simulate.adapters_torch import seeded, uniforms  # noqa: E402
 from veridraft.simulate.adapters_transformers import GeneratedTarget  # noqa: E402
 from veridraft.simulate.adapters_trees import leaf_paths, merged_tree  # noqa: E402
 from veridraft.simulate.auditor import audit  # noqa: E402
@@ -150,6 +150,11 @@ def test_seeded_blocks_differ_from_each_other():
         with seeded(rng):
             drawn.append((float(torch.rand(())), random.random()))
     assert len(set(drawn)) == 3
+
+
+def test_uniforms_handed_over_are_below_one():
+    chosen = SimpleNamespace(random=lambda shape: np.full(shape, np.nextafter(1, 0)))
+    assert float(uniforms(chosen, (1, 3)).max()) == 1 - 2**-24
 
 
 def test_a_torch_generator_serves_as_well():
