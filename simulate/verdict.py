@@ -85,23 +85,24 @@ class Finding:
 
     def lines(self) -> Iterator[str]:
         """The finding in words, long lines wrapped behind their labels."""
-        for line in self._lines():
-            yield from wrap(line, WIDTH, subsequent_indent=" " * 11, break_long_words=False)
+        for label, text in self.rows():
+            yield from wrap(f"{label:<10} {text}", WIDTH, subsequent_indent=" " * 11, break_long_words=False)
 
-    def _lines(self) -> Iterator[str]:
-        yield f"case       {self.case}" + (f", request {self.request}" if self.request else "")
-        yield f"seen       {self.sign.value}"
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """The finding in words, as labels and texts."""
+        yield "case", self.case + (f", request {self.request}" if self.request else "")
+        yield "seen", self.sign.value
         if self.pattern:
-            yield f"string     {pattern_text(self.pattern)}"
-        expected, observed = ("at most", "mean") if self.sign is Sign.LENGTH else ("expected", "observed")
+            yield "string", pattern_text(self.pattern)
         if self.sign is not Sign.CHOSEN_UNIFORMS:
-            yield f"{expected:<10} {self.expected:.6g}"
-            yield f"{observed:<10} {self.observed:.6g} in {self.trials:,} trials"
-            yield f"chance     at most {self.error:.1e} if the verifier were lossless"
+            expected, observed = ("at most", "mean") if self.sign is Sign.LENGTH else ("expected", "observed")
+            yield expected, f"{self.expected:.6g}"
+            yield observed, f"{self.observed:.6g} in {self.trials:,} trials"
+            yield "chance", f"at most {self.error:.1e} if the verifier were lossless"
         if self.place:
-            yield f"where      {self.place}"
+            yield "where", self.place
         if self.mechanism:
-            yield f"likely     {self.mechanism}"
+            yield "likely", self.mechanism
 
 
 @dataclass(frozen=True)
@@ -240,8 +241,8 @@ class Audit:
         sure = [case.smallest_total_variation for case in self.cases]
         tokens = [case.smallest_token_deviation for case in self.cases]
         yield f"Found with probability {1 - MISS} would have been, in any one of the cases:"
-        yield f"  a law of strings off by a total variation of {min(sure):.3g} (in the best case) to {max(sure):.3g};"
-        yield f"  a first token more frequent than it should be by {min(tokens):.3g} to {max(tokens):.3g}."
+        yield f"  a law of strings off by a total variation of {_range(sure)}, depending on the case;"
+        yield f"  a first token more frequent than it should be by {_range(tokens)}."
         yield "A pass is no proof: smaller deviations, and other rows than these, were not seen."
 
     def to_json(self) -> dict[str, Any]:
@@ -255,6 +256,11 @@ class Audit:
             "observations": [_plain(asdict(observation)) for observation in self.observations],
             "cases": [_case_json(case) for case in self.cases],
         }  # fmt: skip
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _indented(text: str) -> list[str]:
