@@ -22,7 +22,7 @@ Rows = Sequence[tuple[str, float, float]]
 
 def strings_figure(case: CaseResult, level: float) -> str:
     """The strings that depart most: a diamond for the frequency, a bar for where a lossless one lies."""
-    rows = [(" ".join(map(str, string)), *rest) for string, *rest in departures(case)]
+    rows = [(" ".join(map(str, string)), law, seen) for string, law, seen in departures(case)]
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()

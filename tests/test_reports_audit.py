@@ -15,7 +15,7 @@ from test_reports_page import Outline
 
 from veridraft.reports import cli
 from veridraft.reports.audit_command import _Line, command_of
-from veridraft.reports.audit_page import headlines, render, write_audit_page
+from veridraft.reports.audit_page import headlines, render
 from veridraft.reports.loading import load
 from veridraft.simulate import Audit, Verdict, audit
 
@@ -54,8 +54,7 @@ class Coin:
         return [0.5, 0.5]
 
 class Engine:
-    def verify(target, draft, tokens, rng):
-        return right(target, draft, tokens, rng)
+    wrong = wrong
 
 coin = Coin()
 '''
@@ -82,8 +81,8 @@ GOOD = {
     "audited_engine:wrong": (1, "LOSSY: audited_engine:wrong, form chain"),
     "audited_engine.py:wrong": (1, "LOSSY: audited_engine.py:wrong, form chain"),
     "audited_engine:right --trials 200": (0, "NO DEFECT FOUND: audited_engine:right, form chain"),
-    "audited_engine:Engine.verify --trials 200": (0, "NO DEFECT FOUND: audited_engine:Engine.verify"),
-    "audited_engine:leaf --form tree --policy Static(2x1) --trials 150 --merged": (0, "form tree"),
+    "audited_engine:Engine.wrong": (1, "LOSSY: audited_engine:Engine.wrong"),
+    "audited_engine:leaf --form tree --policy Static(2x1) --seconds 0.01 --merged": (2, "form tree"),
     "audited_engine:generate --form generate --target audited_engine:coin --length 2 --trials 300": (0, "generate"),
     "audited_engine:raises": (2, "RuntimeError: no kernel ("),
     "audited_engine:right --seconds 0.001": (2, "UNDECIDED"),
@@ -97,7 +96,7 @@ def test_the_verdict_is_printed_and_is_the_exit_status(folder, capsys, words):
     printed = capsys.readouterr()
     assert text in printed.out
     assert "loud" not in printed.out, "what the function prints is not in the way of the verdict"
-    assert ("loud" in printed.err) == (":right" in words or ".verify" in words)
+    assert ("loud" in printed.err) == (":right" in words)
 
 
 BAD = {
@@ -200,11 +199,9 @@ def test_an_adapter_wraps_the_function_and_is_named(folder, capsys):
         "    row = torch.softmax(new_logits[0, 0].double(), 0)\n"
         "    return (torch.multinomial(row, 1)[None] + shift) % len(row), 0\n"
     )
-    words = "audited_engine:sampled --adapter transformers_speculative_sampling"
-    assert run(f"{words} --trials 300") == 0
+    assert run("audited_engine:sampled --adapter transformers_speculative_sampling --option shift=1") == 1
     named = "audited_engine:sampled through the adapter transformers_speculative_sampling, form chain"
-    assert f"NO DEFECT FOUND: {named}" in capsys.readouterr().out
-    assert run(f"{words} --option shift=1") == 1
+    assert f"LOSSY: {named}" in capsys.readouterr().out
 
 
 def test_progress_is_one_line_drawn_over_itself(capsys):
@@ -222,7 +219,7 @@ def test_a_stop_prints_and_writes_what_was_seen(folder, sign):
         command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
     ) as process:
         heard = process.stderr.readline()
-        time.sleep(1.5)
+        time.sleep(0.7)
         process.send_signal(sign)
         out, err = process.communicate(timeout=60)
     assert heard == "loud\n"
@@ -255,7 +252,7 @@ def audits() -> dict[Verdict, Audit]:
     """One audit of each kind."""
     return {
         Verdict.LOSSY: audit(always_drafted),
-        Verdict.NO_DEFECT_FOUND: audit(shortest, trials=1500),
+        Verdict.NO_DEFECT_FOUND: audit(shortest, trials=1500, chosen_uniforms=False),
         Verdict.ERROR: audit(broken),
         Verdict.UNDECIDED: audit(shortest, seconds=0.001),
     }
@@ -325,8 +322,9 @@ def test_the_page_is_written_and_its_path_is_the_last_line(folder, capsys):
     assert "audited_engine:wrong" in (folder / "pages" / "audit.html").read_text()
 
 
-def test_chromium_shows_the_page_on_a_wide_and_on_a_narrow_screen(tmp_path, audits):
-    path = write_audit_page(audits[Verdict.LOSSY], "veridraft audit a:b", tmp_path / "audit.html")
+def test_chromium_shows_the_page_on_a_wide_and_on_a_narrow_screen(tmp_path, pages):
+    path = tmp_path / "audit.html"
+    path.write_text(pages[Verdict.LOSSY])
     for width in (1280, 390):
         dom, console = look(frame(path, width), "--dump-dom", "--window-size=1400,1000")
         assert console == []
@@ -338,8 +336,9 @@ def test_chromium_shows_the_page_on_a_wide_and_on_a_narrow_screen(tmp_path, audi
         assert all(high > 60 and wide > 300 for wide, high in found["figures"])
 
 
-def test_chromium_paints_expected_and_observed(tmp_path, audits):
-    path = write_audit_page(audits[Verdict.LOSSY], "veridraft audit a:b", tmp_path / "audit.html")
+def test_chromium_paints_expected_and_observed(tmp_path, pages):
+    path = tmp_path / "audit.html"
+    path.write_text(pages[Verdict.LOSSY])
     shot = tmp_path / "page.png"
     look(path, f"--screenshot={shot}", "--window-size=1000,1500")
     with Image.open(shot) as image:

@@ -39,7 +39,7 @@ def without_replacement(target, draft, parents, tokens, rng, forgetful=False):
 
 
 def test_draws_without_replacement_are_audited_with_their_own_policy():
-    result = audit(without_replacement, "tree", policy="Static(2x1)", trials=2000)
+    result = audit(without_replacement, "tree", policy="Static(2x1)", trials=1200, chosen_uniforms=False)
     assert result.verdict is Verdict.NO_DEFECT_FOUND
     assert {case.policy for case in result.cases} == {"Static(2x1)"}
 
@@ -85,8 +85,9 @@ def toss(rng, flaw=0.0):
 
 
 def test_what_drafts_by_itself_is_held_against_a_target():
-    assert audit(toss, "generate", target=Coin(), length=3, trials=4000).verdict is Verdict.NO_DEFECT_FOUND
-    result = audit(lambda rng: toss(rng, 0.2), "generate", target=Coin(), length=3, trials=20_000)
+    given = {"form": "generate", "target": Coin(), "length": 3, "chosen_uniforms": False}
+    assert audit(toss, trials=2000, **given).verdict is Verdict.NO_DEFECT_FOUND
+    result = audit(lambda rng: toss(rng, 0.2), trials=20_000, **given)
     assert result.verdict is Verdict.LOSSY
     assert result.findings[0].case == "target"
 
@@ -95,7 +96,7 @@ def test_a_batch_that_drafts_by_itself_is_held_against_a_target():
     def tosses(rng, trials):
         return [toss(rng) for _ in range(trials)]
 
-    result = audit(tosses, "generate", batched=True, target=Coin(), length=2, trials=2000)
+    result = audit(tosses, "generate", batched=True, target=Coin(), length=2, trials=2000, chosen_uniforms=False)
     assert result.verdict is Verdict.NO_DEFECT_FOUND
 
 
