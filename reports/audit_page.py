@@ -43,6 +43,7 @@ def _values(audit: Audit, command: str) -> dict[str, Any]:
     shown = shown_case(audit)
     return {
         "audit": audit, "command": command, "lead": LEADS[audit.verdict], "facts": headlines(audit), "shown": shown,
+        "by_chance": by_chance(audit),
         "strings_svg": audit_figures.strings_figure(shown, audit.level) if shown else "",
         "tokens_svg": audit_figures.tokens_figure(shown, audit.level) if shown else "",
         "strings": strings_table(shown) if shown else None,
@@ -80,14 +81,26 @@ def headlines(audit: Audit) -> list[tuple[str, str, bool]]:
 def _finding_fact(finding: Finding) -> tuple[str, str, bool]:
     """The two numbers of a counterexample, and what they are."""
     what = pattern_text(finding.pattern) if finding.pattern else finding.place or "a string"
+    if finding.sign is Sign.CHOSEN_UNIFORMS:
+        return "0", f"is the target’s probability of {what}, which a chosen uniform brings out", False
     said = f"expected and observed frequency of {what}"
     if finding.sign is Sign.LENGTH:
         said = "accepted tokens per trial: the most that a lossless verifier reaches, and what was seen"
     return f"{finding.expected:.3g} → {finding.observed:.3g}", said, False
 
 
+def by_chance(audit: Audit) -> bool:
+    """Whether drawn frequencies alone show that the verifier is lossy."""
+    return any(finding.sign is not Sign.CHOSEN_UNIFORMS for finding in audit.findings)
+
+
 def worth(audit: Audit) -> tuple[str, ...]:
     """What the verdict says and what it does not, in paragraphs."""
+    if audit.verdict is Verdict.LOSSY and not by_chance(audit):
+        return (
+            "Nothing was left to chance here: the call is repeated with the chosen uniform, and emits what the target "
+            "cannot. How often a real generator draws such a uniform stands with the counterexample.",
+        )
     if audit.verdict is Verdict.LOSSY:
         return (
             f"A lossless verifier would be called lossy with probability at most {audit.level:.1e}, over all cases and "

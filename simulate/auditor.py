@@ -140,9 +140,9 @@ class _Whole:
         """The result."""
         try:
             self._try_all(rng)
+            return self._result(cut_short=self.late())
         except KeyboardInterrupt:
             raise AuditInterrupted(self._result(cut_short=True)) from None
-        return self._result(cut_short=self.late())
 
     def _try_all(self, rng: np.random.Generator) -> None:
         current = self.runs[0]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from browser import frame, look
@@ -17,7 +18,7 @@ from veridraft.reports import cli
 from veridraft.reports.audit_command import _Line, command_of
 from veridraft.reports.audit_page import headlines, render
 from veridraft.reports.loading import load
-from veridraft.simulate import Audit, Verdict, audit
+from veridraft.simulate import Audit, Finding, Sign, Verdict, audit
 
 ENGINE = '''
 import time
@@ -300,6 +301,16 @@ def test_a_passing_page_says_what_a_pass_is_worth(audits, pages):
     assert "The counterexample" not in words
     for case in audits[Verdict.NO_DEFECT_FOUND].cases:
         assert f"{case.case} {case.policy} {case.vocabulary_size} {case.length} {case.trials:,}" in words
+
+
+def test_a_page_of_a_chosen_uniform_says_that_chance_shows_nothing(audits):
+    sign, found = Sign.CHOSEN_UNIFORMS, audits[Verdict.NO_DEFECT_FOUND]
+    finding = Finding(sign, "zeros", 0, (0,), 0.0, 1.0, 1, 0.0, place="with 0.0 as uniform 1 of 2")
+    words = words_of(render(replace(found, verdict=Verdict.LOSSY, findings=(finding,)), "veridraft audit a:b"))
+    assert "is the target’s probability of 0 ..., which a chosen uniform brings out" in words
+    assert "with 0.0 as uniform 1 of 2" in words
+    assert "Where the laws differ" not in words
+    assert "Nothing was left to chance here" in words
 
 
 def test_an_error_page_says_what_happened_and_shows_no_law(pages):

@@ -301,6 +301,19 @@ def test_ctrl_c_passes_through_with_what_was_seen():
     assert 0 < stop.value.partial.trials < 1000
 
 
+def test_ctrl_c_while_the_mechanism_is_looked_for_keeps_the_finding(monkeypatch):
+    from veridraft.simulate import AuditInterrupted, auditor
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(auditor, "likely_mechanism", interrupted)
+    with pytest.raises(AuditInterrupted) as stop:
+        audit(lambda target, draft, tokens, rng: [int(tokens[0])], **QUICK)
+    assert stop.value.partial.verdict is Verdict.LOSSY
+    assert stop.value.partial.findings
+
+
 def test_seconds_bound_an_audit_of_slow_calls():
     def slow(target, draft, tokens, rng):
         time.sleep(0.002)
