@@ -16,6 +16,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from veridraft.simulate.verdict import Sign
+
 from . import audited_packages, audited_transformers, exact_transformers
 from .audited import Auditee, record_of, version_of
 from .note import Note, Section, write_note
@@ -35,6 +37,11 @@ SOURCES = {
 """Files that an audit's result comes from."""
 
 SHARED = ("torch", "numpy", "tokenizers")
+
+PRUNED = (
+    "Universal speculative decoding in transformers prunes the drafter's head in its first call, and the new layer's "
+    "initialisation draws from torch's global generator: the first call of 48 has other coins than its replay."
+)
 
 Record = dict[str, Any]
 
@@ -76,7 +83,8 @@ def as_note(records: Sequence[Record], absent: Sequence[str], versions: dict[str
     sections = [_verdicts(records), *(_confirmation(record) for record in _with_exact(lossy)), _traits(records)]
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
     lead = (
-        f"{len(records)} audits at level 1e-6 each, {len(lossy)} lossy. A verifier is called from outside on chosen "
+        f"{len(records)} audits at level 1e-6 each, {len(lossy)} lossy, of which "
+        f"{sum(bool(record['claim']) for record in lossy)} are documented as such. A verifier is called from outside on chosen "
         "cases, and its completed strings are held against the target's exact law. A lossy verdict is confirmed by an "
         "exact case. A pass is no proof: the column on what would have been found says what it is worth. "
         f"Made with {said}."
@@ -114,7 +122,8 @@ def _evidence(record: Record) -> str:
         return "; ".join([f"log {record['largest_log_e']:.1f}", *said])
     found = record["findings"][0]
     error = "impossible" if found["error"] == 0 else f"{found['error']:.0e}"
-    text = f"{found['case']}: {found['string']} {found['expected']:.3g} expected, {found['observed']:.3g} seen, {error}"
+    what = found["string"] if found["sign"] != Sign.LENGTH.value else "mean accepted length"
+    text = f"{found['case']}: {what} {found['expected']:.3g} expected, {found['observed']:.3g} seen, {error}"
     return "; ".join([text, *said])
 
 
@@ -146,7 +155,10 @@ def _confirmation(record: Record) -> Section:
 
 def _traits(records: Sequence[Record]) -> Section:
     rows = tuple((record["key"], text) for record in records for text in record["observations"])
-    return Section("What else was seen", () if rows else ("Nothing.",), ("audit", "it"), rows)
+    words = () if rows else ("Nothing.",)
+    if any("Universal" in key for key, _ in rows):
+        words = (PRUNED,)
+    return Section("What else was seen", words, ("audit", "it"), rows)
 
 
 def _zero_uniform(records: Sequence[Record]) -> list[Section]:

@@ -41,15 +41,17 @@ def generation(
 
     prompt : tokens before the generated ones; new_tokens : how many are asked for; options : handed over, for
     example ``assistant_model``, ``prompt_lookup_num_tokens``, ``assistant_early_exit``, ``temperature``,
-    ``top_k``.  ``do_sample=True`` unless said otherwise.  :class:`GeneratedTarget` with the same prompt and the
+    ``top_k``.  ``do_sample=True`` unless said otherwise, and an attention mask of ones: left to itself, ``generate``
+    hides tokens of the prompt that equal the padding token.  :class:`GeneratedTarget` with the same prompt and the
     options that shape the target's law is what the strings are judged against.
     """
     start = _prompt(prompt)
     keywords: dict[str, Any] = {"do_sample": True, "max_new_tokens": check_count("new_tokens", new_tokens, 1)} | options
 
     def run(rng: Any) -> list[int]:
+        ids = tensor([start], "int64")
         with seeded(as_numpy_generator(rng)):
-            tokens = generate(tensor([start], "int64"), **keywords)
+            tokens = generate(ids, **({"attention_mask": ids * 0 + 1} | keywords))
         return token_list(getattr(tokens, "sequences", tokens)[0])[len(start) :]
 
     return run
@@ -61,7 +63,8 @@ class GeneratedTarget(Pair):
     model : a causal language model of transformers; prompt : the tokens before every context; options : what
     ``generate`` takes to shape the law, such as ``temperature``, ``top_k``, ``top_p``, ``min_p``.  A row is the
     softmax, in float64, of the scores that ``generate`` itself returns for one more token, after its processors;
-    each is computed once.  The draft's row is the target's: in the form ``generate`` nobody reads it.
+    each is computed once.  No token is masked, not even one that equals the padding token.  The draft's row is the
+    target's: in the form ``generate`` nobody reads it.
     Raises ``ValueError`` for an option that depends on the prompt's length (``min_new_tokens`` and its like).
     """
 
@@ -91,7 +94,7 @@ class GeneratedTarget(Pair):
         ids = tensor([[*self.prompt, *context]], "int64")
         keywords = {"output_scores": True, "return_dict_in_generate": True, "max_new_tokens": 1, "do_sample": True}
         with torch.random.fork_rng(devices=[]):
-            scores = self.model.generate(ids, **keywords, **self.options).scores[0][0]
+            scores = self.model.generate(ids, attention_mask=ids * 0 + 1, **keywords, **self.options).scores[0][0]
         weights = np.exp(scores.double().numpy() - float(scores.max()))
         row = weights / weights.sum()
         row.flags.writeable = False

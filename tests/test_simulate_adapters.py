@@ -171,7 +171,8 @@ class OneRow:
         self.row, self.calls = torch.tensor(row), []
         self.config = SimpleNamespace(get_text_config=lambda: SimpleNamespace(vocab_size=len(row)))
 
-    def generate(self, ids, do_sample, max_new_tokens, temperature=1.0, **options):
+    def generate(self, ids, attention_mask, do_sample, max_new_tokens, temperature=1.0, **options):
+        assert attention_mask.tolist() == torch.ones_like(ids).tolist()
         self.calls.append((ids.tolist(), options))
         scores = self.row.log()[None] / temperature
         tokens = torch.multinomial(scores[0].softmax(-1), max_new_tokens, replacement=True)
