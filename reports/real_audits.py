@@ -84,8 +84,8 @@ def as_note(records: Sequence[Record], absent: Sequence[str], versions: dict[str
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
     lead = (
         f"{len(records)} audits at level 1e-6 each, {len(lossy)} lossy, of which "
-        f"{sum(bool(record['claim']) for record in lossy)} are documented as such. A verifier is called from outside on chosen "
-        "cases, and its completed strings are held against the target's exact law. A lossy verdict is confirmed by an "
+        f"{sum(bool(record['claim']) for record in lossy)} are documented as such. A verifier is called from outside "
+        "on chosen cases, and its completed strings are held against the target's exact law. A lossy verdict is confirmed by an "
         "exact case. A pass is no proof: the column on what would have been found says what it is worth. "
         f"Made with {said}."
     )
