@@ -85,9 +85,9 @@ def as_note(records: Sequence[Record], absent: Sequence[str], versions: dict[str
     lead = (
         f"{len(records)} audits at level 1e-6 each, {len(lossy)} lossy, of which "
         f"{sum(bool(record['claim']) for record in lossy)} are documented as such. A verifier is called from outside "
-        "on chosen cases, and its completed strings are held against the target's exact law. A lossy verdict is confirmed by an "
-        "exact case. A pass is no proof: the column on what would have been found says what it is worth. "
-        f"Made with {said}."
+        "on chosen cases, and its completed strings are held against the target's exact law. A lossy verdict is "
+        "confirmed by an exact case. A pass is no proof: the column on what would have been found says what it is "
+        f"worth. Made with {said}."
     )
     return Note("Code that people run, audited", lead, (*sections, *_zero_uniform(records), _left_out(absent)), command)
 
