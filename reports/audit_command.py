@@ -83,6 +83,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": 10.0,
         "help": "time limit of one call (default: %(default)g)",
     },
+    "--no-chosen-uniforms": {
+        "action": "store_true",
+        "help": "do not try the extreme uniforms, such as exactly 0, after trials that found nothing",
+    },
     "--level": {
         "type": float,
         "default": 1e-6,
@@ -144,6 +148,7 @@ def _asked(options: argparse.Namespace) -> Asked:
     keywords = {name: getattr(options, name) for name in ("arrays", "dtype", "policy", "pad_to", "length", "trials",
                                                           "seconds", "call_seconds", "level", "seed")}  # fmt: skip
     target = load("target", options.target) if options.target else None
+    keywords["chosen_uniforms"] = not options.no_chosen_uniforms
     keywords |= {"form": form, "batched": batched, "multiplicity": not options.merged, "target": target}
     name = options.function + (f" through the adapter {adapter.name}" if adapter else "")
     return Asked(_adapted(function, adapter, options.option), name, keywords)

@@ -21,7 +21,7 @@ NEW_TOKENS = 3
 JUDGED = 3
 """Tokens of a judged string: a plain first token in some generators, and two drafted ones."""
 
-TRIALS = 1200
+TRIALS = 4_000
 
 Loaded = tuple[Any, dict[str, Any]]
 """A model, and what its ``generate`` is given to draft with."""

@@ -8,6 +8,7 @@ no law of ``veridraft.theory``, so that an agreement is evidence for both.
 ``certify`` proves it, or finds the exact distance, for a verifier whose random decisions can be injected.
 """
 
+from .adapters import ADAPTERS, Adapter, get_adapter
 from .assertion import assert_lossless
 from .auditor import AuditInterrupted, audit
 from .batch import Outcome, Procedure
@@ -39,9 +40,11 @@ from .verdict import Audit, CaseResult, Failure, Finding, Observation, Sign, Tra
 from .white_box import EnumeratedLaw, certify, enumerate_law
 
 __all__ = [
+    "ADAPTERS",
     "DEFECTS",
     "PROCEDURES",
     "TRAPS",
+    "Adapter",
     "Agreement",
     "Audit",
     "AuditInterrupted",
@@ -80,6 +83,7 @@ __all__ = [
     "decision_order",
     "default_cases",
     "enumerate_law",
+    "get_adapter",
     "get_procedure",
     "lifted_k_seq",
     "lifted_rrs",

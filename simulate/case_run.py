@@ -146,6 +146,6 @@ def _place(first: int | None, length: int) -> str:
     """Where the law departs, in words."""
     if first is None:
         return ""
-    before = "" if first == 0 else f"; the {first} before it show nothing by themselves"
+    before = "" if first == 0 else "; nothing is seen before it"
     last = ", which stands behind a draft accepted whole" if first == length - 1 and first else ""
     return f"the law departs at token {first + 1} of {length}{last}{before}"

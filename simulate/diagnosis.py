@@ -27,7 +27,7 @@ LEAST, MOST = 10_000, 200_000
 MOST_CASES = 3
 """Cases that are compared, the one with the finding first."""
 
-SINGLE = (500, 4_000)
+SINGLE = (2_000, 4_000)
 """An unbatched verifier is called between these many times in a case; otherwise twice as often as the finding took."""
 
 DEVIATIONS = 6.0
