@@ -128,8 +128,7 @@ def sections(found: dict[str, list[dict[str, Any]]]) -> tuple[Section, ...]:
     passed = sum(bool(row["correct"]) and row["correct"]["verdict"] == Verdict.NO_DEFECT_FOUND.value for row in defects)
     named = sum(row["named"] for row in defects)
     audits = sum(row["audits"] for row in defects)
-    headers = ("row", "defect", "seen in", "form", "found", "median trials", "least to most", "median s", "string",
-               "expected", "observed", "correct one")  # fmt: skip
+    headers = ("row", "defect", "found", "trials", "least to most", "s", "string", "expected", "observed", "correct one")
     return (
         Section(
             "Defects",
@@ -137,10 +136,17 @@ def sections(found: dict[str, list[dict[str, Any]]]) -> tuple[Section, ...]:
                 f"{caught} of {len(defects)} defects are found under every seed at the level {LEVEL:g}, and of the "
                 f"correct procedures beside them {passed} of {len(defects)} pass {RIGHT_TRIALS:,} trials. The "
                 f"likely mechanism that the audit names (of two at most) is the planted one in {named} of {audits} "
-                "audits. String, expected and observed frequency are those of the first seed's finding.",
+                "audits. Trials and seconds are medians; string, expected and observed frequency are those of the "
+                "first seed's finding, and belong to the case that is named.",
             ),
             headers,
             tuple(_cells(row) for row in defects),
+        ),
+        Section(
+            "What the defects are",
+            ("Each mechanism, and where it was seen.",),
+            ("row", "defect", "form", "mechanism", "seen in"),
+            tuple((str(row["number"]), *(row[key] for key in ("name", "form", "mechanism", "seen_in"))) for row in defects),
         ),
         Section(
             "Traps: correct, however they look",
@@ -158,7 +164,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     pattern: Pattern = tuple(row["pattern"])
     correct = row["correct"]["verdict"] if row["correct"] else "not run"
     return (
-        str(row["number"]), row["name"], row["seen_in"], row["form"], f"{row['found']} of {row['audits']}",
+        str(row["number"]), row["name"], f"{row['found']} of {row['audits']}",
         f"{row['median']:,.0f}", f"{row['least']:,} to {row['most']:,}", f"{row['median_seconds']:.2f}",
         f"{row['case']}: {pattern_text(pattern) if pattern else 'mean length'}", f"{row['expected']:.4g}",
         f"{row['observed']:.4g}", correct,
