@@ -128,7 +128,7 @@ def sections(found: dict[str, list[dict[str, Any]]]) -> tuple[Section, ...]:
     passed = sum(bool(row["correct"]) and row["correct"]["verdict"] == Verdict.NO_DEFECT_FOUND.value for row in defects)
     named = sum(row["named"] for row in defects)
     audits = sum(row["audits"] for row in defects)
-    headers = ("row", "defect", "found", "trials", "least to most", "s", "string", "expected", "observed", "correct one")
+    numbers = ("found", "trials", "least to most", "s", "string", "expected", "observed", "correct one")
     return (
         Section(
             "Defects",
@@ -139,14 +139,14 @@ def sections(found: dict[str, list[dict[str, Any]]]) -> tuple[Section, ...]:
                 "audits. Trials and seconds are medians; string, expected and observed frequency are those of the "
                 "first seed's finding, and belong to the case that is named.",
             ),
-            headers,
+            ("row", "defect", *numbers),
             tuple(_cells(row) for row in defects),
         ),
         Section(
             "What the defects are",
             ("Each mechanism, and where it was seen.",),
             ("row", "defect", "form", "mechanism", "seen in"),
-            tuple((str(row["number"]), *(row[key] for key in ("name", "form", "mechanism", "seen_in"))) for row in defects),
+            tuple((str(row["number"]), row["name"], row["form"], row["mechanism"], row["seen_in"]) for row in defects),
         ),
         Section(
             "Traps: correct, however they look",
