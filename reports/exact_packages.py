@@ -7,13 +7,13 @@ from fractions import Fraction
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from veridraft.simulate.adapters_torch import seeded, tensor, token_list
 from veridraft.simulate.rows import draw
-from veridraft.theory import Context
+from veridraft.theory import Context, Pair
 
 from .audited import ExactCase
 from .audited_models import RowModel, prompt
@@ -169,7 +169,7 @@ def csaq() -> ExactCase:
     source = SimpleNamespace(
         target_row=lambda context: row(after if context else first), draft_row=lambda context: row(first)
     )
-    round_of = csaq_round(source, lookahead=1, new_tokens=1)
+    round_of = csaq_round(cast(Pair, source), lookahead=1, new_tokens=1)
 
     def run(rng: np.random.Generator) -> int:
         with seeded(rng):
