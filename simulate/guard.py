@@ -22,6 +22,10 @@ class Fault(Enum):
     OUTSIDE_VOCABULARY = "it returned a token outside the vocabulary"
 
 
+AGAIN = 0.25
+"""Seconds after which a late call is interrupted again: Python drops what is raised inside a destructor or a hook."""
+
+
 class CallError(Exception):
     """A call that did not give emitted tokens: ``fault`` says why, the message with what."""
 
@@ -79,7 +83,7 @@ class Guard:
 
     def _in_time(self, call: Callable[[], Any]) -> Any:
         """The call's result, or :class:`_Late` once its time is over; the handler is there."""
-        signal.setitimer(signal.ITIMER_REAL, self.seconds or 0.0)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds or 0.0, AGAIN)
         try:
             return call()
         finally:

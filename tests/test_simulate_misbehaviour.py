@@ -226,6 +226,27 @@ def test_state_that_makes_it_lossy_late_is_found(calls):
     assert result.trials > calls - 1000
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_is_swallowed_comes_again():
+    class Swallows:
+        """Its destructor loses whatever is raised in it."""
+
+        def __del__(self):
+            end = time.monotonic() + 0.3
+            while time.monotonic() < end:
+                pass
+
+    def hangs(*_):
+        Swallows()
+        while True:
+            pass
+
+    start = time.monotonic()
+    result = audit(hangs, **QUICK | {"call_seconds": 0.2})
+    assert result.failure.fault is Fault.TIMED_OUT
+    assert time.monotonic() - start < 30
+
+
 @pytest.mark.parametrize(("arrays", "batched"), [("numpy", False), ("numpy", True), ("torch", True)])
 def test_writing_into_the_inputs_is_said(arrays, batched):
     if arrays == "torch":
