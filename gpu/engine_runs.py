@@ -144,10 +144,8 @@ class EngineRun:
         """
         reached = int(np.flatnonzero(self.histogram)[-1])
         if reached > depth:
-            raise ValueError(
-                f"the run accepted up to {reached} drafted tokens, but the prediction has {depth} positions"
-            )
-        if self.spec_tokens < depth and self.format is not Format.LENGTHS:
+            raise ValueError(f"the run accepted up to {reached} tokens, but the prediction has {depth} positions")
+        if self.spec_tokens < depth and any(one.draft_tokens is not None for one in self.requests):
             raise ValueError(f"the run drafted {self.spec_tokens} tokens, but the prediction has {depth} positions")
         if self.spec_tokens == depth:
             return self

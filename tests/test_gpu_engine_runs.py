@@ -91,7 +91,7 @@ def test_truncated_files_name_the_line(tmp_path):
         with pytest.raises(ValueError, match=f"line {line} is not JSON.*cut short"):
             read_vllm(put(tmp_path / "cut.jsonl", text))
     for text in (VLLM_TEXT[: VLLM_TEXT.rindex("position")], VLLM_TEXT[: VLLM_TEXT.rindex(" ")]):
-        with pytest.raises(ValueError, match=r"line 29 is no Prometheus sample.*cut short"):
+        with pytest.raises(ValueError, match=r"line 26 is no Prometheus sample.*cut short"):
             read_prometheus(put(tmp_path / "cut.txt", text))
     with pytest.raises(ValueError, match="line 2 is not JSON"):
         read_lengths(put(tmp_path / "cut.jsonl", "[1, 2]\n[1, "))
