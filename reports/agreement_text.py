@@ -70,7 +70,7 @@ def _outcome(agreement: Agreement) -> str:
         )
     if agreement.outcome is Outcome.DISAGREES:
         return "DISAGREES"
-    return f"AGREES: a rate that was off by {widest.half_width:.3f} or more at any position would have been seen"
+    return f"AGREES: at any position an observed difference of {widest.half_width:.3f} would have failed"
 
 
 def limits(run: EngineRun, prediction: LengthPrediction, agreement: Agreement) -> tuple[str, ...]:
@@ -103,10 +103,9 @@ def _dependence(run: EngineRun, agreement: Agreement) -> tuple[str, ...]:
 
 
 def _counted(agreement: Agreement) -> str:
-    return (
-        f"{agreement.design_effect:g} steps are counted as one independent step (--design-effect); if they depend more "
-        "than that, a difference may be chance."
-    )
+    effect = agreement.design_effect
+    counted = f"{effect:g} steps count as one independent step" if effect > 1 else "each step counts as independent"
+    return f"{counted} (--design-effect); if they depend more than that, a difference may be chance."
 
 
 def _contexts(prediction: LengthPrediction, agreement: Agreement) -> tuple[str, ...]:
@@ -116,8 +115,8 @@ def _contexts(prediction: LengthPrediction, agreement: Agreement) -> tuple[str, 
                 "that it used.",)  # fmt: skip
     if prediction.steps == 0:
         return ("The given rates are taken as exact, and as those of this run's prompts.",)
-    return ("The rows were recorded at other contexts than the run's: a difference can be one of prompts, temperature "
-            "or model, not of the verifier.",)  # fmt: skip
+    return ("The recorded steps are not matched to the run's: if their contexts are others, a difference can be one of "
+        "prompts, temperature or model, not of the verifier.",)  # fmt: skip
 
 
 def _short_drafts(run: EngineRun, agreement: Agreement) -> tuple[str, ...]:
