@@ -34,7 +34,7 @@ def upside_down(target, draft, paths, rng, trunk=0):
 
 
 PLANTED = {
-    "emits token 0 in 15 % of the steps": biased(PROCEDURES["naive"], 0.15, 0),
+    "emits token 0 in 35 % of the steps": biased(PROCEDURES["naive"], 0.35, 0),
     "quotient upside down": upside_down,
     "stops at the second token": lambda *a, **k: _cut(PROCEDURES["naive"](*a, **k)),
 }
@@ -49,7 +49,7 @@ def run_of(name: str, seed: int = 1):
     """(run by request, its trace) of a right procedure or a planted defect."""
     width, depth = (2, 2) if name in ("traversal", "specinfer") else (1, 3)
     lengths, writer = decoded(
-        random_pair(), PLANTED.get(name, name), depth, requests=40, steps=20, seed=seed, width=width
+        random_pair(), PLANTED.get(name, name), depth, requests=30, steps=15, seed=seed, width=width
     )
     return EngineRun.of_lengths(lengths, depth), Trace(writer.arrays())
 
@@ -62,10 +62,10 @@ def policy_of(name: str):
 def test_right_verifiers_agree(name):
     """With the trees of the same steps, and with those of a run of other texts."""
     (run, trace), (_, other) = run_of(name), run_of(name, seed=2)
-    same = compare_same_steps(predict_from_trace(trace, name, policy_of(name)), LEVEL, within=0.2)
+    same = compare_same_steps(predict_from_trace(trace, name, policy_of(name)), LEVEL, within=0.4)
     assert (same.outcome, same.paired) == (Outcome.AGREES, True)
-    found = compare(run, predict_from_trace(other, name, policy_of(name)), LEVEL, within=0.2)
-    assert (found.outcome, found.unit, found.units) == (Outcome.AGREES, Unit.REQUESTS, 40)
+    found = compare(run, predict_from_trace(other, name, policy_of(name)), LEVEL, within=0.4)
+    assert (found.outcome, found.unit, found.units) == (Outcome.AGREES, Unit.REQUESTS, 30)
     assert found.mean.holds
     assert found.whole.cells == run.spec_tokens + 1
 
@@ -161,16 +161,16 @@ def test_a_tree_s_counts_are_cut_to_its_depth():
 
 
 def test_false_alarms_are_no_more_than_stated():
-    """200 runs of 15 requests with acceptance rates of their own, at level 0.9: Beta(6, 4), then independent coins."""
+    """120 runs of 15 requests with acceptance rates of their own, at level 0.9: Beta(6, 4), then independent coins."""
     rng = np.random.default_rng(7)
     moments = np.cumprod([(6 + step) / (10 + step) for step in range(3)])
     alarms = 0
-    for _ in range(200):
+    for _ in range(120):
         rates = rng.beta(6, 4, (15, 1, 1))
         taus = (rng.random((15, 20, 3)) < rates).cumprod(axis=2).sum(axis=2)
         found = compare(EngineRun.of_lengths(taus.tolist(), 3), given_rates(moments.tolist()), 0.9)
         alarms += found.outcome is Outcome.DISAGREES
-    assert alarms <= stats.binom.isf(1e-4, 200, 0.1)
+    assert alarms <= stats.binom.isf(1e-4, 120, 0.1)
 
 
 def test_the_parts_of_the_tests():

@@ -129,13 +129,13 @@ def test_trees_come_back_as_they_were_recorded(policy):
 def test_a_prediction_from_a_trace_is_the_mean_of_the_laws_and_meets_the_exact_one():
     pair = random_pair()
     iid = MarkovPair(np.tile(pair.target[0], (6, 1)), np.tile(pair.draft[0], (6, 1)))
-    _, writer = decoded(iid, requests=40, steps=25)
+    _, writer = decoded(iid, requests=30, steps=15)
     found = predict_from_trace(Trace(writer.arrays()), "block", Chain(3))
     exact = np.asarray(block_efficiency("block", Chain(3), iid).by_depth)[::-1].cumsum()[::-1][1:]
     errors = np.sqrt(np.diag(found.covariance))
     assert (np.abs(found.rates - exact) < 5 * errors).all()
-    assert (errors < 0.03).all()
-    assert found.freedom == 39
+    assert (errors < 0.04).all()
+    assert found.freedom == 29
     assert found.mean == pytest.approx(found.rates.sum())
 
 

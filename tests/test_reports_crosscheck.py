@@ -32,10 +32,10 @@ def command(*words) -> int:
 def runs(tmp_path_factory):
     """Two runs of `naive`, one of it and one of a defect of it with their traces, in a folder."""
     folder = tmp_path_factory.mktemp("runs")
-    broken = biased(PROCEDURES["naive"], 0.3, 0)
+    broken = biased(PROCEDURES["naive"], 0.5, 0)
     found = {}
     for seed, (name, procedure) in enumerate({"right": "naive", "other": "naive", "broken": broken}.items()):
-        lengths, writer = decoded(random_pair(), procedure, requests=40, steps=20, seed=seed)
+        lengths, writer = decoded(random_pair(), procedure, requests=30, steps=15, seed=seed)
         writer.save(folder / f"{name}.npz")
         found[name] = EngineRun.of_lengths(lengths, 3)
     return folder, found
@@ -51,7 +51,7 @@ def test_the_product_s_runs_in_every_shape(runs, shape, capsys):
         effect = ["--design-effect", 1.5] if "counters" in shape else []
         assert command("--from", path, "--prediction", folder / "other.npz", *LEVEL, *effect) == status
         printed = capsys.readouterr().out
-        assert "Prediction: naive with Chain(3) on 800 recorded steps" in printed
+        assert "Prediction: naive with Chain(3) on 450 recorded steps" in printed
         assert ("DISAGREES" if status else "AGREES: at any position an observed difference of") in printed
         assert "Lengths alone were compared" in printed
 
@@ -59,7 +59,7 @@ def test_the_product_s_runs_in_every_shape(runs, shape, capsys):
 def test_a_trace_against_its_own_rows(runs, capsys):
     folder, _ = runs
     assert command("--from", folder / "right.npz", *LEVEL) == 0
-    assert "800 steps, given their trees" in capsys.readouterr().out
+    assert "450 steps, given their trees" in capsys.readouterr().out
     assert command("--from", folder / "broken.npz", *LEVEL) == 1
     assert command("--from", folder / "right.npz", "--verifier", "nss") == 1
     assert command("--from", folder / "right.npz", "--prediction", "0.9,0.8,0.7") == 1
