@@ -2,6 +2,7 @@
 
 - :func:`load_pair` gives the two networks: any transformers causal model, a GGUF file, or the embedded one.
 - :func:`decode` writes a text with a tree policy and a verifier, one target pass for each tree.
+- :class:`BatchDecoder` writes many texts at once; :func:`speculative` is the same for ``model.generate``.
 - :func:`verify` is the verifiers on torch tensors, coin by coin; :func:`stopping_probabilities` is their law.
 - :class:`PromptPair` asks the networks for the rows of any context; :func:`record_run` keeps those of a run.
 - :func:`crosscheck` decodes and compares what it measures with what ``veridraft.theory`` predicts.
@@ -20,8 +21,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .batch_decoding import BatchDecoder, Block, Ending, Request, Written
     from .crosschecker import Crosscheck, crosscheck
     from .decoding import Decoded, Decoder, Step, decode
+    from .drafters import NGram
+    from .generation import speculative
     from .pairs import ModelPair, load_pair
     from .recording import PromptPair, record_run
     from .sampling import Sampling
@@ -29,35 +33,49 @@ if TYPE_CHECKING:
     from .verification import stopping_probabilities, verify
 
 __all__ = [
+    "BatchDecoder",
+    "Block",
     "Crosscheck",
     "Decoded",
     "Decoder",
+    "Ending",
     "ModelPair",
+    "NGram",
     "PromptPair",
+    "Request",
     "Sampling",
     "Step",
     "TensorTree",
+    "Written",
     "crosscheck",
     "decode",
     "load_pair",
     "record_run",
+    "speculative",
     "stopping_probabilities",
     "verify",
 ]
 
 _HOMES = {
+    "BatchDecoder": "batch_decoding",
+    "Block": "batch_decoding",
     "Crosscheck": "crosschecker",
     "Decoded": "decoding",
     "Decoder": "decoding",
+    "Ending": "batch_decoding",
     "ModelPair": "pairs",
+    "NGram": "drafters",
     "PromptPair": "recording",
+    "Request": "batch_decoding",
     "Sampling": "sampling",
     "Step": "decoding",
     "TensorTree": "trees",
+    "Written": "batch_decoding",
     "crosscheck": "crosschecker",
     "decode": "decoding",
     "load_pair": "pairs",
     "record_run": "recording",
+    "speculative": "generation",
     "stopping_probabilities": "verification",
     "verify": "verification",
 }
