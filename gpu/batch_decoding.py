@@ -15,7 +15,7 @@ from veridraft.theory.verifiers import get_verifier
 from .backend import torch
 from .batch_drafting import Drafted
 from .batch_model import BatchModel
-from .drafters import Drafter, NetworkDrafter, NGram, TextDrafter, Writing
+from .drafters import Drafter, NetworkDrafter, NGram, TextDrafter, Writing, no_proposal
 from .finite import FiniteRows
 from .memory import tree_advice
 from .pairs import ModelPair
@@ -191,8 +191,9 @@ class BatchDecoder:
         rows = max(1, min(self.rows, len(requests)))
         capacity = longest + self.policy.depth + self._most_nodes()
         self.target = BatchModel(self.pair.target, rows, capacity)
-        if isinstance(self.policy, NGram):
-            return TextDrafter(self.policy, self.pair.vocabulary_size, self.pair.device)
+        if isinstance(self.policy, NGram) or self.policy.depth == 0:
+            propose = self.policy.proposal if isinstance(self.policy, NGram) else no_proposal
+            return TextDrafter(propose, self.pair.vocabulary_size, self.pair.device)
         draft = BatchModel(self.pair.draft, rows, capacity)
         return NetworkDrafter(draft, self.policy, self.skeleton, self._finite)
 

@@ -37,7 +37,7 @@ def without_layers(model: Any, layers: Sequence[int]) -> Any:
     if len(set(layers)) != len(layers) or len(layers) >= count:
         raise ValueError(f"draft leaves out layers {tuple(layers)}: they must be distinct, and not all {count}")
     kept = [layer for layer in range(count) if layer not in set(layers)]
-    clone = _shared_copy(model, {})
+    clone = shared_copy(model, {})
     _set_config(clone, _cut_config(model.config, kept))
     clone.generation_config = copy.deepcopy(model.generation_config)
     decoder, name = _layer_list(clone, count)
@@ -48,14 +48,14 @@ def without_layers(model: Any, layers: Sequence[int]) -> Any:
     return clone.eval()
 
 
-def _shared_copy(module: Any, seen: dict[int, Any]) -> Any:
+def shared_copy(module: Any, seen: dict[int, Any]) -> Any:
     """The module tree copied, with every parameter and buffer shared."""
     if id(module) not in seen:
         clone = copy.copy(module)
         seen[id(module)] = clone
         tables = {name: copy.copy(value) for name, value in module.__dict__.items() if isinstance(value, dict)}
         clone.__dict__.update(tables)  # parameters, buffers and hooks: new tables, the same entries
-        clone.__dict__["_modules"] = {name: _shared_copy(child, seen) for name, child in module._modules.items()}
+        clone.__dict__["_modules"] = {name: shared_copy(child, seen) for name, child in module._modules.items()}
     return seen[id(module)]
 
 
