@@ -18,7 +18,7 @@ from typing import Any
 
 from veridraft.theory.verifiers import VERIFIERS
 
-from . import certify_command, crosscheck_command, real, studies
+from . import certify_command, crosscheck_command, distil_command, real, studies
 from .console import STOPPED, Parser, bad_input, names, say_stopped
 from .job import Job, write_json
 from .page import require_page_packages, write_page
@@ -87,6 +87,7 @@ def parser() -> Parser:
     _add_page(commands)
     certify_command.add_to(commands)
     crosscheck_command.add_to(commands)
+    distil_command.add_to(commands)
     studies.add_to(commands)
     return top
 
