@@ -252,7 +252,9 @@ def test_verification_is_looked_up_by_name():
     step = model.step(Schedule.of_policy(Chain(2)), 5, "traversal")
     assert step == StepTime(draft=0, target=1, verification=9, overhead=10)
     assert step.dominant is Term.OVERHEAD
-    with pytest.raises(ValueError, match="knows no verification by 'block'; it knows nss, traversal"):
+    assert model.knows("nss")
+    assert not model.knows("block")
+    with pytest.raises(ValueError, match="knows no verification by 'block', only by nss, traversal"):
         model.step(Schedule.of_policy(Chain(2)), 5, "block")
     with pytest.raises(ValueError, match="context must be at least 1"):
         model.step(Schedule.of_policy(Chain(2)), 0, "nss")

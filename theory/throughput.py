@@ -96,11 +96,10 @@ class LatencyModel:
 
         Raises ``ValueError`` for a verifier whose verification is not known, or sizes that were not measured.
         """
-        before = check_count("context", context, 1) - 1
-        name = verifier if verifier == "*" else get_verifier(verifier).name
-        line = self.verification.get(str(name), self.verification.get("*"))
+        before, line = check_count("context", context, 1) - 1, self._line(verifier)
         if line is None:
-            raise ValueError(f"{self.name} knows no verification by {name!r}; it knows {', '.join(self.verification)}")
+            known = ", ".join(self.verification)
+            raise ValueError(f"{self.name} knows no verification by {verifier!r}, only by {known}")
         draft: Seconds = 0
         fed = 0
         for new in schedule.draft:
@@ -108,6 +107,14 @@ class LatencyModel:
             fed += new
         target = self.target.seconds(before, schedule.nodes)
         return StepTime(draft, target, line.seconds(schedule.nodes), self.overhead.seconds(schedule.nodes))
+
+    def knows(self, verifier: str | Verifier) -> bool:
+        """True if the time of its verification is known."""
+        return self._line(verifier) is not None
+
+    def _line(self, verifier: str | Verifier) -> Line | None:
+        name = verifier if verifier == "*" else get_verifier(verifier).name
+        return self.verification.get(str(name), self.verification.get("*"))
 
     def plain(self, context: int) -> Seconds:
         """The seconds of one target pass for one token: decoding without a draft, its overhead left out."""
@@ -125,13 +132,13 @@ def roofline_model(target: Network, draft: Network, device: Device, **options: A
             f"target {target.name} and draft {draft.name} must share a vocabulary, but have "
             f"{target.vocabulary_size} and {draft.vocabulary_size} tokens"
         )
-    passes = [Roofline(network, device, **options) for network in (target, draft)]
-    weights = (target.parameters + draft.parameters) * passes[0].weight_bytes
+    large, small = (Roofline(network, device, **options) for network in (target, draft))
+    weights = (target.parameters + draft.parameters) * large.weight_bytes
     device.require_room(weights, f"the pair {target.name} and {draft.name}")
-    moved = target.vocabulary_size * ROW_BYTES / (device.bandwidth * passes[0].bandwidth_share)
+    moved = target.vocabulary_size * ROW_BYTES / (device.bandwidth * large.bandwidth_share)
     name = f"{device.name}, {target.name} with {draft.name}"
     note = "roofline from published figures, not measured"
-    return LatencyModel(*passes, {"*": Line(VERIFICATION_FLOOR, moved)}, Line(STEP_OVERHEAD), name, note)
+    return LatencyModel(large, small, {"*": Line(VERIFICATION_FLOOR, moved)}, Line(STEP_OVERHEAD), name, note)
 
 
 @dataclass(frozen=True)
