@@ -18,7 +18,16 @@ from typing import Any
 
 from veridraft.theory.verifiers import VERIFIERS
 
-from . import certify_command, crosscheck_command, distil_command, real, studies
+from . import (
+    certify_command,
+    crosscheck_command,
+    distil_command,
+    latency_command,
+    real,
+    speed_command,
+    studies,
+    what_if_command,
+)
 from .console import STOPPED, Parser, bad_input, names, say_stopped
 from .job import Job, write_json
 from .page import require_page_packages, write_page
@@ -88,6 +97,9 @@ def parser() -> Parser:
     certify_command.add_to(commands)
     crosscheck_command.add_to(commands)
     distil_command.add_to(commands)
+    latency_command.add_to(commands)
+    speed_command.add_to(commands)
+    what_if_command.add_to(commands)
     studies.add_to(commands)
     return top
 
