@@ -1,6 +1,8 @@
 """Real models: a target and a draft network, decoded speculatively and held against the exact law.
 
 - :func:`load_pair` gives the two networks: any transformers causal model, a GGUF file, or the embedded one.
+- :func:`load_split_pair` loads a target that does not fit one device; :func:`on_all_ranks` decodes with it.
+- :func:`distil` teaches a small draft from the target's own samples.
 - :func:`decode` writes a text with a tree policy and a verifier, one target pass for each tree.
 - :class:`BatchDecoder` writes many texts at once; :func:`speculative` is the same for ``model.generate``.
 - :func:`verify` is the verifiers on torch tensors, coin by coin; :func:`stopping_probabilities` is their law.
@@ -24,11 +26,15 @@ if TYPE_CHECKING:
     from .batch_decoding import BatchDecoder, Block, Ending, Request, Written
     from .crosschecker import Crosscheck, crosscheck
     from .decoding import Decoded, Decoder, Step, decode
+    from .distil_plan import DistilPlan
+    from .distilling import distil
     from .drafters import NGram
     from .generation import speculative
     from .pairs import ModelPair, load_pair
+    from .parallel import on_all_ranks
     from .recording import PromptPair, record_run
     from .sampling import Sampling
+    from .split_pairs import load_split_pair
     from .trees import TensorTree
     from .verification import stopping_probabilities, verify
 
@@ -38,6 +44,7 @@ __all__ = [
     "Crosscheck",
     "Decoded",
     "Decoder",
+    "DistilPlan",
     "Ending",
     "ModelPair",
     "NGram",
@@ -49,7 +56,10 @@ __all__ = [
     "Written",
     "crosscheck",
     "decode",
+    "distil",
     "load_pair",
+    "load_split_pair",
+    "on_all_ranks",
     "record_run",
     "speculative",
     "stopping_probabilities",
@@ -62,6 +72,7 @@ _HOMES = {
     "Crosscheck": "crosschecker",
     "Decoded": "decoding",
     "Decoder": "decoding",
+    "DistilPlan": "distil_plan",
     "Ending": "batch_decoding",
     "ModelPair": "pairs",
     "NGram": "drafters",
@@ -73,7 +84,10 @@ _HOMES = {
     "Written": "batch_decoding",
     "crosscheck": "crosschecker",
     "decode": "decoding",
+    "distil": "distilling",
     "load_pair": "pairs",
+    "load_split_pair": "split_pairs",
+    "on_all_ranks": "parallel",
     "record_run": "recording",
     "speculative": "generation",
     "stopping_probabilities": "verification",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .backend import torch
@@ -56,7 +57,18 @@ def shared_copy(module: Any, seen: dict[int, Any]) -> Any:
         tables = {name: copy.copy(value) for name, value in module.__dict__.items() if isinstance(value, dict)}
         clone.__dict__.update(tables)  # parameters, buffers and hooks: new tables, the same entries
         clone.__dict__["_modules"] = {name: shared_copy(child, seen) for name, child in module._modules.items()}
+        _bind_anew(module, clone)
     return seen[id(module)]
+
+
+def _bind_anew(module: Any, clone: Any) -> None:
+    """Let a copy's wrapped forward (accelerate's, where weights lie on several devices) call the copy."""
+    for name in ("forward", "_old_forward"):
+        bound = module.__dict__.get(name)
+        if isinstance(bound, partial) and bound.args[:1] == (module,):
+            clone.__dict__[name] = partial(bound.func, clone, *bound.args[1:], **bound.keywords)
+        elif getattr(bound, "__self__", None) is module:
+            clone.__dict__[name] = bound.__func__.__get__(clone)
 
 
 def _cut_config(config: Any, kept: Sequence[int]) -> Any:

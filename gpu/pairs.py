@@ -125,7 +125,7 @@ def load_network(
     ``role`` is for the messages; with ``device`` ``None`` transformers places the weights, as ``placement`` says.
     Raises ``ValueError`` as :func:`load_pair` does.
     """
-    source, options = _locate(role, name)
+    source, options = locate(role, name)
     with quiet():
         try:
             model = transformers.AutoModelForCausalLM.from_pretrained(
@@ -141,7 +141,7 @@ def load_network(
     return (model if device is None else model.to(device)).eval(), tokenizer
 
 
-def _locate(role: str, name: str | None) -> tuple[str, dict[str, Any]]:
+def locate(role: str, name: str | None) -> tuple[str, dict[str, Any]]:
     """What to hand to transformers, and with which options; checks what lies on this machine."""
     if name is None:
         return str(embedded.converted_folder(convert_gguf)), {}
