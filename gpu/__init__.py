@@ -23,16 +23,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .batch_decoding import BatchDecoder, Block, Ending, Request, Written
+    from .batch_decoding import BatchDecoder
     from .crosschecker import Crosscheck, crosscheck
     from .decoding import Decoded, Decoder, Step, decode
     from .distil_plan import DistilPlan
     from .distilling import distil
     from .drafters import NGram
     from .generation import speculative
+    from .packing import packed_pair
     from .pairs import ModelPair, load_pair
     from .parallel import on_all_ranks
     from .recording import PromptPair, record_run
+    from .requests import Block, Ending, Request, Written
     from .sampling import Sampling
     from .split_pairs import load_split_pair
     from .trees import TensorTree
@@ -60,6 +62,7 @@ __all__ = [
     "load_pair",
     "load_split_pair",
     "on_all_ranks",
+    "packed_pair",
     "record_run",
     "speculative",
     "stopping_probabilities",
@@ -68,26 +71,26 @@ __all__ = [
 
 _HOMES = {
     "BatchDecoder": "batch_decoding",
-    "Block": "batch_decoding",
+    "Block": "requests",
     "Crosscheck": "crosschecker",
     "Decoded": "decoding",
     "Decoder": "decoding",
-    "DistilPlan": "distil_plan",
-    "Ending": "batch_decoding",
+    "Ending": "requests",
     "ModelPair": "pairs",
     "NGram": "drafters",
     "PromptPair": "recording",
-    "Request": "batch_decoding",
+    "Request": "requests",
     "Sampling": "sampling",
     "Step": "decoding",
     "TensorTree": "trees",
-    "Written": "batch_decoding",
+    "Written": "requests",
     "crosscheck": "crosschecker",
     "decode": "decoding",
     "distil": "distilling",
     "load_pair": "pairs",
     "load_split_pair": "split_pairs",
     "on_all_ranks": "parallel",
+    "packed_pair": "packing",
     "record_run": "recording",
     "speculative": "generation",
     "stopping_probabilities": "verification",

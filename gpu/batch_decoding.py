@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from .drafters import Drafter, NetworkDrafter, NGram, TextDrafter, Writing, no_p
 from .finite import FiniteRows
 from .memory import tree_advice
 from .pairs import ModelPair
+from .requests import Block, Ending, Request, Written
 from .sampling import Sampling
 from .skeleton import skeleton_of
 from .stopwatch import Stopwatch
@@ -26,50 +26,6 @@ from .tree_batch import NONE, TreeBatch
 from .verification import Outcomes, verify_batch
 
 Tensor = torch.Tensor
-
-
-class Ending(Enum):
-    """Why a text ended."""
-
-    END_OF_SEQUENCE = "end of sequence"
-    LENGTH = "maximum length"
-
-
-@dataclass(frozen=True)
-class Request:
-    """A text to be written: a prompt (text or token ids), its greatest length, and the seed of its random numbers.
-
-    What is written depends on these, the pair, the verifier, the policy and the sampling, and not on the other
-    requests of a batch (but for the rounding of the networks' passes).
-    """
-
-    prompt: str | Sequence[int]
-    max_new_tokens: int = 128
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Block:
-    """What one step added to a text: its tokens, cut at its end, tau before any cut, and the ending if it has one."""
-
-    request: int
-    tokens: tuple[int, ...]
-    tau: int
-    ending: Ending | None
-
-
-@dataclass(frozen=True)
-class Written:
-    """A finished text: its tokens (the prompt left out), tau of every target pass, and why it ended."""
-
-    tokens: tuple[int, ...]
-    taus: tuple[int, ...]
-    ending: Ending
-
-    @property
-    def block_efficiency(self) -> float:
-        """The mean of tau + 1 over the target passes, before any cut."""
-        return sum(self.taus) / len(self.taus) + 1
 
 
 @dataclass
@@ -249,7 +205,7 @@ class BatchDecoder:
         assert self.target is not None
         tokens = drafted.batch.tokens.clamp(min=0)
         tokens[:, 0] = torch.tensor([one.writing.text[-1] for one in active], device=tokens.device)
-        return self.target.feed(len(active), tokens, 0, ancestors(drafted.batch))
+        return self.target.feed(len(active), tokens, 0, drafted.batch.ancestors())
 
     def _verify(self, active: Sequence[_Active], drafted: Drafted, rows: Tensor) -> _Verified:
         """The verifier's decisions."""
@@ -298,17 +254,6 @@ class BatchDecoder:
 
 MOST_LIVE_NODES = 256
 """Room for the tokens fed in a step by a policy without a skeleton."""
-
-
-def ancestors(batch: TreeBatch) -> Tensor:
-    """(B, N, N) bool: which columns each column descends from, itself included."""
-    columns = torch.arange(batch.columns, device=batch.tokens.device)
-    above = columns.expand_as(batch.tokens)
-    seen = above[..., None] == columns
-    for _ in range(batch.depth):
-        above = torch.where(above == NONE, NONE, batch.parents.gather(1, above.clamp(min=0)))
-        seen = seen | (above[..., None] == columns)
-    return seen
 
 
 def _filled(source: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from veridraft.theory import Context, DraftTree, Pair
 from veridraft.theory.policies import DraftLaw, Policy
 
 from . import host_reads
@@ -151,11 +153,13 @@ class NGram(Policy):
         """Chosen by rule."""
         return frozenset({DraftLaw.DETERMINISTIC})
 
-    def sample(self, *_: object, **__: object) -> object:
+    def sample(self, pair: Pair, rng: np.random.Generator, context: Context = ()) -> DraftTree:
         """Refused: the proposal follows from the text, and a pair of rows does not hold it."""
         raise ValueError("NGram drafts from the text of a request, not from a pair of rows")
 
-    enumerate = sample
+    def enumerate(self, pair: Pair, context: Context = ()) -> Iterator[tuple[Any, DraftTree]]:
+        """Refused, as :meth:`sample` is."""
+        raise ValueError("NGram drafts from the text of a request, not from a pair of rows")
 
     def tree_count(self, vocabulary_size: int) -> int:
         """1."""

@@ -15,9 +15,9 @@ import numpy as np
 from veridraft.theory.policies import Policy, RecursivePolicy, WithReplacement
 
 from .backend import torch
-from .live import LivePair, Rows
+from .live import Feeds, LivePair, Rows
 from .sampling import draw
-from .tree_attention import ROOT, CachedModel
+from .tree_attention import ROOT
 from .trees import TensorTree
 
 
@@ -66,7 +66,7 @@ class Forest:
 
 
 def grow_forest(
-    model: CachedModel,
+    model: Feeds,
     last_token: int,
     root_row: torch.Tensor,
     policy: Policy,
@@ -154,7 +154,7 @@ def _join(
     shape.sampled.append(drawn)
 
 
-def _fill_rows(forest: Forest, frontier: Frontier, model: CachedModel, rows: Rows) -> None:
+def _fill_rows(forest: Forest, frontier: Frontier, model: Feeds, rows: Rows) -> None:
     """Compute the draft's rows at the frontier, in one pass over the union's nodes."""
     nodes = list(dict.fromkeys(shape.union[node] for shape, node, _ in frontier))
     if not nodes:

@@ -8,9 +8,10 @@ from typing import Any
 from veridraft.theory.policies import Policy, parse_policy
 
 from .backend import torch, transformers
-from .batch_decoding import BatchDecoder, Request
+from .batch_decoding import BatchDecoder
 from .drafters import NGram
 from .pairs import ModelPair
+from .requests import Request
 from .sampling import Sampling
 
 Tensor = torch.Tensor

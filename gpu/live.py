@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -10,10 +11,17 @@ from veridraft.theory import Context, Pair
 from veridraft.theory.distributions import Row
 
 from .backend import torch
-from .tree_attention import ROOT, CachedModel
+from .tree_attention import ROOT
 
 Rows = Callable[[torch.Tensor], torch.Tensor]
 """Logits (n, V) to checked float64 rows (n, V)."""
+
+
+class Feeds(Protocol):
+    """A network below a committed context."""
+
+    def feed(self, tokens: Sequence[int], parents: Sequence[int]) -> torch.Tensor:
+        """Logits (n, V) after new tokens; parents are numbers among those fed since the last commit, or ``ROOT``."""
 
 
 class LivePair(Pair):
@@ -26,7 +34,7 @@ class LivePair(Pair):
 
     exact = False
 
-    def __init__(self, model: CachedModel, root_row: torch.Tensor, rows: Rows) -> None:
+    def __init__(self, model: Feeds, root_row: torch.Tensor, rows: Rows) -> None:
         self.vocabulary_size = len(root_row)
         self.rows: dict[Context, torch.Tensor] = {(): root_row}
         self.fed: dict[Context, int] = {}

@@ -85,6 +85,16 @@ class TreeBatch:
         ordered = climbed.gather(1, (depths - 1 - places).clamp(min=0))
         return torch.where(places < depths, ordered, NONE)
 
+    def ancestors(self) -> Tensor:
+        """(B, N, N) bool: which columns each column descends from, itself included."""
+        columns = torch.arange(self.columns, device=self.tokens.device)
+        above = columns.expand_as(self.tokens)
+        seen = above[..., None] == columns
+        for _ in range(self.depth):
+            above = torch.where(above == NONE, NONE, self.parents.gather(1, above.clamp(min=0)))
+            seen = seen | (above[..., None] == columns)
+        return seen
+
     def tree(self, number: int) -> TensorTree:
         """One of the trees, without the columns in which it has no node; its shape is read back."""
         return _narrowed(self, number, self.nodes(number))

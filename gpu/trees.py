@@ -35,9 +35,9 @@ class TensorTree:
     @classmethod
     def from_theory(cls, tree: DraftTree, dtype: torch.dtype = torch.float64, device: str = "cpu") -> TensorTree:
         """The same tree on a device; its rows must not be Fractions."""
-        rows = (torch.tensor(row, dtype=dtype, device=device) for row in (tree.target, tree.draft))
-        shape = tuple(tree.tokens.tolist()), tuple(tree.parents.tolist()), tree.child_lists
-        return cls(*shape, *rows, tuple(np.asarray(tree.sampled).tolist()))
+        target, draft = (torch.tensor(row, dtype=dtype, device=device) for row in (tree.target, tree.draft))
+        tokens, parents = tuple(tree.tokens.tolist()), tuple(tree.parents.tolist())
+        return cls(tokens, parents, tree.child_lists, target, draft, tuple(np.asarray(tree.sampled).tolist()))
 
     def to_theory(self) -> DraftTree:
         """The same tree in NumPy, float64, checked; on the CPU in float64 the rows are not copied."""

@@ -20,9 +20,10 @@ from gpu_tiny import PROMPTS, tiny_pair  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from veridraft.gpu import host_reads  # noqa: E402
-from veridraft.gpu.batch_decoding import BatchDecoder, Ending, Request  # noqa: E402
+from veridraft.gpu.batch_decoding import BatchDecoder  # noqa: E402
 from veridraft.gpu.batch_model import SlotLayer  # noqa: E402
 from veridraft.gpu.drafters import NGram  # noqa: E402
+from veridraft.gpu.requests import Ending, Request  # noqa: E402
 from veridraft.gpu.sampling import Sampling  # noqa: E402
 
 GREEDY = Sampling(temperature=0)

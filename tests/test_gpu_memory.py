@@ -18,10 +18,11 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 from gpu_tiny import PROMPTS, tiny_pair  # noqa: E402
 
 from veridraft.gpu import memory  # noqa: E402
-from veridraft.gpu.batch_decoding import BatchDecoder, Request  # noqa: E402
+from veridraft.gpu.batch_decoding import BatchDecoder  # noqa: E402
 from veridraft.gpu.batch_model import BatchModel  # noqa: E402
 from veridraft.gpu.drafters import NGram  # noqa: E402
 from veridraft.gpu.memory import PeakMemory, bytes_per_node, is_out_of_memory  # noqa: E402
+from veridraft.gpu.requests import Request  # noqa: E402
 from veridraft.gpu.sampling import Sampling  # noqa: E402
 
 

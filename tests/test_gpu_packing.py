@@ -10,8 +10,9 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 
 from gpu_tiny import PROMPTS, tiny_pair  # noqa: E402
 
-from veridraft.gpu.batch_decoding import BatchDecoder, Request  # noqa: E402
+from veridraft.gpu.batch_decoding import BatchDecoder  # noqa: E402
 from veridraft.gpu.packing import PackedLinear, can_pack, packed_pair  # noqa: E402
+from veridraft.gpu.requests import Request  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this build of torch packs nothing")
 
