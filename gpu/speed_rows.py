@@ -21,6 +21,9 @@ from scipy import stats
 
 from veridraft.theory.throughput import StepTime, Term
 
+LEAST_SHARE = 0.01
+"""A part of less than 1 % of the prediction is not named as what parts them."""
+
 LEAST_ROUNDS = 3
 """Fewer say nothing about how much rounds differ."""
 
@@ -94,25 +97,36 @@ class SpeedRow:
         return self.ratio.low <= 1 <= self.ratio.high
 
     @property
+    def time_ratio(self) -> Estimate:
+        """Measured over predicted time of a step, with its interval."""
+        found = self._estimate(lambda rounds, clock: _log_tokens(rounds, clock) - _log_ratio(rounds, clock))
+        return Estimate(exp(found.value), exp(found.low), exp(found.high))
+
+    @property
     def parts(self) -> dict[str, Estimate]:
-        """What parts them, in shares of throughput: tokens a step, and each term of the time, with intervals."""
-        found = {"tokens a step": self._estimate(_log_tokens)}
+        """What parts them, in shares of throughput: tokens a step, and each term of the time.
+
+        The level holds for the intervals of all of them together (its error is split evenly).
+        """
+        level = 1 - (1 - self.level) / (1 + len(Term))
+        found = {"tokens a step": self._estimate(_log_tokens, level)}
         for term in Term:
-            found[term.value] = self._estimate(lambda rounds, clock, term=term: _share(rounds, clock, term))
+            found[term.value] = self._estimate(lambda rounds, clock, term=term: _share(rounds, clock, term), level)
         return found
 
     @property
     def parting(self) -> str | None:
-        """The part of the greatest share among those that cannot be chance; ``None`` if all can."""
-        found = {name: part for name, part in self.parts.items() if part.excludes_zero}
+        """The part of the greatest share, of 1 % or more, that is beyond chance; ``None`` if there is none."""
+        parts = self.parts.items()
+        found = {name: part for name, part in parts if part.excludes_zero and abs(part.value) >= LEAST_SHARE}
         return max(found, key=lambda name: abs(found[name].value)) if found else None
 
-    def _estimate(self, statistic: Callable[[Sums, str], float]) -> Estimate:
-        """The statistic of all rounds, and its jackknife interval."""
+    def _estimate(self, statistic: Callable[[Sums, str], float], level: float | None = None) -> Estimate:
+        """The statistic of all rounds, and its jackknife interval at the level, the row's own by default."""
         count, value = len(self.rounds), statistic(self.rounds, self.clock)
         without = [statistic([*self.rounds[:r], *self.rounds[r + 1 :]], self.clock) for r in range(count)]
         error = sqrt((count - 1) / count * float(((np.array(without) - np.mean(without)) ** 2).sum()))
-        half = float(stats.t.ppf((1 + self.level) / 2, count - 1)) * error
+        half = float(stats.t.ppf((1 + (level or self.level)) / 2, count - 1)) * error
         return Estimate(value, value - half, value + half)
 
 

@@ -24,6 +24,8 @@ DESCRIPTION = (
     "`veridraft what-if --latency` reads. A stopped run goes on where it was."
 )
 
+CLOCK_NAMES = {"wall": "wall clock", "cpu": "CPU time"}
+
 
 def numbers(text: str) -> tuple[int, ...]:
     """The integers in a list with commas."""
@@ -68,6 +70,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
                  "one (default: %(default)s)"},
     "--seed": {"type": int, "default": 0, "help": "of tokens and of the order (default: %(default)s)"},
     "--out": {"type": Path, "default": Path("latency.json"), "help": "the file (default: %(default)s)"},
+    "--clock": {"choices": ("wall", "cpu"), "default": "wall", "help": "of the tables; cpu is CPU time, for a busy "
+                "machine with one thread (default: %(default)s)"},
     "--show": {"action": "store_true", "help": "print the tables of the file and measure nothing"},
 }  # fmt: skip
 
@@ -85,7 +89,7 @@ def run_latency(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with bad_input("latency"):
         if options.show:
-            print(latency_text(LatencyFile.load(options.out)))
+            print(latency_text(LatencyFile.load(options.out), options.clock))
             return 0
         blocks = _blocks(options)
         first = next(blocks)
@@ -96,7 +100,7 @@ def run_latency(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say_stopped()
         return STOPPED
-    print(latency_text(file), end="\n\n")
+    print(latency_text(file, options.clock), end="\n\n")
     print(options.out)
     return 0
 
@@ -119,40 +123,40 @@ def _say(done: int, total: int) -> None:
         print(f"latency: {done}/{total} blocks", file=sys.stderr, flush=True)
 
 
-def latency_text(file: LatencyFile) -> str:
-    """The tables of a file: passes of both networks, then steps, in milliseconds by the wall clock."""
+def latency_text(file: LatencyFile, clock: str = "wall") -> str:
+    """The tables of a file: passes of both networks, then steps, in milliseconds by a clock."""
     settings, machine = file.settings, file.machine
     head = (f"{machine['name']} ({settings['device']}, {settings['dtype']}, {machine['threads']} threads, "
             f"torch {machine['torch']}): target {settings['target']}, draft {settings['draft']}")  # fmt: skip
     parts = [head]
     if settings["timing_only"]:
         parts.append("Random weights: times mean something, acceptance does not.")
-    parts += [_pass_table(file, network).text() for network in ("target", "draft")]
+    parts += [_pass_table(file, network, clock).text() for network in ("target", "draft")]
     if file.verifiers:
-        parts.append(_step_table(file).text())
+        parts.append(_step_table(file, clock).text())
     return "\n\n".join(parts)
 
 
-def _pass_table(file: LatencyFile, network: str) -> Table:
+def _pass_table(file: LatencyFile, network: str, clock: str) -> Table:
     contexts, sizes = file.settings["contexts"], file.settings["sizes" if network == "target" else "draft_sizes"]
     rows = tuple(
-        (str(context), *(_shown(file, pass_cell(network, context, size), "wall") for size in sizes))
+        (str(context), *(_shown(file, pass_cell(network, context, size), clock) for size in sizes))
         for context in contexts
     )
-    caption = f"{network} pass, ms: median [95 % interval], by cached tokens and new tokens"
+    caption = f"{network} pass, ms ({CLOCK_NAMES[clock]}): median [95 % interval], by cached tokens and new tokens"
     return Table(caption, ("context", *(str(size) for size in sizes)), rows)
 
 
-def _step_table(file: LatencyFile) -> Table:
+def _step_table(file: LatencyFile, clock: str) -> Table:
     rows = []
     for cell in file.cells:
         kind, verifier, policy = cell.split("|")
         if kind == "step":
             nodes = file.cells[cell]["nodes"]
-            parts = (_shown(file, cell, f"{part}_wall") for part in ("verification", "overhead"))
+            parts = (_shown(file, cell, f"{part}_{clock}") for part in ("verification", "overhead"))
             rows.append((verifier, policy, str(len(nodes)), f"{sum(nodes) / len(nodes):.1f}", *parts))
     columns = ("verifier", "policy", "steps", "mean nodes", "verification", "overhead")
-    return Table("steps, ms: median [95 % interval]", columns, tuple(rows), names=2)
+    return Table(f"steps, ms ({CLOCK_NAMES[clock]}): median [95 % interval]", columns, tuple(rows), names=2)
 
 
 def _shown(file: LatencyFile, cell: str, field: str) -> str:

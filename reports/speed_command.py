@@ -15,6 +15,7 @@ from veridraft.theory.throughput import Term
 from veridraft.theory.verifiers import get_verifier
 
 from .console import STOPPED, bad_input, say_stopped
+from .latency_command import CLOCK_NAMES
 from .tables import Table, signed
 
 DESCRIPTION = (
@@ -110,18 +111,18 @@ def speed_text(file: Any) -> str:
     return "\n\n".join(parts)
 
 
-CLOCK_NAMES = {"wall": "wall clock", "cpu": "CPU time"}
-
-
 def _throughput_table(rows: list[Any], clock: str) -> Table:
-    columns = ("verifier", "policy", "rounds", "steps", "tokens/s", "predicted", "ratio", "95 % interval", "")
+    columns = ("verifier", "policy", "rounds", "steps", "tokens/s", "predicted", "ratio", "95 % interval",
+               "step's time", "95 % interval", "")
     cells = []
     for row in rows:
-        ratio = row.ratio
+        ratio, time = row.ratio, row.time_ratio
         cells.append((row.verifier, row.policy, str(len(row.rounds)), str(row.steps), DIGITS.format(row.measured),
                       DIGITS.format(row.predicted), f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}",
+                      f"{time.value:.3f}", f"{time.low:.3f} to {time.high:.3f}",
                       "agrees" if row.agrees else "disagrees"))  # fmt: skip
-    return Table(f"Throughput, {CLOCK_NAMES[clock]}: measured, predicted, their ratio", columns, tuple(cells), names=2)
+    caption = f"Throughput, {CLOCK_NAMES[clock]}: measured, predicted, their ratio; the ratio of a step's time alone"
+    return Table(caption, columns, tuple(cells), names=2)
 
 
 def _time_table(rows: list[Any]) -> Table:
@@ -142,7 +143,7 @@ def _parts_table(rows: list[Any]) -> Table:
     cells = []
     for row in rows:
         cells.append((row.verifier, row.policy, *map(_share, row.parts.values())))
-    caption = "What makes measured throughput greater (+) or smaller, % of the prediction, with 95 % intervals"
+    caption = "What makes measured throughput greater (+) or smaller, % of the prediction (95 % for all five together)"
     return Table(caption, ("verifier", "policy", *names), tuple(cells), names=2)
 
 
@@ -156,7 +157,6 @@ def _percent(value: float) -> str:
 
 def _verdict(row: Any) -> str:
     if row.parting is None:
-        return f"{row.verifier}, {row.policy}: no term parts them beyond chance."
+        return f"{row.verifier}, {row.policy}: no term of 1 % or more parts them beyond chance."
     part = row.parts[row.parting]
-    return (f"{row.verifier}, {row.policy}: they part by {row.parting}, {_percent(part.value)} % of the predicted step "
-            f"(95 % interval {_percent(part.low)} to {_percent(part.high)}).")  # fmt: skip
+    return f"{row.verifier}, {row.policy}: they part by {row.parting}, {_share(part)} % of the prediction."

@@ -37,6 +37,7 @@ def decimals(text: str) -> tuple[float, ...]:
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--latency": {"type": names, "default": (), "metavar": "FILE,FILE", "help": "files of `veridraft latency`"},
+    "--clock": {"choices": ("wall", "cpu"), "default": "wall", "help": "of the latency files (default: %(default)s)"},
     "--gpu": {"type": names, "default": (), "metavar": "GPU,GPU", "help": f"presets: {', '.join(DEVICES)}"},
     "--target-shape": {"default": "8B", "metavar": "SHAPE", "help": f"with --gpu: {', '.join(NETWORKS)} (default: 8B)"},
     "--draft-shape": {"default": "1B", "metavar": "SHAPE", "help": "with --gpu (default: %(default)s)"},
@@ -88,7 +89,7 @@ def run_what_if(options: argparse.Namespace) -> int:
 
 def _models(options: argparse.Namespace) -> tuple[list[LatencyModel], list[str]]:
     """The latency models that were asked for, and why others are left out."""
-    models, left_out = [LatencyFile.load(path).model() for path in options.latency], list[str]()
+    models, left_out = [LatencyFile.load(path).model(clock=options.clock) for path in options.latency], list[str]()
     shapes = get_network(options.target_shape), get_network(options.draft_shape)
     for name in options.gpu:
         device = get_device(name).times(options.gpus)

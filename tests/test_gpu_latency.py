@@ -66,7 +66,6 @@ def test_a_timed_decoder_writes_what_a_plain_one_does_and_its_parts_add_up(pair)
     for total, spent in zip(totals, parts, strict=True):
         assert min(part[0] for part in spent.values()) > 0
         assert total <= sum(part[0] for part in spent.values())
-    assert sum(totals) > 0.8 * sum(part[0] for spent in parts for part in spent.values())
 
 
 def test_the_parts_are_between_the_readings_that_they_name(pair, counted):
@@ -209,11 +208,13 @@ def test_the_command_measures_shows_and_goes_on(pair, counted, tmp_path, monkeyp
     words = ["latency", "--contexts", "8", "--sizes", "1,7", "--draft-sizes", "1,2", "--policies", "Chain(2); Iid(2,2)"]
     assert main([*words, "--rounds", "6", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "target pass, ms: median [95 % interval], by cached tokens and new tokens" in printed
+    assert "target pass, ms (wall clock): median [95 % interval], by cached tokens and new tokens" in printed
     assert "1e+03 [1e+03, 1e+03]" in printed
     assert printed.rstrip().endswith(str(out))
     assert main(["latency", "--show", "--out", str(out)]) == 0
     assert capsys.readouterr().out.strip() in printed
+    assert main(["latency", "--show", "--clock", "cpu", "--out", str(out)]) == 0
+    assert "500 [500, 500]" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main([*words, "--sizes", "0,1", "--out", str(out)])
     assert "sizes must rise from 1" in capsys.readouterr().err

@@ -49,6 +49,7 @@ def test_throughput_and_its_parts_by_hand():
     assert found.parts["overhead"].value == pytest.approx(-0.5)
     assert found.parts["tokens a step"].value == pytest.approx(0)
     assert found.parting == "target pass"
+    assert found.time_ratio.value == pytest.approx(2)
     assert not found.agrees
     assert row(rounds, "cpu").measured == pytest.approx(200 / 16)
 
@@ -62,6 +63,8 @@ def test_the_interval_is_the_jackknife_of_the_rounds():
     assert (log(ratio.low), log(ratio.high)) == (pytest.approx(-half), pytest.approx(half))
     assert row(rounds).agrees
     assert row(rounds).parting is None
+    tokens = row(rounds).parts["tokens a step"]  # one of five: at level 0.99, the quantile is 9.924843
+    assert tokens.high == pytest.approx(9.924843 * error)
     with pytest.raises(ValueError, match="block has 2 rounds; 3 are the fewest"):
         row(rounds[:2])
 
