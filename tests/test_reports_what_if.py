@@ -132,7 +132,7 @@ def test_the_command_ranks_presets(capsys):
     [
         ((), "--latency FILE or --gpu NAME is missing"),
         (("--gpu", "TPU"), "GPU 'TPU' is unknown"),
-        (("--gpu", "H200", "--target-shape", "70B"), "needs 143.6 GB, but H200 has 141 GB"),
+        (("--gpu", "H100", "--target-shape", "70B"), "needs 133.7 GiB, but H100 has 80"),
         (("--gpu", "H100", "--pair", "nowhere"), "neither a file nor a family"),
         (("--gpu", "H100", "--trees", "1"), "trees must be at least 2"),
         (("--gpu", "H100", "--verifiers", "nobody"), "unknown verifier 'nobody'"),

@@ -10,6 +10,8 @@ halved here.  Sources, NVIDIA's own unless said otherwise:
 - RTX 4090: Ada GPU architecture white paper, appendix A: 24 GB, 1,008 GB/s, 165.2 TFLOPS with float32 sums
 - B200: HGX B200 data sheet (1,000 W): 180 GB, up to 8 TB/s, 4.5 PFLOPS with sparsity
 
+Data sheets count memory in units of 2^30 bytes; systems report a few per cent less as usable.
+
 Shapes are those of the published configurations of Llama 3.2 1B, Llama 3.1 8B and 70B, and SmolLM2 135M.
 """
 
@@ -45,7 +47,7 @@ class Device:
     def require_room(self, needed: Any, what: str) -> None:
         """Raise ``ValueError`` that says both figures unless so many bytes fit."""
         if needed > self.memory:
-            raise ValueError(f"{what} needs {needed / 1e9:.1f} GB, but {self.name} has {self.memory / 1e9:.0f} GB")
+            raise ValueError(f"{what} needs {needed / 2**30:.1f} GiB, but {self.name} has {self.memory / 2**30:.0f}")
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,12 @@ def _devices(*devices: Device) -> MappingProxyType[str, Device]:
 
 
 DEVICES = _devices(
-    Device("A100", 2039 * 10**9, 312 * 10**12, 80 * 10**9),
-    Device("H100", 3350 * 10**9, 1979 * 10**12 // 2, 80 * 10**9),
-    Device("H200", 4800 * 10**9, 1979 * 10**12 // 2, 141 * 10**9),
-    Device("L40S", 864 * 10**9, 36205 * 10**10, 48 * 10**9),
-    Device("RTX4090", 1008 * 10**9, 1652 * 10**11, 24 * 10**9),
-    Device("B200", 8000 * 10**9, 2250 * 10**12, 180 * 10**9),
+    Device("A100", 2039 * 10**9, 312 * 10**12, 80 * 2**30),
+    Device("H100", 3350 * 10**9, 1979 * 10**12 // 2, 80 * 2**30),
+    Device("H200", 4800 * 10**9, 1979 * 10**12 // 2, 141 * 2**30),
+    Device("L40S", 864 * 10**9, 36205 * 10**10, 48 * 2**30),
+    Device("RTX4090", 1008 * 10**9, 1652 * 10**11, 24 * 2**30),
+    Device("B200", 8000 * 10**9, 2250 * 10**12, 180 * 2**30),
 )
 """Name to GPU, read-only."""
 
