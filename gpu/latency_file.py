@@ -10,7 +10,7 @@ samples, one a round, in seconds by the wall clock (``wall``) and of CPU time (`
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -23,7 +23,7 @@ from veridraft.theory.throughput import LatencyModel
 
 KIND = "veridraft latency"
 
-STATISTICS = {"median": median, "mean": fmean}
+STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {"median": median, "mean": fmean}
 CLOCKS = ("wall", "cpu")
 
 

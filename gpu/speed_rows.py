@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import exp, log, sqrt
 from typing import Any
 
@@ -111,7 +112,7 @@ class SpeedRow:
         level = 1 - (1 - self.level) / (1 + len(Term))
         found = {"tokens a step": self._estimate(_log_tokens, level)}
         for term in Term:
-            found[term.value] = self._estimate(lambda rounds, clock, term=term: _share(rounds, clock, term), level)
+            found[term.value] = self._estimate(partial(_share, term), level)
         return found
 
     @property
@@ -148,7 +149,7 @@ def _log_tokens(rounds: Sums, clock: str) -> float:
     return log(sum(record["tokens"] for record in rounds) / sum(record["predicted_tokens"] for record in rounds))
 
 
-def _share(rounds: Sums, clock: str, term: Term) -> float:
+def _share(term: Term, rounds: Sums, clock: str) -> float:
     """By what share of the predicted step the term makes throughput greater: negative if it took longer."""
     measured, predicted = _terms(rounds, clock, "seconds"), _terms(rounds, clock, "predicted_seconds")
     return -(measured[term] - predicted[term]) / sum(predicted.values())
