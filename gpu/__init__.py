@@ -75,6 +75,7 @@ _HOMES = {
     "Crosscheck": "crosschecker",
     "Decoded": "decoding",
     "Decoder": "decoding",
+    "DistilPlan": "distil_plan",
     "Ending": "requests",
     "ModelPair": "pairs",
     "NGram": "drafters",

@@ -47,7 +47,8 @@ class SlotLayer(transformers.DynamicLayer):
             if window.run is not None:
                 rows[:, :, window.run : window.run + states.shape[2]] = states
             else:
-                rows.transpose(1, 2)[_numbers(rows), window.slots] = states.transpose(1, 2)
+                slots = window.slots.to(states.device)  # a layer may lie on another device than the tokens
+                rows.transpose(1, 2)[_numbers(rows), slots] = states.transpose(1, 2)
         return self.keys[window.rows, :, : window.stop], self.values[window.rows, :, : window.stop]
 
     def _buffer(self, states: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ class SlotLayer(transformers.DynamicLayer):
         for buffer in (self.keys, self.values):
             view = buffer[rows].transpose(1, 2)
             numbers = _numbers(view)
-            view[numbers, slots] = view[numbers, source]
+            view[numbers, slots.to(view.device)] = view[numbers, source.to(view.device)]
 
     def copy_row(self, source: int, row: int, length: int) -> None:
         """Copy the first slots of a batch row into another."""

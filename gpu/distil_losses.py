@@ -43,6 +43,8 @@ class Judge(torch.nn.Module):
     embeddings under it, beside the embedding of the context's last token; the student's loss is the non-saturating one.
     """
 
+    embeddings: Tensor
+
     def __init__(self, embeddings: Tensor, width: int = 128) -> None:
         super().__init__()
         self.register_buffer("embeddings", embeddings.detach().float(), persistent=False)

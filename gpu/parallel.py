@@ -196,8 +196,8 @@ class LeadingModel:
         raise NotImplementedError(f"the {self.name} is split over ranks: decode with veridraft instead of generate")
 
     def __getattr__(self, name: str) -> Any:
-        if name == "model":  # asked for before it is set: while a copy is made
-            raise AttributeError(name)
+        if name == "model" or name.startswith("_"):  # whoever copies a network's insides would leave the ranks apart
+            raise AttributeError(f"{name} of a network that is split over ranks")
         return getattr(self.model, name)
 
 
@@ -227,7 +227,7 @@ class Follower:
                     getattr(layer, name)(*arguments)
             case Passed(network, number, window, options):
                 cache = None if number is None else self.caches[number]
-                for layer in cache.layers if window is not None else ():
+                for layer in cache.layers if cache is not None and window is not None else ():
                     layer.window = window
                 self.networks[network](past_key_values=cache, **options)
             case Dropped(numbers):
@@ -261,7 +261,7 @@ def on_all_ranks(
 
 def _lead(pair: ModelPair, networks: dict[str, Any], work: Callable[[ModelPair], Result], leader: Leader) -> Result:
     """Do the work, and tell the others how it ended."""
-    leading = {name: LeadingModel(model, name, leader) for name, model in networks.items()}
+    leading: dict[str, Any] = {name: LeadingModel(model, name, leader) for name, model in networks.items()}
     try:
         result = work(replace(pair, **leading))
     except BaseException as error:
