@@ -122,10 +122,13 @@ def what_if_text(question: Question, answers: list[WhatIf], left_out: list[str],
     how = "exact, passes as planned" if question.exact else f"{question.trees} trees a policy, +- 95 %"
     lengths = ", ".join(map(str, question.lengths))
     caption = f"Predicted throughput on pair {question.source.name!r}, context {lengths}: {how}"
+    best = {(one.hardware, one.sampling): one for one in reversed(answers)}
     columns = ("hardware", "verifier", "policy", "T", "E[tau+1]", "step ms", *SHORT.values(), "tokens/s", "+-",
                "x plain", "dominated by")  # fmt: skip
-    shown = tuple(_cells(answer, question.exact) for answer in answers[:top])
-    lines = [Table(caption, columns, shown, names=3).text()]
+    rows = [_cells(answer, question.exact) for answer in answers if best[answer.hardware, answer.sampling] is answer]
+    lines = [Table("Best on each hardware and at each temperature", columns, tuple(rows), names=3).text(), ""]
+    rows = [_cells(answer, question.exact) for answer in answers[:top]]
+    lines = [*(lines if len(best) > 1 else []), Table(caption, columns, tuple(rows), names=3).text()]
     lines += [f"{len(answers) - top} more rows: --top {len(answers)} shows them"] if len(answers) > top else []
     lines += [f"{model.name}: {model.note}" for model in question.models if model.note]
     return "\n".join([*lines, *(f"Left out: {reason}" for reason in left_out)])

@@ -124,6 +124,8 @@ def test_the_command_ranks_presets(capsys):
     assert main([*words, "--top", "1"]) == 0
     printed = capsys.readouterr().out
     assert "3 more rows" in printed
+    best = printed[: printed.index("Predicted throughput")]
+    assert all(best.count(name) == 1 for name in ("H100, 8B with 1B", "RTX4090, 8B with 1B"))
     assert "roofline from published figures, not measured" in printed
 
 
