@@ -87,14 +87,13 @@ def add_to(commands: Any) -> None:
 def run_latency(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft latency``."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with bad_input("latency"):
-        if options.show:
-            print(latency_text(LatencyFile.load(options.out), options.clock))
-            return 0
-        blocks = _blocks(options)
-        first = next(blocks)
     try:
-        file = first[2]
+        with bad_input("latency"):
+            if options.show:
+                print(latency_text(LatencyFile.load(options.out), options.clock))
+                return 0
+            blocks = _blocks(options)
+            _, _, file = next(blocks)
         for done, total, file in blocks:  # noqa: B007
             _say(done, total)
     except KeyboardInterrupt:

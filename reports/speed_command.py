@@ -70,13 +70,13 @@ def run_speed(options: argparse.Namespace) -> int:
     from veridraft.gpu.speed_check import SpeedFile, check_speed
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with bad_input("speed"):
-        if options.show:
-            print(speed_text(SpeedFile.load(options.out)))
-            return 0
-        pair, plan = _loaded(options)
-        SpeedFile.open(options.out, "", plan.settings(pair))
     try:
+        with bad_input("speed"):
+            if options.show:
+                print(speed_text(SpeedFile.load(options.out)))
+                return 0
+            pair, plan = _loaded(options)
+            SpeedFile.open(options.out, "", plan.settings(pair))
         for done, file in check_speed(pair, plan, options.out, shlex.join(["veridraft", *sys.argv[1:]])):  # noqa: B007
             print(f"speed: {done}/{plan.rounds} rounds", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
