@@ -1,7 +1,10 @@
 """Real models: a target and a draft network, decoded speculatively and held against the exact law.
 
 - :func:`load_pair` gives the two networks: any transformers causal model, a GGUF file, or the embedded one.
+- :func:`load_split_pair` loads a target that does not fit one device; :func:`on_all_ranks` decodes with it.
+- :func:`distil` teaches a small draft from the target's own samples.
 - :func:`decode` writes a text with a tree policy and a verifier, one target pass for each tree.
+- :class:`BatchDecoder` writes many texts at once; :func:`speculative` is the same for ``model.generate``.
 - :func:`verify` is the verifiers on torch tensors, coin by coin; :func:`stopping_probabilities` is their law.
 - :class:`PromptPair` asks the networks for the rows of any context; :func:`record_run` keeps those of a run.
 - :func:`crosscheck` decodes and compares what it measures with what ``veridraft.theory`` predicts.
@@ -20,44 +23,77 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .batch_decoding import BatchDecoder
     from .crosschecker import Crosscheck, crosscheck
     from .decoding import Decoded, Decoder, Step, decode
+    from .distil_plan import DistilPlan
+    from .distilling import distil
+    from .drafters import NGram
+    from .generation import speculative
+    from .packing import packed_pair
     from .pairs import ModelPair, load_pair
+    from .parallel import on_all_ranks
     from .recording import PromptPair, record_run
+    from .requests import Block, Ending, Request, Written
     from .sampling import Sampling
+    from .split_pairs import load_split_pair
     from .trees import TensorTree
     from .verification import stopping_probabilities, verify
 
 __all__ = [
+    "BatchDecoder",
+    "Block",
     "Crosscheck",
     "Decoded",
     "Decoder",
+    "DistilPlan",
+    "Ending",
     "ModelPair",
+    "NGram",
     "PromptPair",
+    "Request",
     "Sampling",
     "Step",
     "TensorTree",
+    "Written",
     "crosscheck",
     "decode",
+    "distil",
     "load_pair",
+    "load_split_pair",
+    "on_all_ranks",
+    "packed_pair",
     "record_run",
+    "speculative",
     "stopping_probabilities",
     "verify",
 ]
 
 _HOMES = {
+    "BatchDecoder": "batch_decoding",
+    "Block": "requests",
     "Crosscheck": "crosschecker",
     "Decoded": "decoding",
     "Decoder": "decoding",
+    "DistilPlan": "distil_plan",
+    "Ending": "requests",
     "ModelPair": "pairs",
+    "NGram": "drafters",
     "PromptPair": "recording",
+    "Request": "requests",
     "Sampling": "sampling",
     "Step": "decoding",
     "TensorTree": "trees",
+    "Written": "requests",
     "crosscheck": "crosschecker",
     "decode": "decoding",
+    "distil": "distilling",
     "load_pair": "pairs",
+    "load_split_pair": "split_pairs",
+    "on_all_ranks": "parallel",
+    "packed_pair": "packing",
     "record_run": "recording",
+    "speculative": "generation",
     "stopping_probabilities": "verification",
     "verify": "verification",
 }

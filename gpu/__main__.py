@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .crosschecker import Crosscheck
+    from .pairs import ModelPair
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,9 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         run = _run(_parser().parse_args(words), shlex.join(["python", "-m", "veridraft.gpu", *words]))
-    except (ValueError, ConnectionError, ImportError, FloatingPointError) as error:
+    except (ValueError, ConnectionError, ImportError, FloatingPointError, ChildProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if os.environ.get("RANK", "0") != "0":
+        return 0
     for row in run.rows:
         scores = " ".join(f"{name} {_shown(row[name])}" for name in ("z", "z_draft", "z_text"))
         print(f"{row['verifier']:13} measured {row['measured']:.3f} predicted {row['predicted']:.3f} {scores}")
@@ -27,10 +31,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, command: str) -> Crosscheck:
-    from . import crosscheck, load_pair
+    from . import on_all_ranks
+
+    return on_all_ranks(_pair(options), lambda pair: _checked(pair, options, command))
+
+
+def _pair(options: argparse.Namespace) -> ModelPair:
+    """The pair, on one device or several."""
+    from . import load_pair, load_split_pair
+
+    if not (options.tensor_parallel or options.device_map):
+        return load_pair(options.target, options.draft, options.device, options.dtype)
+    split = {"tensor_parallel": options.tensor_parallel, "device_map": options.device_map}
+    return load_split_pair(options.target, options.draft, options.dtype, offload_folder=options.offload, **split)
+
+
+def _checked(pair: ModelPair, options: argparse.Namespace, command: str) -> Crosscheck:
+    from . import crosscheck
 
     return crosscheck(
-        load_pair(options.target, options.draft, options.device, options.dtype),
+        pair,
         options.verifiers.split(",") if options.verifiers else None,
         options.policy,
         temperature=options.temperature,
@@ -52,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--draft", help="the same, or skip:17,18 for the target without those layers")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device-map", help="auto: place the target's layers over this machine's devices")
+    parser.add_argument("--offload", metavar="DIR", help="with --device-map, for what no device holds")
+    parser.add_argument("--tensor-parallel", action="store_true", help="under torchrun: split the target")
     parser.add_argument("--verifiers", help="names, separated by commas; default: all")
     parser.add_argument("--policy", default="Iid(4, 3)")
     parser.add_argument("--temperature", type=float, default=1.0)

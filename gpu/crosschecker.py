@@ -19,6 +19,7 @@ from zlib import crc32
 import numpy as np
 
 from veridraft.theory.policies import Chain, Policy, parse_policy
+from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.verifiers import get_verifier
 
 from .decoding import Decoder, Request, Step
@@ -28,7 +29,7 @@ from .prompts import PROMPTS
 from .runs import RunFile, machine
 from .sampling import Sampling
 from .scores import NO_SCORE, Score, draft_score, text_score
-from .verification import DEVICE_VERIFIERS, device_verifier
+from .verification import DEVICE_VERIFIERS
 
 THRESHOLD = 4.0
 """A score fails beyond this: a false alarm in 16,000 for each score that is right."""
@@ -126,9 +127,9 @@ def crosscheck(
 ) -> Crosscheck:
     """Measured against predicted: one row per verifier, from ``steps`` target passes of real decoding.
 
-    verifiers : names; ``None`` is all of ``DEVICE_VERIFIERS``
-    policy : a policy or its name, or a mapping from every verifier to one.  A verifier that is lossless for
-        chains alone runs on ``Chain(policy.depth)``
+    verifiers : names out of the theory's table; ``None`` is all of ``DEVICE_VERIFIERS``
+    policy : a policy or its name, or a mapping from every verifier to one.  A verifier that is not lossless for
+        it runs on a chain, on top tokens with one draw, or on hub pairs, of the same depth
     out : a folder for ``crosscheck.json``; rows that it already holds are not run again
     command : what a person typed, recorded in the file
     prompts : texts, or token ids for a pair without tokenizer; used in turn until the passes are spent
@@ -150,13 +151,17 @@ def crosscheck(
 
 
 def _fitting(name: str, policy: Policy | str) -> Policy:
-    """The policy itself where the verifier is lossless for it, else a chain of its depth."""
+    """The policy itself where the verifier is lossless for it, else the first of :func:`_instead` that it takes."""
     wanted = parse_policy(policy) if isinstance(policy, str) else policy
-    device_verifier(name)
     verifier = get_verifier(name)
-    fitting = wanted if verifier.supports(wanted) else Chain(wanted.depth)
+    fitting = next((one for one in (wanted, *_instead(wanted.depth)) if verifier.supports(one)), wanted)
     verifier.require(fitting)
     return fitting
+
+
+def _instead(depth: int) -> tuple[Policy, ...]:
+    """Policies of a depth for verifiers that take none with independent draws."""
+    return Chain(depth), TopPlusOne(2, depth), HubPairs(depth)
 
 
 @dataclass
@@ -170,10 +175,10 @@ class _Tally:
     nodes: int = 0
     seconds: float = 0.0
 
-    def add(self, verifier: str, prediction: RootPrediction, step: Step) -> None:
-        law = get_verifier(verifier).law(step.tree.to_theory())
+    def add(self, decoder: Decoder, prediction: RootPrediction, step: Step) -> None:
+        law = get_verifier(decoder.verifier).law(step.tree.to_theory())
         self.coins = self.coins.plus(step.tau - float(law.acceptance_length), float(law.variance))
-        self.drafts = draft_score(self.drafts, step)
+        self.drafts = draft_score(self.drafts, step, decoder.policy)
         self.comparison = self.comparison.plus(step.tau, prediction)
         self.emitted += len(step.emitted)
         self.nodes += step.tree.size
@@ -190,7 +195,7 @@ def measure(pair: ModelPair, verifier: str, policy: Policy, plan: Plan) -> dict[
             prompt = plan.prompts[len(requests) % len(plan.prompts)]
             requests.append(decoder.start(prompt, plan.max_new_tokens))
         prediction = predict_root(decoder, requests[-1], streams[1], plan.trees_per_root)
-        tally.add(verifier, prediction, decoder.step(requests[-1]))
+        tally.add(decoder, prediction, decoder.step(requests[-1]))
         progress.report(decoder.steps)
     return _row(verifier, policy, plan, tally, _text_score(pair, plan.sampling, requests), len(requests))
 

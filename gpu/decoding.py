@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from veridraft.theory.policies import Policy, WithReplacement
+from veridraft.theory.policies import Policy
 from veridraft.theory.verifiers import get_verifier
 
 from .backend import torch
-from .drafting import Forest, Rows, grow_forest
+from .drafting import Forest, grow_forest
+from .live import Rows
 from .pairs import ModelPair
 from .sampling import Sampling
 from .tree_attention import CachedModel
 from .trees import TensorTree
-from .verification import Outcome, device_verifier, verify
+from .verification import Outcome, verify
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +64,8 @@ class Decoder:
 
     rng : split into a stream for drafts and one for the verifier's coins, so that looking on (predicting,
         recording) changes no text
-    Raises ``ValueError`` for an unknown verifier, a policy that it is not lossless for, or one whose child
-    lists are not independent draws.
+    Every verifier of the theory's table, and every policy.  Raises ``ValueError`` for an unknown verifier, or a
+    policy that it is not known to be lossless for.
     """
 
     def __init__(
@@ -75,10 +76,7 @@ class Decoder:
         sampling: Sampling | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
-        device_verifier(verifier)
         get_verifier(verifier).require(policy)
-        if not isinstance(policy, WithReplacement):
-            raise ValueError(f"policy {policy.name} does not draw independently: it cannot be decoded with yet")
         self.pair, self.verifier, self.policy = pair, verifier, policy
         self.sampling = sampling or Sampling()
         self.draft_rng, self.coin_rng = (rng or np.random.default_rng()).spawn(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .backend import torch
@@ -37,7 +38,7 @@ def without_layers(model: Any, layers: Sequence[int]) -> Any:
     if len(set(layers)) != len(layers) or len(layers) >= count:
         raise ValueError(f"draft leaves out layers {tuple(layers)}: they must be distinct, and not all {count}")
     kept = [layer for layer in range(count) if layer not in set(layers)]
-    clone = _shared_copy(model, {})
+    clone = shared_copy(model, {})
     _set_config(clone, _cut_config(model.config, kept))
     clone.generation_config = copy.deepcopy(model.generation_config)
     decoder, name = _layer_list(clone, count)
@@ -48,15 +49,26 @@ def without_layers(model: Any, layers: Sequence[int]) -> Any:
     return clone.eval()
 
 
-def _shared_copy(module: Any, seen: dict[int, Any]) -> Any:
+def shared_copy(module: Any, seen: dict[int, Any]) -> Any:
     """The module tree copied, with every parameter and buffer shared."""
     if id(module) not in seen:
         clone = copy.copy(module)
         seen[id(module)] = clone
         tables = {name: copy.copy(value) for name, value in module.__dict__.items() if isinstance(value, dict)}
         clone.__dict__.update(tables)  # parameters, buffers and hooks: new tables, the same entries
-        clone.__dict__["_modules"] = {name: _shared_copy(child, seen) for name, child in module._modules.items()}
+        clone.__dict__["_modules"] = {name: shared_copy(child, seen) for name, child in module._modules.items()}
+        _bind_anew(module, clone)
     return seen[id(module)]
+
+
+def _bind_anew(module: Any, clone: Any) -> None:
+    """Let a copy's wrapped forward (accelerate's, where weights lie on several devices) call the copy."""
+    for name in ("forward", "_old_forward"):
+        bound = module.__dict__.get(name)
+        if isinstance(bound, partial) and bound.args[:1] == (module,):
+            clone.__dict__[name] = partial(bound.func, clone, *bound.args[1:], **bound.keywords)
+        elif getattr(bound, "__self__", None) is module:
+            clone.__dict__[name] = bound.__func__.__get__(clone)
 
 
 def _cut_config(config: Any, kept: Sequence[int]) -> Any:

@@ -89,20 +89,27 @@ def load_pair(
     sliding window, or vocabularies that differ; ``ConnectionError`` if the embedded model must be fetched
     and cannot be; ``ImportError`` without the extra ``gpu``.
     """
-    kind = _dtype(dtype)
+    kind = dtype_of(dtype)
     if draft is None and target is not None:
         raise ValueError("draft is missing: give a folder, a name, a GGUF file, or skip:LAYERS of the target")
     skipped = parse_skip(draft or embedded.DRAFT) if (draft or embedded.DRAFT).startswith(PREFIX) else None
-    model, tokenizer = _load("target", target, device, kind)
+    model, tokenizer = load_network("target", target, kind, device)
     if skipped is not None:
         small, small_tokenizer = without_layers(model, skipped), tokenizer
     else:
-        small, small_tokenizer = _load("draft", draft, device, kind)
-    _check_vocabularies(model, small, tokenizer, small_tokenizer)
+        small, small_tokenizer = load_network("draft", draft, kind, device)
+    check_vocabularies(model, small, tokenizer, small_tokenizer)
     return ModelPair(model, small, tokenizer, target or embedded.NAME, draft or embedded.DRAFT)
 
 
-def _dtype(name: str) -> torch.dtype:
+def load_alone(target: str | None = None, device: str = "cpu", dtype: str = "float32") -> ModelPair:
+    """A target without a draft, as a pair with itself; arguments and errors are those of :func:`load_pair`."""
+    model, tokenizer = load_network("target", target, dtype_of(dtype), device)
+    name = target or embedded.NAME
+    return ModelPair(model, model, tokenizer, name, name)
+
+
+def dtype_of(name: str) -> torch.dtype:
     """The torch type of a name; raises ``ValueError`` for others than the three."""
     kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if name not in kinds:
@@ -110,13 +117,19 @@ def _dtype(name: str) -> torch.dtype:
     return kinds[name]
 
 
-def _load(role: str, name: str | None, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
-    """The network and its tokenizer (or ``None``) that a name, folder or file holds."""
-    source, options = _locate(role, name)
-    with _quiet():
+def load_network(
+    role: str, name: str | None, dtype: torch.dtype, device: str | None, **placement: Any
+) -> tuple[Any, Any]:
+    """The network, in evaluation mode, and its tokenizer (or ``None``) that a name, folder or file holds.
+
+    ``role`` is for the messages; with ``device`` ``None`` transformers places the weights, as ``placement`` says.
+    Raises ``ValueError`` as :func:`load_pair` does.
+    """
+    source, options = locate(role, name)
+    with quiet():
         try:
             model = transformers.AutoModelForCausalLM.from_pretrained(
-                source, dtype=dtype, attn_implementation="sdpa", **options
+                source, dtype=dtype, attn_implementation="sdpa", **options, **placement
             )
         except (OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
@@ -125,10 +138,10 @@ def _load(role: str, name: str | None, device: str, dtype: torch.dtype) -> tuple
     kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"}:
         raise ValueError(f"{role} {name!r} has layers of kind {sorted(kinds)}; only full_attention keeps a tree")
-    return model.to(device).eval(), tokenizer
+    return (model if device is None else model.to(device)).eval(), tokenizer
 
 
-def _locate(role: str, name: str | None) -> tuple[str, dict[str, Any]]:
+def locate(role: str, name: str | None) -> tuple[str, dict[str, Any]]:
     """What to hand to transformers, and with which options; checks what lies on this machine."""
     if name is None:
         return str(embedded.converted_folder(convert_gguf)), {}
@@ -157,7 +170,7 @@ def _tokenizer(source: str, options: dict[str, Any]) -> Any:
 def convert_gguf(gguf: Path, folder: Path) -> None:
     """Write the network in a GGUF file, in float32, and its tokenizer as an ordinary model folder."""
     options = {"gguf_file": gguf.name}
-    with _quiet():
+    with quiet():
         load = transformers.AutoModelForCausalLM.from_pretrained
         model = load(str(gguf.parent), dtype=torch.float32, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(gguf.parent), **options)
@@ -168,7 +181,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
 
 
-def _check_vocabularies(target: Any, draft: Any, target_words: Any, draft_words: Any) -> None:
+def check_vocabularies(target: Any, draft: Any, target_words: Any, draft_words: Any) -> None:
     """Raise unless both networks speak of the same tokens."""
     sizes = target.config.vocab_size, draft.config.vocab_size
     if sizes[0] != sizes[1]:
@@ -185,7 +198,7 @@ def _check_vocabularies(target: Any, draft: Any, target_words: Any, draft_words:
 
 
 @contextmanager
-def _quiet() -> Any:
+def quiet() -> Any:
     """No progress bars while a model is loaded or written."""
     bars = transformers.utils.logging
     was_on = bars.is_progress_bar_enabled()

@@ -59,7 +59,18 @@ def draw(row: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     Uniforms (k,) lie in [0, 1).  The mass need not sum to 1, only to more than 0; a token of mass 0 is
     never drawn, whatever the rounding of the cumulative sum.
     """
-    cumulative = row.cumsum(dim=-1)
-    tokens = torch.searchsorted(cumulative, uniforms * cumulative[-1], right=True)
-    last = torch.searchsorted(cumulative, cumulative[-1:])  # the first token at which the sum is reached
-    return torch.minimum(tokens, last)
+    return draw_each(row[None], uniforms[None])[0]
+
+
+def draw_each(masses: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Tokens drawn from masses (M, V) as by :func:`draw`: (M, k) for uniforms (M, k), (M,) for uniforms (M,).
+
+    From a row that is not finite comes some token: whoever made the row finds that out.
+    """
+    wanted = uniforms if uniforms.dim() == 2 else uniforms[:, None]
+    cumulative = masses.cumsum(dim=-1)
+    total = cumulative[:, -1:].contiguous()
+    tokens = torch.searchsorted(cumulative, wanted * total, right=True)
+    last = torch.searchsorted(cumulative, total)  # the first token at which the sum is reached
+    tokens = torch.minimum(tokens, last).clamp(max=masses.shape[1] - 1)
+    return tokens if uniforms.dim() == 2 else tokens[:, 0]

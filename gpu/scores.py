@@ -21,8 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
+from veridraft.theory.policies import Policy
+
 from .backend import torch
 from .decoding import Step
+from .draw_rows import draws
 from .pairs import ModelPair
 from .sampling import Sampling
 
@@ -89,13 +92,15 @@ def surprise(rows: torch.Tensor, tokens: Sequence[int]) -> Score:
     return Score(float(difference.sum()), float(variance.sum()), len(tokens))
 
 
-def draft_score(score: Score, step: Step) -> Score:
-    """The score with every draw of the step's tree in it, a node drawn twice counted twice."""
-    for node, listed in enumerate(step.tree.child_lists):
-        if listed:
-            tokens = step.tree.tokens_at(listed)
-            more = surprise(step.tree.draft[node].expand(len(tokens), -1), tokens)
-            score = score.plus(more.total, more.variance, more.count)
+def draft_score(score: Score, step: Step, policy: Policy) -> Score:
+    """The score with every draw of the step's tree in it, a node drawn twice counted twice.
+
+    Each draw is held against the row that it was made from: what was left of the node's row, where draws are
+    without replacement or beside tokens put there by rule.  A tree without draws adds nothing.
+    """
+    for row, token in draws(step.tree, policy):
+        more = surprise(row[None], [token])
+        score = score.plus(more.total, more.variance, more.count)
     return score
 
 

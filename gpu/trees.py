@@ -20,6 +20,7 @@ class TensorTree:
     tokens, parents : N integers; the root is node 0, with -1 for both; a parent stands before its children
     child_lists : N tuples of nodes in draw order, with multiplicity
     target, draft : (N, V) tensors of one floating type; the draft row of a leaf is never read
+    sampled : N flags, whether the node was drawn (and not put there by rule); ``None`` if all were
 
     The shape is on the host, because the loop that grew it is; nothing is checked here, see ``DraftTree``.
     """
@@ -29,17 +30,24 @@ class TensorTree:
     child_lists: tuple[tuple[int, ...], ...]
     target: torch.Tensor
     draft: torch.Tensor
+    sampled: tuple[bool, ...] | None = None
 
     @classmethod
     def from_theory(cls, tree: DraftTree, dtype: torch.dtype = torch.float64, device: str = "cpu") -> TensorTree:
         """The same tree on a device; its rows must not be Fractions."""
-        rows = (torch.tensor(row, dtype=dtype, device=device) for row in (tree.target, tree.draft))
-        return cls(tuple(tree.tokens.tolist()), tuple(tree.parents.tolist()), tree.child_lists, *rows)
+        target, draft = (torch.tensor(row, dtype=dtype, device=device) for row in (tree.target, tree.draft))
+        tokens, parents = tuple(tree.tokens.tolist()), tuple(tree.parents.tolist())
+        return cls(tokens, parents, tree.child_lists, target, draft, tuple(np.asarray(tree.sampled).tolist()))
 
     def to_theory(self) -> DraftTree:
         """The same tree in NumPy, float64, checked; on the CPU in float64 the rows are not copied."""
         target, draft = (rows.double().cpu().numpy() for rows in (self.target, self.draft))
-        return DraftTree(np.array(self.tokens), np.array(self.parents), self.child_lists, target, draft)
+        sampled = True if self.sampled is None else np.array(self.sampled)
+        return DraftTree(np.array(self.tokens), np.array(self.parents), self.child_lists, target, draft, sampled)
+
+    def is_sampled(self, node: int) -> bool:
+        """Whether a node was drawn."""
+        return self.sampled is None or self.sampled[node]
 
     @property
     def size(self) -> int:

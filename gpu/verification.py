@@ -1,42 +1,71 @@
-"""The verifiers on tensors: solvers under the two lifts, decided coin by coin on the device.
+"""The verifiers on tensors: solvers under the two lifts, decided coin by coin on the device, many trees at once.
 
 A third implementation on purpose, written from the papers: nothing here asks ``veridraft.theory`` for a
 law.  Both lifts read one quantity, the *hazard* of a child: its probability among what its node has not
 yet given away, children in list order.  Top-down it is the chance of going to the child; bottom-up it is
 the weight of the child's subtree.
+
+All nodes of a level, over all trees of a batch, are solved together, and no result is read back on the way.
+Verifiers of the theory's table that have no form here are decided by its law (:mod:`.theory_route`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from veridraft.theory.verifiers import get_verifier
 
+from . import lifts, path_rules
 from .backend import torch
-from .sampling import draw
-from .solvers import PAD, Branching, Solver, k_seq, naive, nss, rrs, rrs_without_replacement
+from .sampling import draw_each
+from .solvers import k_seq, naive, nss, rrs, rrs_without_replacement
+from .symmetric import symmetrised
+from .theory_route import theory_decisions, theory_stopping
+from .top_solvers import greedy, hub
+from .tree_batch import Layout, TreeBatch, batched
 from .trees import TensorTree
 
 
 @dataclass(frozen=True)
 class DeviceVerifier:
-    """A solver on tensors and the lift that makes a tree verifier of it."""
+    """What decides batches: ``decide(batch, coins)`` and the law of its decisions, ``stopping(batch)``."""
 
-    solver: Solver
-    bottom_up: bool
+    decide: Callable[[TreeBatch, torch.Tensor], lifts.Decisions]
+    stopping: Callable[[TreeBatch], torch.Tensor]
+
+
+def _under(lift: lifts.Lift, solver: lifts.Solver) -> DeviceVerifier:
+    rule = lift(solver)
+    return DeviceVerifier(rule.decide, rule.stopping)
+
+
+def _of_path(accept: path_rules.PathRule) -> DeviceVerifier:
+    return _under(lambda solver: lifts.BottomUp(solver, accept), nss)
 
 
 DEVICE_VERIFIERS: dict[str, DeviceVerifier] = {
-    "naive": DeviceVerifier(naive, bottom_up=False),
-    "nss": DeviceVerifier(nss, bottom_up=False),
-    "naive_tree": DeviceVerifier(naive, bottom_up=False),
-    "spectr": DeviceVerifier(k_seq, bottom_up=False),
-    "specinfer": DeviceVerifier(rrs, bottom_up=False),
-    "block": DeviceVerifier(naive, bottom_up=True),
-    "traversal": DeviceVerifier(rrs_without_replacement, bottom_up=True),
-    "lifted_k_seq": DeviceVerifier(k_seq, bottom_up=True),
-    "lifted_rrs": DeviceVerifier(rrs, bottom_up=True),
+    "naive": _under(lifts.TopDown, naive),
+    "nss": _under(lifts.TopDown, nss),
+    "naive_tree": _under(lifts.TopDown, naive),
+    "spectr": _under(lifts.TopDown, k_seq),
+    "specinfer": _under(lifts.TopDown, rrs),
+    "rrsw": _under(lifts.TopDown, rrs_without_replacement),
+    "greedy": _under(lifts.TopDown, greedy),
+    "spechub": _under(lifts.TopDown, hub),
+    "block": _under(lifts.BottomUp, naive),
+    "hierarchical": _of_path(path_rules.hierarchical),
+    "traversal": _under(lifts.BottomUp, rrs_without_replacement),
+    "gbv": _of_path(path_rules.greedy_multi_path),
+    "univer": _under(lifts.BottomUp, greedy),
+    "lifted_naive": _under(lifts.BottomUp, naive),
+    "lifted_k_seq": _under(lifts.BottomUp, k_seq),
+    "lifted_rrs": _under(lifts.BottomUp, rrs),
+    "lifted_spechub": _under(lifts.BottomUp, hub),
+    "symmetric_naive": _under(lifts.BottomUp, symmetrised(naive)),
+    "symmetric_k_seq": _under(lifts.BottomUp, symmetrised(k_seq)),
+    "symmetric_rrs": _under(lifts.BottomUp, symmetrised(rrs)),
+    "symmetric_traversal": _under(lifts.BottomUp, symmetrised(rrs_without_replacement)),
 }
 """By the names of ``veridraft.theory.VERIFIERS``."""
 
@@ -49,125 +78,70 @@ class Outcome:
     token: int
 
 
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """The accepted column of each of B trees and the token emitted after it: integers (B,) on the device."""
+
+    columns: torch.Tensor
+    tokens: torch.Tensor
+
+
+def verify_batch(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> Outcomes:
+    """The accepted column of every tree and its next token, decided by the given coins.
+
+    ``coins`` (B, N + 1) are independent uniforms in [0, 1) on the batch's device: one for each column, and the
+    last for the token.  A verifier without a form on the device is decided on the CPU by its exact law, whose
+    coin is the root's.  Raises ``ValueError`` for an unknown verifier or a wrong shape.
+    """
+    if coins.shape != (batch.size, batch.columns + 1):
+        wanted = (batch.size, batch.columns + 1)
+        raise ValueError(f"coins must have shape (B, N + 1) = {wanted}, but have {tuple(coins.shape)}")
+    coins = coins.to(batch.target.dtype)
+    entry = _entry(verifier)
+    decided = entry.decide(batch, coins[:, :-1]) if entry else theory_decisions(verifier, batch, coins[:, 0])
+    return Outcomes(decided.columns, draw_each(decided.masses, coins[:, -1]))
+
+
+def stopping_in_batch(verifier: str, batch: TreeBatch) -> torch.Tensor:
+    """(B, N) the probability that each column is the accepted one, from the quantities that the coins are held against.
+
+    Rows sum to 1 up to rounding.  Raises ``ValueError`` for an unknown verifier.
+    """
+    entry = _entry(verifier)
+    return entry.stopping(batch) if entry else theory_stopping(verifier, batch)
+
+
 def verify(verifier: str, tree: TensorTree, coins: torch.Tensor) -> Outcome:
-    """The accepted node of a tree and the next token, decided by the given coins.
+    """The accepted node of one tree and the next token, decided by the given coins.
 
     ``coins`` (N + 1,) are independent uniforms in [0, 1) on the tree's device: one for each node, and the
     last for the token.  Raises ``ValueError`` for an unknown verifier or a wrong number of coins.
     """
     if coins.shape != (tree.size + 1,):
         raise ValueError(f"coins must have shape (N + 1,) = ({tree.size + 1},), but have {tuple(coins.shape)}")
-    entry = device_verifier(verifier)
-    decide = _climb if entry.bottom_up else _descend
-    node, masses = decide(entry.solver, tree, coins.to(tree.target.dtype))
-    return Outcome(node, int(draw(masses, coins[-1:].to(masses.dtype))))
+    layout = Layout.of([tree])
+    columns = layout.columns[0]
+    place = [columns.index(column) for column in range(len(columns))]
+    outcomes = verify_batch(verifier, batched([tree], layout), coins[[*place, tree.size]][None])
+    return Outcome(place[int(outcomes.columns)], int(outcomes.tokens))
 
 
 def stopping_probabilities(verifier: str, tree: TensorTree) -> torch.Tensor:
-    """(N,) the probability that each node is the accepted one, from the quantities that :func:`verify` tosses.
+    """(N,) the probability that each node of one tree is the accepted one; see :func:`stopping_in_batch`."""
+    layout = Layout.of([tree])
+    return stopping_in_batch(verifier, batched([tree], layout))[0, list(layout.columns[0])]
 
-    Sums to 1 up to rounding.  Raises ``ValueError`` for an unknown verifier.
+
+def is_native(verifier: str) -> bool:
+    """True for a verifier that decides on the device, False for one that the theory's law decides on the CPU.
+
+    Raises ``ValueError`` for an unknown name.
     """
-    entry = device_verifier(verifier)
-    if entry.bottom_up:
-        order = list(tree.post_order())
-        accept = _acceptance(entry.solver, tree)[0][order]
-        missed = torch.cumprod(1 - accept, dim=0)
-        reached = torch.cat([torch.ones_like(missed[:1]), missed[:-1]])
-        return torch.zeros_like(accept).index_put_((torch.tensor(order, device=accept.device),), accept * reached)
-    return _entered(entry.solver, tree)
+    return _entry(verifier) is not None
 
 
-def device_verifier(name: str) -> DeviceVerifier:
-    """The entry of :data:`DEVICE_VERIFIERS`; raises ``ValueError`` that lists the names for any other."""
-    if name not in DEVICE_VERIFIERS:
-        get_verifier(name)
-        raise ValueError(f"verifier {name!r} has no form on the device; there are {', '.join(DEVICE_VERIFIERS)}")
-    return DEVICE_VERIFIERS[name]
-
-
-def _descend(solver: Solver, tree: TensorTree, coins: torch.Tensor) -> tuple[int, torch.Tensor]:
-    """Top-down: where the walk from the root ends, and the masses of the next token there."""
-    node = 0
-    while tree.child_lists[node]:
-        branching = _solve(solver, tree, [node], torch.ones_like(coins[:1]))
-        children = torch.tensor(_child_places(tree, node), device=coins.device)
-        enters = coins[list(tree.children[node])] < hazards(branching)[0, children]
-        if not bool(enters.any()):
-            return node, branching.residual[0]
-        node = tree.children[node][int(enters.to(torch.int8).argmax())]
-    return node, tree.target[node]
-
-
-def _climb(solver: Solver, tree: TensorTree, coins: torch.Tensor) -> tuple[int, torch.Tensor]:
-    """Bottom-up: the first node in post-order whose coin accepts it, and the masses of the next token there."""
-    accept, residuals = _acceptance(solver, tree)
-    order = list(tree.post_order())
-    accepted = coins[order] < accept[order]
-    node = order[int(accepted.to(torch.int8).argmax())] if bool(accepted.any()) else 0
-    return node, residuals.get(node, tree.target[node])
-
-
-def _acceptance(solver: Solver, tree: TensorTree) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
-    """(N,) the chance of accepting each node once its subtrees have been rejected; residuals of inner nodes."""
-    weights = torch.zeros_like(tree.target[:, 0])
-    weights[0] = 1
-    accept, residuals = torch.zeros_like(weights), {}
-    for level, branching in _levels(solver, tree, weights):
-        shares = hazards(branching)
-        end = branching.off + branching.none
-        accept[level] = torch.where(end > 0, branching.off / torch.where(end > 0, end, 1), 0)
-        for row, node in enumerate(level):
-            residuals[node] = branching.residual[row]
-            weights[list(tree.children[node])] = shares[row, _child_places(tree, node)]
-    leaves = [node for node, listed in enumerate(tree.child_lists) if not listed]
-    accept[leaves] = weights[leaves]
-    return accept, residuals
-
-
-def _entered(solver: Solver, tree: TensorTree) -> torch.Tensor:
-    """(N,) stopping probabilities of the top-down walk."""
-    reach = torch.zeros_like(tree.target[:, 0])
-    reach[0] = 1
-    stopping = reach.clone()
-    for level, branching in _levels(solver, tree, torch.ones_like(reach)):
-        for row, node in enumerate(level):
-            children = list(tree.children[node])
-            reach[children] = reach[node] * branching.listed[row, _child_places(tree, node)]
-            stopping[children] = reach[children]
-            stopping[node] = reach[node] * branching.off[row]
-    return stopping
-
-
-def _levels(solver: Solver, tree: TensorTree, weights: torch.Tensor) -> Iterator[tuple[list[int], Branching]]:
-    """The inner nodes of positive weight level by level, solved together; weights are read as they are filled."""
-    for level in tree.levels():
-        alive = (weights[list(level)] > 0).tolist()
-        nodes = [node for node, lives in zip(level, alive, strict=True) if lives]
-        if nodes:
-            yield nodes, _solve(solver, tree, nodes, weights[nodes])
-
-
-def _solve(solver: Solver, tree: TensorTree, nodes: Sequence[int], weights: torch.Tensor) -> Branching:
-    """The branching of some nodes with the given weights."""
-    lists = [tree.tokens_at(tree.child_lists[node]) for node in nodes]
-    width = max(map(len, lists))
-    padded = torch.tensor([[*tokens, *[PAD] * (width - len(tokens))] for tokens in lists], device=weights.device)
-    index = torch.tensor(nodes, device=weights.device)
-    return solver(tree.target[index], tree.draft[index], padded, weights)
-
-
-def hazards(branching: Branching) -> torch.Tensor:
-    """(M, K) each listed token's share of what is not yet given away, in list order; 0 where nothing is left.
-
-    What is left is summed, never subtracted from 1.
-    """
-    end = (branching.off + branching.none)[:, None]
-    left = branching.listed.flip(1).cumsum(dim=1).flip(1) + end
-    return torch.where(left > 0, branching.listed / torch.where(left > 0, left, 1), 0)
-
-
-def _child_places(tree: TensorTree, node: int) -> list[int]:
-    """The places in the node's list at which its distinct children first stand."""
-    listed = tree.child_lists[node]
-    return [listed.index(child) for child in tree.children[node]]
+def _entry(verifier: str) -> DeviceVerifier | None:
+    """The form on the device, or ``None``; raises ``ValueError`` for a name that the theory does not know either."""
+    if verifier not in DEVICE_VERIFIERS:
+        get_verifier(verifier)
+    return DEVICE_VERIFIERS.get(verifier)

@@ -18,7 +18,17 @@ from typing import Any
 
 from veridraft.theory.verifiers import VERIFIERS
 
-from . import audit_command, certify_command, real, studies
+from . import (
+    audit_command,
+    certify_command,
+    crosscheck_command,
+    distil_command,
+    latency_command,
+    real,
+    speed_command,
+    studies,
+    what_if_command,
+)
 from .console import STOPPED, Parser, bad_input, names, say_stopped
 from .job import Job, write_json
 from .page import require_page_packages, write_page
@@ -87,6 +97,11 @@ def parser() -> Parser:
     _add_page(commands)
     audit_command.add_to(commands)
     certify_command.add_to(commands)
+    crosscheck_command.add_to(commands)
+    distil_command.add_to(commands)
+    latency_command.add_to(commands)
+    speed_command.add_to(commands)
+    what_if_command.add_to(commands)
     studies.add_to(commands)
     return top
 

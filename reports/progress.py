@@ -10,14 +10,16 @@ from typing import TextIO
 class Progress:
     """Says what is being done: in place on a terminal, elsewhere as a line every few seconds.
 
-    ``label`` names the part, ``total`` its number of pieces.
+    ``label`` names the part, ``total`` its number of pieces, ``done`` those that an earlier run has finished.
     """
 
-    def __init__(self, label: str, total: int, stream: TextIO | None = None, every: float = 10.0) -> None:
+    def __init__(
+        self, label: str, total: int, stream: TextIO | None = None, every: float = 10.0, done: int = 0
+    ) -> None:
         self._label, self._total, self._every = label, total, every
         self._stream = stream or sys.stderr
         self._started = self._said = time.monotonic()
-        self._done = 0
+        self._done = done
 
     def step(self, detail: str) -> None:
         """One piece more is done; ``detail`` says which."""

@@ -11,7 +11,9 @@ from veridraft.gpu.pairs import ModelPair
 PROMPTS = ([3, 1, 4, 1, 5], [9, 2, 6], [7])
 
 
-def tiny_model(seed: int = 0, vocabulary_size: int = 64, layers: int = 3, sharpness: float = 1.0, end=None):
+def tiny_model(
+    seed: int = 0, vocabulary_size: int = 64, layers: int = 3, sharpness: float = 1.0, end=None, positions: int = 1024
+):
     config = transformers.LlamaConfig(
         vocab_size=vocabulary_size,
         hidden_size=32,
@@ -19,7 +21,7 @@ def tiny_model(seed: int = 0, vocabulary_size: int = 64, layers: int = 3, sharpn
         num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=1024,
+        max_position_embeddings=positions,
         initializer_range=0.3,
         bos_token_id=0,
         eos_token_id=end,

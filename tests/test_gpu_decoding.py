@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from veridraft.theory.best_first import CaDDTree, OptTree, TopK
+from veridraft.theory.dyspec import DySpec
 from veridraft.theory.policies import Chain, Delayed, Iid, parse_policy
+from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
+from veridraft.theory.verifiers import VERIFIERS, get_verifier
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
@@ -13,7 +17,6 @@ from gpu_tiny import PROMPTS, tiny_pair  # noqa: E402
 
 from veridraft.gpu.decoding import Decoder, decode  # noqa: E402
 from veridraft.gpu.sampling import Sampling  # noqa: E402
-from veridraft.gpu.verification import DEVICE_VERIFIERS  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +30,10 @@ def greedy_text(pair, prompt, tokens):
     return out[0, len(prompt) :].tolist()
 
 
-@pytest.mark.parametrize("name", DEVICE_VERIFIERS)
+@pytest.mark.parametrize("name", sorted(VERIFIERS))
 def test_greedy_decoding_writes_the_targets_own_greedy_text(pair, name):
-    policy = Chain(3) if name in ("naive", "block") else Delayed(2, 1, 2)
+    policies = (Delayed(2, 1, 2), Chain(3), TopPlusOne(2, 2), HubPairs(2))
+    policy = next(policy for policy in policies if get_verifier(name).supports(policy))
     done = decode(pair, PROMPTS[0], name, policy, Sampling(temperature=0), 40, np.random.default_rng(0))
     assert list(done.tokens) == greedy_text(pair, PROMPTS[0], 40)
 
@@ -118,3 +122,32 @@ def test_a_logit_that_is_not_finite_stops_the_run_and_names_step_and_row():
 def test_bad_input_is_refused_before_any_work(pair, call, message):
     with pytest.raises(ValueError, match=message):
         call(pair)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        parse_policy("Static(2x2)"),
+        parse_policy("StaticIid(2x2)"),
+        TopPlusOne(3, 2),
+        HubPairs(2),
+        TopK(2, 3, 4),
+        OptTree(4, 0, 3),
+        CaDDTree(1.0, {0: 1.0, 8: 1.2}, 3),
+        DySpec(5),
+        DySpec(threshold=0.2, depth=3),
+    ],
+)
+@torch.inference_mode()
+def test_every_policy_decodes_and_its_rows_are_those_of_the_networks(pair, policy):
+    decoder = Decoder(pair, "nss", policy, None, np.random.default_rng(3))
+    request = decoder.start(PROMPTS[1], 40)
+    for _ in range(3):
+        context = [*request.prompt, *request.text]
+        tree = decoder.step(request).tree
+        tree.to_theory()
+        for node, listed in enumerate(tree.child_lists):
+            tokens = context + list(tree.tokens_at(tree.path(node)))
+            for model, rows in [(pair.target, tree.target), *([(pair.draft, tree.draft)] if listed else [])]:
+                logits = model(input_ids=torch.tensor([tokens]), use_cache=False).logits[0, -1]
+                torch.testing.assert_close(rows[node], torch.softmax(logits.double(), 0), atol=1e-5, rtol=0)

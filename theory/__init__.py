@@ -30,7 +30,9 @@ from .dyspec import DySpec
 from .efficiency import BlockEfficiency, SampledBlockEfficiency, block_efficiency
 from .emission import EmittedLaw, emitted_law
 from .families import RandomPair, dirichlet_pair, diverging_pair, zipf_pair
+from .hardware import DEVICES, NETWORKS, Device, Network, get_device, get_network
 from .large_transport import OptimalIid, optimal_iid
+from .latency import ByLength, Line, PassTable, PassTime, Roofline
 from .layered import LayeredPair, iid_pair, markov_layers, widening_pair
 from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
 from .losslessness import Certificate, Difference, Losslessness, certify
@@ -38,11 +40,21 @@ from .optimal_acceptance import OptimalAcceptance, optimal_acceptance
 from .path_rules import GreedyMultiPath, Hierarchical
 from .policies import Chain, Delayed, DraftLaw, Iid, Policy, RecursivePolicy, parse_policy
 from .recorded import RecordedPair, contexts_below
+from .schedules import Schedule
 from .sequoia import acceptance_by_rank, sequoia_topology, sequoia_value
 from .solvers import Branching, Solver, k_seq, naive, nss, rrs, rrs_without_replacement, smallest_rho
 from .sources import MarkovPair, Pair, TablePair
 from .static import Static
 from .symmetrised import symmetrised
+from .throughput import (
+    LatencyModel,
+    StepTime,
+    Term,
+    Throughput,
+    roofline_model,
+    throughput,
+    throughput_by_action,
+)
 from .top_plus_one import HubPairs, TopPlusOne
 from .top_solvers import greedy, hub
 from .topologies import EAGLE_TOPOLOGY, Topology
@@ -52,18 +64,22 @@ from .verifiers import VERIFIERS, Verifier, get_verifier
 from .weighted_bounds import BoundedBlockEfficiency
 
 __all__ = [
+    "DEVICES",
     "EAGLE_TOPOLOGY",
+    "NETWORKS",
     "NO_PARENT",
     "NO_TOKEN",
     "VERIFIERS",
     "BlockEfficiency",
     "BoundedBlockEfficiency",
     "Branching",
+    "ByLength",
     "CaDDTree",
     "Certificate",
     "Chain",
     "Context",
     "Delayed",
+    "Device",
     "Difference",
     "DraftLaw",
     "DraftTree",
@@ -74,26 +90,36 @@ __all__ = [
     "Hierarchical",
     "HubPairs",
     "Iid",
+    "LatencyModel",
     "LayeredPair",
     "Lift",
+    "Line",
     "Losslessness",
     "MarkovPair",
+    "Network",
     "OptTree",
     "OptimalAcceptance",
     "OptimalIid",
     "OptimalTransport",
     "Pair",
+    "PassTable",
+    "PassTime",
     "Policy",
     "RandomPair",
     "RecordedPair",
     "RecursivePolicy",
+    "Roofline",
     "RoundsCertificate",
     "Row",
     "Rule",
     "SampledBlockEfficiency",
+    "Schedule",
     "Solver",
     "Static",
+    "StepTime",
     "TablePair",
+    "Term",
+    "Throughput",
     "TopK",
     "TopPlusOne",
     "Topology",
@@ -119,6 +145,8 @@ __all__ = [
     "emitted_law",
     "entropy",
     "exact",
+    "get_device",
+    "get_network",
     "get_verifier",
     "greedy",
     "hub",
@@ -135,12 +163,15 @@ __all__ = [
     "optimal_iid",
     "parse_policy",
     "price_bound",
+    "roofline_model",
     "rrs",
     "rrs_without_replacement",
     "sequoia_topology",
     "sequoia_value",
     "smallest_rho",
     "symmetrised",
+    "throughput",
+    "throughput_by_action",
     "top_down",
     "total_variation",
     "tree_optimum",

@@ -1,0 +1,55 @@
+"""The way for verifiers without a form on the device: their exact law, tree by tree, on the CPU in float64.
+
+Slower, and it waits for the device; the same law, since it is the theory's own.  Rules that solve a programme
+at every node (canonical decomposition, optimal transport) come this way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from veridraft.theory.lifts import TreeLaw
+from veridraft.theory.verifiers import get_verifier
+
+from .backend import torch
+from .lifts import Decisions
+from .tree_batch import TreeBatch
+
+
+def theory_decisions(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> Decisions:
+    """The accepted column of each tree, drawn with one coin (B,) from the law, and the next token's law there.
+
+    Errors are those of the theory's law, such as too many child lists for a transport plan.
+    """
+    columns, masses = [], []
+    for number in range(batch.size):
+        nodes, law = batch.nodes(number), _law(verifier, batch, number, rows=True)
+        reached = np.cumsum(law.stopping)
+        node = int(np.searchsorted(reached, float(coins[number]) * reached[-1], side="right"))
+        node = min(node, int(np.flatnonzero(law.stopping)[-1]))
+        columns.append(nodes[node])
+        masses.append(torch.from_numpy(np.asarray(law.next_token[node])))
+    device = batch.target.device
+    return Decisions(torch.tensor(columns, device=device), torch.stack(masses).to(device, batch.target.dtype))
+
+
+def theory_stopping(verifier: str, batch: TreeBatch) -> torch.Tensor:
+    """(B, N) the law's stopping probabilities."""
+    stopping = torch.zeros_like(batch.tokens, dtype=batch.target.dtype)
+    for number in range(batch.size):
+        found = torch.from_numpy(np.asarray(_law(verifier, batch, number).stopping))
+        stopping[number, batch.nodes(number)] = found.to(stopping)
+    return stopping
+
+
+def _law(verifier: str, batch: TreeBatch, number: int, rows: bool = False) -> TreeLaw:
+    """The law given one of the trees; float32 rows are normalised again in float64 first."""
+    tree = batch.tree(number)
+    if tree.target.dtype != torch.float64:
+        target, draft = tree.target.double(), tree.draft.double()
+        total = draft.sum(dim=1, keepdim=True)
+        draft = draft / torch.where(total > 0, total, 1)
+        tree = replace(tree, target=target / target.sum(dim=1, keepdim=True), draft=draft)
+    return get_verifier(verifier).law(tree.to_theory(), rows)
