@@ -67,7 +67,7 @@ def test_committed_runs_are_shown_with_their_command(tmp_path):
 
 
 def test_every_file_that_is_named_exists():
-    for name in ("README.md", "CONTRIBUTING.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "REAL_MODELS.md"):
         text = (ROOT / name).read_text()
         named = re.findall(r"`([\w/]+(?:\.py|/))`", text) + re.findall(r"\]\((\w[\w.]*)\)", text)
         assert named
