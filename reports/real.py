@@ -44,7 +44,8 @@ def on_device(settings: Settings) -> tuple[str, ...]:
 def not_on_device(settings: Settings) -> tuple[str, ...]:
     """A line that names the verifiers of the settings that do not run on real models, if there are any."""
     missing = sorted(set(settings.verifiers) - set(on_device(settings)))
-    return (f"{', '.join(missing)} on the real pair: not decided on the device, left out of this report",) if missing else ()
+    said = "not decided on the device, left out of this report"
+    return (f"{', '.join(missing)} on the real pair: {said}",) if missing else ()
 
 
 def folder_of(settings: Settings, folder: Path, source: str) -> Path:
