@@ -69,7 +69,7 @@ def headlines(audit: Audit) -> list[tuple[str, str, bool]]:
     well = audit.verdict is Verdict.NO_DEFECT_FOUND
     facts = [(audit.verdict.value.upper(), f"form {audit.form}", well)]
     facts += [_finding_fact(finding) for finding in audit.findings[:1]]
-    facts.append((f"{audit.trials:,}", f"trials over {len(audit.cases)} cases and requests", True))
+    facts.append((f"{audit.trials:,}", f"trials {audit.where}", True))
     facts.append((f"{audit.level:.1e}", "at most this is the probability of calling a lossless verifier lossy", True))
     if well:
         sure = [case.smallest_total_variation for case in audit.cases]

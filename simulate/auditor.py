@@ -73,7 +73,8 @@ def audit(
     Parameters
     ----------
     verifier, form, batched : a callable under a contract of :mod:`veridraft.simulate.forms`
-    arrays, dtype : "numpy" or "torch", and the name of the rows' type
+    arrays, dtype : "numpy" or "torch", and the name of the rows' type; the law that strings are held against is that
+        of the rows in float64, so that rows in a coarse type are a deviation by themselves
     cases : the instances to try; by default those of :func:`veridraft.simulate.cases.default_cases`
     policy : instead of cases: how drafts are drawn (a policy, or a text such as "Static(2x2)"), on the rows of the
         default cases that it fits

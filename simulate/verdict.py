@@ -207,14 +207,19 @@ class Audit:
         """The largest over cases of the total variation that would surely be found there; 1 if a case has none."""
         return max((case.smallest_total_variation for case in self.cases), default=1.0)
 
+    @property
+    def where(self) -> str:
+        """Over how many cases, each request of a case counted, in words."""
+        count = len(self.cases)
+        return "over 1 case" if count == 1 else f"over {count} cases and requests"
+
     def text(self) -> str:
         """The verdict for a reader, several lines."""
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.verdict.value.upper()}: {self.verifier}, form {self.form}"
-        where = f"{len(self.cases)} cases and requests"
-        yield f"{self.trials:,} trials over {where}, {self.seconds:.1f} s, seed {self.seed}"
+        yield f"{self.trials:,} trials {self.where}, {self.seconds:.1f} s, seed {self.seed}"
         for finding in self.findings:
             yield ""
             yield from (f"  {line}" for line in finding.lines())

@@ -10,6 +10,9 @@ import pytest
 
 from veridraft.simulate import Fault, Form, Trait, Verdict, assert_lossless, audit, default_cases
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""An interruption may fall into a destructor or a hook of the collector, where Python drops it; it comes again."""
+
 QUICK = {"trials": 600, "call_seconds": 0.1, "chosen_uniforms": False, "cases": default_cases(Form.CHAIN)[:2]}
 
 
@@ -226,7 +229,6 @@ def test_state_that_makes_it_lossy_late_is_found(calls):
     assert result.trials > calls - 1000
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_that_is_swallowed_comes_again():
     class Swallows:
         """Its destructor loses whatever is raised in it."""
