@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
 
-from veridraft.theory import Delayed, Policy
+from veridraft.theory import Policy
 from veridraft.theory.distributions import check_count
 
 from .calls import Caller
@@ -20,7 +21,7 @@ from .chosen_uniforms import ChosenFinding
 from .chosen_uniforms import chosen_uniforms as try_chosen_uniforms
 from .diagnosis import likely_mechanism
 from .drawing import Drawing
-from .forms import Form, check_form
+from .forms import Form, form_named
 from .guard import CallError, Guard
 from .intervals import check_level
 from .montecarlo import Progress
@@ -93,7 +94,7 @@ def audit(
     Raises ``ValueError`` and ``TypeError`` for what is asked wrongly, before any call.  What the callable does wrongly
     is not raised but said in the result: verdict ERROR.  Raises :class:`AuditInterrupted` on Ctrl-C.
     """
-    kind = Form(form) if isinstance(form, Form) else check_form_name(form)
+    kind = form_named(form)
     caller = Caller(verifier, kind, batched, arrays, dtype, Guard(call_seconds))
     chosen = chosen_cases(kind, batched, cases, policy, target, length)
     asked = check_count("trials", TRIALS[batched] if trials is None else trials, 1)
@@ -107,11 +108,6 @@ def audit(
     ]
     whole = _Whole(caller, runs, level, asked, seconds, seed, progress, chosen_uniforms)
     return whole.run(np.random.default_rng(streams[-1]))
-
-
-def check_form_name(form: str) -> Form:
-    """The form of that name; raises ``ValueError`` that lists the names."""
-    return check_form(form, Delayed(1, 0, 1))
 
 
 class _Whole:
@@ -149,7 +145,7 @@ class _Whole:
         current = self.runs[0]
         try:
             self.observations += seen_by_replay(self.caller, current.drawing, rng, self.late)
-            for turn in range(10**9):
+            for turn in count():
                 fitting = [run for run in self.runs if run.next_step <= self.asked - self.trials]
                 if not fitting or self.late() or any(run.rejects for run in self.runs):
                     break

@@ -9,11 +9,12 @@ import numpy as np
 from veridraft.theory import Delayed, Policy, tree_optimum
 from veridraft.theory.distributions import NO_TOKEN
 
-from .calls import Caller, changed, check_vocabulary
+from .calls import Caller, check_vocabulary
 from .drawing import Drawing, drafted, string_law
 from .evidence import Evidence
 from .forms import Form
 from .rows import Ints
+from .trials import decided
 from .verdict import CaseResult, Finding, Sign
 
 FIRST_LOOK = 64
@@ -35,7 +36,7 @@ class CaseRun:
             Evidence(string_law(tables), drawing.vocabulary_size, level, _optimum(drawing, context))
             for tables, context in zip(drawing.tables, drawing.case.contexts, strict=True)
         ]
-        self.undrafted, self.mutated, self.outside = 0, frozenset[int](), 0
+        self.undrafted, self.mutated, self.outside = 0, set[int](), 0
 
     @property
     def trials(self) -> int:
@@ -55,15 +56,14 @@ class CaseRun:
     @property
     def next_step(self) -> int:
         """How many trials lead to the next look: a fifth more, whole rounds of requests."""
-        requests = self.drawing.requests
-        return -(-max(FIRST_LOOK, self.trials // 5) // requests) * requests
+        return self.drawing.whole_rounds(max(FIRST_LOOK, self.trials // 5))
 
     def step(self, asked: int, late: Callable[[], bool]) -> None:
         """Run that many trials and look; fewer if it is late."""
         done = 0
         chunk = min(self.drawing.chunk, CHUNK[self.caller.batched])
         while done < asked and not (done and late()):
-            size = min(asked - done, -(-chunk // self.drawing.requests) * self.drawing.requests)
+            size = min(asked - done, self.drawing.whole_rounds(chunk))
             self._chunk(size)
             done += size
         for evidence in self.evidence:
@@ -86,11 +86,8 @@ class CaseRun:
         if self.caller.form is Form.GENERATE:
             return self.caller.generate(trials, self.rng, self.drawing.length)
         inputs, paths = self.drawing.draw(trials, self.rng)
-        tokens = np.full((trials, self.drawing.length), NO_TOKEN, dtype=np.int64)
-        for one in inputs:
-            before = self.caller.handed(one.arrays) if self.trials < WATCHED else ()
-            tokens[one.trials], after = self.caller.decide(one, self.rng, self.drawing.length)
-            self.mutated |= frozenset(changed(before, after)) if before else frozenset()
+        written = self.mutated if self.trials < WATCHED else None
+        tokens = decided(self.caller, inputs, self.rng, self.drawing.length, written)
         if paths is not None:
             self.undrafted += int((~drafted(tokens, paths)).sum())
         return tokens
@@ -102,7 +99,7 @@ class CaseRun:
     def _result(self, request: int) -> CaseResult:
         evidence, case = self.evidence[request], self.drawing.case
         drafts = self.caller.form is not Form.GENERATE
-        mean = float(evidence.depths @ np.arange(len(evidence.depths)) / evidence.trials) if drafts else None
+        mean = evidence.mean_acceptance_length if drafts else None
         return CaseResult(
             case.name, request, case.policy.name if drafts else "", self.drawing.vocabulary_size, self.drawing.length,
             evidence.trials, evidence.log_e, evidence.total_variation, evidence.smallest_total_variation,
@@ -118,13 +115,12 @@ class CaseRun:
         evidence, name = self.evidence[request], self.drawing.case.name
         cell = evidence.most_telling()
         if evidence.length_exceeds() and cell.expected > 0:
-            mean = float(evidence.depths @ np.arange(len(evidence.depths)) / evidence.trials)
-            most = evidence.optimum or 0.0
-            return Finding(Sign.LENGTH, name, request, (), most, mean, evidence.trials, evidence.error)
+            seen = evidence.optimum or 0.0, evidence.mean_acceptance_length, evidence.trials, evidence.error
+            return Finding(Sign.LENGTH, name, request, (), *seen)
         sign = Sign.FREQUENCY if cell.expected > 0 else Sign.IMPOSSIBLE
         error = evidence.error if cell.expected > 0 else 0.0
-        seen = cell.pattern, cell.expected, cell.observed, cell.trials, error
-        return Finding(sign, name, request, *seen, place=_place(evidence.first_departure(), self.drawing.length))
+        place = _place(evidence.first_departure(), self.drawing.length)
+        return Finding(sign, name, request, cell.pattern, cell.expected, cell.observed, cell.trials, error, place)
 
     def _padding(self) -> Finding:
         observed = self.outside / max(1, self.trials)

@@ -70,6 +70,10 @@ class Drawing:
         most = max(1, CHUNK_BYTES // (16 * paths * self.length * self.columns))
         return max(1, most // self.requests) * self.requests
 
+    def whole_rounds(self, trials: int) -> int:
+        """The number of trials, rounded up to a multiple of R."""
+        return -(-trials // self.requests) * self.requests
+
     def draw(self, trials: int, rng: np.random.Generator) -> tuple[list[Inputs], Ints | None]:
         """What ``trials`` trials are called with, and the drafted paths (T, K, L), None if there are none."""
         if self._trees is not None:

@@ -129,6 +129,11 @@ class Evidence:
         return int(self.counts.sum())
 
     @property
+    def mean_acceptance_length(self) -> float:
+        """Accepted tokens per trial."""
+        return float(self.depths @ np.arange(len(self.depths)) / self.trials)
+
+    @property
     def rejects(self) -> bool:
         """True once the evidence has sufficed; it stays so."""
         return self.error <= self.level

@@ -191,17 +191,22 @@ def _followed(tables: RowTables, policy: Delayed, paths: Ints) -> tuple[Batch, f
     return Batch(rows[None], drafts[None], paths[None], policy.L1), probability
 
 
+def form_named(form: str | Form) -> Form:
+    """The form of that name, or the form itself; raises ``ValueError`` that lists the names."""
+    try:
+        return Form(form)
+    except ValueError:
+        names = ", ".join(kind.value for kind in Form)
+        raise ValueError(f"form {form!r} is none of {names}") from None
+
+
 def check_form(form: str | Form, policy: Policy) -> Form:
     """The form, if drafts of the policy can be handed over in it.
 
     Raises ``ValueError`` for an unknown form; ``TypeError`` for a chain or paths with a policy that does not draw
     such.
     """
-    try:
-        chosen = Form(form)
-    except ValueError:
-        names = ", ".join(kind.value for kind in Form)
-        raise ValueError(f"form {form!r} is none of {names}") from None
+    chosen = form_named(form)
     if chosen is Form.CHAIN and not (isinstance(policy, Delayed) and (policy.K == 1 or policy.L2 == 0)):
         raise TypeError(f"the form chain needs a policy Chain(L), but has {policy!r}")
     if chosen is Form.PATHS and not isinstance(policy, Delayed):

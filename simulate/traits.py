@@ -8,12 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from veridraft.theory.distributions import NO_TOKEN
-
 from .calls import Caller
 from .drawing import Drawing
 from .forms import Form, Inputs
 from .rows import Ints
+from .trials import decided
 from .verdict import Observation, Trait
 
 REPLAYED = 48
@@ -30,7 +29,7 @@ def seen_by_replay(
 
     Global generators (``random``, NumPy's, torch's if it is loaded) are seeded on the way and put back as they were.
     """
-    trials = -(-REPLAYED // drawing.requests) * drawing.requests
+    trials = drawing.whole_rounds(REPLAYED)
     inputs = drawing.draw(trials, rng)[0] if caller.form is not Form.GENERATE else []
     with _global_generators_kept():
         first, other_global = (_replay(caller, drawing, inputs, trials, 1, seed) for seed in (1, 2))
@@ -53,10 +52,7 @@ def _replay(caller: Caller, drawing: Drawing, inputs: list[Inputs], trials: int,
     rng = np.random.default_rng(seed)
     if caller.form is Form.GENERATE:
         return caller.generate(trials, rng, drawing.length)
-    tokens = np.full((trials, drawing.length), NO_TOKEN, dtype=np.int64)
-    for one in inputs:
-        tokens[one.trials] = caller.decide(one, rng, drawing.length)[0]
-    return tokens
+    return decided(caller, inputs, rng, drawing.length)
 
 
 def _differing(first: Ints, second: Ints) -> int:
