@@ -102,9 +102,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def add_to(commands: Any) -> None:
     """Add the command to the parsers of ``commands``."""
     sub = commands.add_parser(
-        "audit", help="is a function, seen from outside, a lossless verifier?", description=TEXT, epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        "audit", description=TEXT, epilog=STATUS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     sub.add_argument("function", metavar="MODULE:FUNCTION", help="package.module:function or file.py:function")
     for flag, options in OPTIONS.items():
         sub.add_argument(flag, **options)

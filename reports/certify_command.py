@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
         "point masses. Finished certificates are kept in the folder of --out: the same command goes on where a stopped "
         "one was. The status is 1 if one is lossy; the summary's path is the last line."
     )
-    sub = commands.add_parser("certify", help="exact certificates on many random pairs", description=text)
+    sub = commands.add_parser("certify", description=text)
     sub.add_argument(
         "--verifiers",
         metavar="NAMES",

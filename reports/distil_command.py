@@ -78,7 +78,7 @@ DEFAULTS["embeddings"] = DEFAULT.student.embeddings.value
 
 def add_to(commands: Any) -> None:
     """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser("distil", help="teach a small draft the rows of a target", description=DESCRIPTION)
+    sub = commands.add_parser("distil", description=DESCRIPTION)
     for flag, options in OPTIONS.items():
         name = flag[2:].replace("-", "_")
         sub.add_argument(flag, **({"default": DEFAULTS[name]} if name in DEFAULTS else {}) | options)

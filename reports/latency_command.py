@@ -78,7 +78,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def add_to(commands: Any) -> None:
     """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser("latency", help="measure passes, verification and overhead here", description=DESCRIPTION)
+    sub = commands.add_parser("latency", description=DESCRIPTION)
     for flag, options in OPTIONS.items():
         sub.add_argument(flag, **options)
     sub.set_defaults(run=run_latency)

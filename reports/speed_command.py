@@ -44,7 +44,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def add_to(commands: Any) -> None:
     """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser("speed", help="throughput, predicted and measured in one run", description=DESCRIPTION)
+    sub = commands.add_parser("speed", description=DESCRIPTION)
     for flag, options in OPTIONS.items():
         sub.add_argument(flag, **options)
     sub.set_defaults(run=run_speed)

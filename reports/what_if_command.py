@@ -64,8 +64,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def add_to(commands: Any) -> None:
     """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser("what-if", help="predicted tokens per second on measured or published hardware",
-                              description=DESCRIPTION)  # fmt: skip
+    sub = commands.add_parser("what-if", description=DESCRIPTION)
     for flag, options in OPTIONS.items():
         sub.add_argument(flag, **options)
     sub.set_defaults(run=run_what_if)

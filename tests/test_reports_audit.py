@@ -173,12 +173,12 @@ def test_json_goes_to_a_file_or_to_the_output_alone(folder, capsys):
 def test_the_command_is_said_with_what_is_not_the_default():
     words = ["audit", "a.b:c", "--form", "tree", "--merged", "--policy", "Iid(2, 2)", "--level", "1e-3",
              "--adapter", "vllm", "--option", "x=1", "--option", "y=2", "--trials", "30", "--batched"]  # fmt: skip
-    again = command_of(cli.parser().parse_args(words))
+    again = command_of(cli.parser("audit").parse_args(words))
     assert again == (
         "veridraft audit a.b:c --form tree --batched --adapter vllm --option x=1 --option y=2 --policy 'Iid(2, 2)' "
         "--merged --trials 30 --level 0.001"
     )
-    assert command_of(cli.parser().parse_args(["audit", "a:b"])) == "veridraft audit a:b"
+    assert command_of(cli.parser("audit").parse_args(["audit", "a:b"])) == "veridraft audit a:b"
 
 
 def test_a_file_and_its_name_are_one_module(folder):

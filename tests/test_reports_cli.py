@@ -17,6 +17,7 @@ from veridraft.reports import cli, synthetic
 from veridraft.reports.instances import Instance
 from veridraft.reports.provenance import command_of
 from veridraft.reports.settings import Settings
+from veridraft.reports.studies import STUDIES
 from veridraft.theory.policies import Iid
 
 VERIDRAFT = [sys.executable, "-c", "import sys; from veridraft.reports.cli import main; sys.exit(main())"]
@@ -49,6 +50,22 @@ def test_bad_input_is_one_line_and_status_2(words, capsys, tmp_path):
     assert printed.err.startswith("veridraft")
     assert BAD[words] in printed.err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_list_of_commands_is_printed_without_loading_any():
+    code = "import sys; from veridraft.reports.cli import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    help_text, modules = run.stdout.rsplit("\n", 2)[:2]
+    assert all(f"    {name}" in help_text for name in (*cli.COMMANDS, *STUDIES))
+    assert not {"numpy", "veridraft.theory"} & set(modules.split())
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_in_the_list_has_its_own_help(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([name, "--help"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: veridraft {name} ")
 
 
 def test_an_out_that_is_a_file_and_a_folder_without_a_report_are_bad_input(tmp_path, capsys):
@@ -91,7 +108,7 @@ def test_the_command_on_the_page_makes_the_same_settings():
     assert words == (
         "veridraft report --verifiers naive,nss --policy 'Iid(2, 1)' --temperature 0.5 --steps 3 --synthetic"
     )
-    options = cli.parser().parse_args(shlex.split(words)[1:])
+    options = cli.parser("report").parse_args(shlex.split(words)[1:])
     assert Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__}) == settings
     assert command_of(Settings()) == "veridraft report"
 
