@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .decoding import Decoded, Decoder, Step, decode
     from .distil_plan import DistilPlan
     from .distilling import distil
-    from .drafters import NGram
     from .generation import speculative
+    from .n_gram import NGram
     from .packing import packed_pair
     from .pairs import ModelPair, load_pair
     from .parallel import on_all_ranks
@@ -78,7 +78,7 @@ _HOMES = {
     "DistilPlan": "distil_plan",
     "Ending": "requests",
     "ModelPair": "pairs",
-    "NGram": "drafters",
+    "NGram": "n_gram",
     "PromptPair": "recording",
     "Request": "requests",
     "Sampling": "sampling",

@@ -14,9 +14,10 @@ from veridraft.theory.verifiers import get_verifier
 from .backend import torch
 from .batch_drafting import Drafted
 from .batch_model import BatchModel
-from .drafters import Drafter, NetworkDrafter, NGram, TextDrafter, Writing, no_proposal
-from .finite import FiniteRows
+from .drafters import Drafter, NetworkDrafter, TextDrafter, Writing, no_proposal
+from .finite import FiniteRows, pass_of
 from .memory import tree_advice
+from .n_gram import NGram
 from .pairs import ModelPair
 from .requests import Block, Ending, Request, Written
 from .sampling import Sampling
@@ -91,7 +92,7 @@ class BatchDecoder:
         self._is_chain = self.skeleton is not None and self.skeleton.columns == self.skeleton.depth + 1
         self.stopwatch = Stopwatch(pair.device)
         self.steps = 0
-        self._finite = FiniteRows(self.sampling)
+        self._finite = FiniteRows(self.sampling, self.stopwatch)
         self.target: BatchModel | None = None
 
     def decode(self, requests: Sequence[Request]) -> tuple[Written, ...]:
@@ -146,11 +147,11 @@ class BatchDecoder:
         )
         rows = max(1, min(self.rows, len(requests)))
         capacity = longest + self.policy.depth + self._most_nodes()
-        self.target = BatchModel(self.pair.target, rows, capacity)
+        self.target = BatchModel(self.pair.target, rows, capacity, self.stopwatch, pass_of("target"))
         if isinstance(self.policy, NGram) or self.policy.depth == 0:
             propose = self.policy.proposal if isinstance(self.policy, NGram) else no_proposal
             return TextDrafter(propose, self.pair.vocabulary_size, self.pair.device)
-        draft = BatchModel(self.pair.draft, rows, capacity)
+        draft = BatchModel(self.pair.draft, rows, capacity, self.stopwatch, pass_of("draft"))
         return NetworkDrafter(draft, self.policy, self.skeleton, self._finite)
 
     def _most_nodes(self) -> int:
@@ -194,18 +195,19 @@ class BatchDecoder:
             with self.stopwatch.phase("draft"):
                 drafted = drafter.draft([one.writing for one in active])
             with self.stopwatch.phase("target"):
-                logits = self._target_logits(active, drafted)
+                rows = self._target_rows(active, drafted)
             with self.stopwatch.phase("verify"):
-                verified = self._verify(active, drafted, self._finite.of("target")(logits))
+                verified = self._verify(active, drafted, rows)
             with self.stopwatch.phase("commit"):
                 return self._commit(active, drafter, verified)
 
-    def _target_logits(self, active: Sequence[_Active], drafted: Drafted) -> Tensor:
-        """(B, N, V) the target's logits at every column."""
+    def _target_rows(self, active: Sequence[_Active], drafted: Drafted) -> Tensor:
+        """(B, N, V) the target's rows at every column, by one pass; uncommitted in its cache."""
         assert self.target is not None
         tokens = drafted.batch.tokens.clamp(min=0)
         tokens[:, 0] = torch.tensor([one.writing.text[-1] for one in active], device=tokens.device)
-        return self.target.feed(len(active), tokens, 0, drafted.batch.ancestors())
+        logits = self.target.feed(len(active), tokens, 0, drafted.batch.ancestors())
+        return self._finite.of("target")(logits)
 
     def _verify(self, active: Sequence[_Active], drafted: Drafted, rows: Tensor) -> _Verified:
         """The verifier's decisions."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .backend import torch, transformers
+from .stopwatch import Stopwatch
 from .tree_attention import extend_ancestors
 
 Tensor = torch.Tensor
@@ -81,16 +82,20 @@ class BatchModel:
     """A network and the KV cache of up to ``rows`` requests, each of at most ``capacity`` slots.
 
     ``contexts`` holds how many slots of each row are committed.  Behind them lie the slots of tokens fed since;
-    they count for nothing until :meth:`keep`.  The last slot of a row takes what is to be forgotten.
+    they count for nothing until :meth:`keep`.  The last slot of a row takes what is to be forgotten.  Every pass is a
+    use of the phase ``phase`` of ``stopwatch``, its work the number of batch rows and of tokens in each.
     """
 
-    def __init__(self, model: Any, rows: int, capacity: int) -> None:
-        self.model, self.capacity = model, capacity + 1
+    def __init__(
+        self, model: Any, rows: int, capacity: int, stopwatch: Stopwatch | None = None, phase: str = "pass"
+    ) -> None:
+        self.model, self.capacity, self.phase = model, capacity + 1, phase
         self.device = next(model.parameters()).device
         count = model.config.num_hidden_layers
         self.layers = [SlotLayer(rows, self.capacity) for _ in range(count)]
         self.cache = transformers.Cache(layers=self.layers)
         self.contexts = [0] * rows
+        self.stopwatch = stopwatch or Stopwatch(self.device)
 
     def prefill(self, row: int, tokens: Sequence[int]) -> None:
         """Commit tokens that follow the context of one batch row, in one pass; their logits are not computed."""
@@ -129,6 +134,12 @@ class BatchModel:
         self, rows: slice, tokens: Tensor, first: int, visible: Tensor, kept: int, places: Tensor | None = None
     ) -> Tensor:
         """One pass; ``places`` (B, n) are the slots behind the context where they do not follow one another."""
+        with self.stopwatch.phase(self.phase, tuple(tokens.shape)):
+            return self._logits(rows, tokens, first, visible, kept, places)
+
+    def _logits(
+        self, rows: slice, tokens: Tensor, first: int, visible: Tensor, kept: int, places: Tensor | None
+    ) -> Tensor:
         bases = self.contexts[rows]
         context = torch.tensor(bases, device=self.device)[:, None]
         stop = max(bases) + visible.shape[2]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from veridraft.theory import Context, DraftTree, Pair
-from veridraft.theory.policies import DraftLaw, Policy
+from veridraft.theory.policies import Policy
 
 from . import host_reads
 from .backend import torch
@@ -51,6 +50,11 @@ class Drafter(ABC):
     @abstractmethod
     def take_over(self, source: int, row: int) -> None:
         """A request moves to another batch row."""
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is drafted inside is forgotten: the drafter is afterwards as it was."""
+        yield
 
 
 class NetworkDrafter(Drafter):
@@ -105,6 +109,15 @@ class NetworkDrafter(Drafter):
         """Move what the network remembers of a request."""
         self.model.take_over(source, row)
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is drafted inside is forgotten, and what was read for it will be read again."""
+        contexts = list(self.model.contexts)
+        try:
+            yield
+        finally:
+            self.model.contexts[:] = contexts
+
 
 def _of_forests(forests: Sequence[Forest]) -> Drafted:
     """Forests of one tree each as a batch; coins and fed places follow the nodes."""
@@ -119,62 +132,6 @@ def _of_forests(forests: Sequence[Forest]) -> Drafted:
             coin_of[number, column] = node + 1
     empty = replace(batch, target=batch.target[:, :0])
     return Drafted(empty, fed, coin_of, [tree.size + 1 for tree in trees])
-
-
-@dataclass(frozen=True, repr=False)
-class NGram(Policy):
-    """Prompt lookup: the tokens that followed the last place where the text had the same last tokens.
-
-    ``length`` tokens at most are proposed, after the longest match of at most ``longest`` tokens, the last one in
-    the text.  No network drafts, and nothing is drawn: a deterministic path, which ``nss`` verifies losslessly
-    and, since no rule does better on a given tree, best.  Both numbers are at least 1.
-    """
-
-    length: int
-    longest: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("length", "longest"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
-
-    @property
-    def name(self) -> str:
-        """The call that builds the policy."""
-        return f"NGram({self.length}, {self.longest})"
-
-    @property
-    def depth(self) -> int:
-        """The number of tokens proposed."""
-        return self.length
-
-    @property
-    def draft_laws(self) -> frozenset[DraftLaw]:
-        """Chosen by rule."""
-        return frozenset({DraftLaw.DETERMINISTIC})
-
-    def sample(self, pair: Pair, rng: np.random.Generator, context: Context = ()) -> DraftTree:
-        """Refused: the proposal follows from the text, and a pair of rows does not hold it."""
-        raise ValueError("NGram drafts from the text of a request, not from a pair of rows")
-
-    def enumerate(self, pair: Pair, context: Context = ()) -> Iterator[tuple[Any, DraftTree]]:
-        """Refused, as :meth:`sample` is."""
-        raise ValueError("NGram drafts from the text of a request, not from a pair of rows")
-
-    def tree_count(self, vocabulary_size: int) -> int:
-        """1."""
-        return 1
-
-    def proposal(self, text: Sequence[int]) -> list[int]:
-        """At most ``length`` tokens that may follow the text; none if no token of its end stood there before."""
-        array = np.asarray(text)
-        for size in range(min(self.longest, len(array) - 1), 0, -1):
-            windows = np.lib.stride_tricks.sliding_window_view(array[:-1], size)
-            found = np.flatnonzero((windows == array[-size:]).all(axis=1))
-            if len(found):
-                begin = int(found[-1]) + size
-                return array[begin : begin + self.length].tolist()
-        return []
 
 
 def no_proposal(text: Sequence[int]) -> list[int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from .backend import torch
 from .live import Rows
 from .sampling import Sampling
+from .stopwatch import Stopwatch
 from .tree_batch import NONE
 
 Tensor = torch.Tensor
@@ -17,10 +18,12 @@ Tensor = torch.Tensor
 class FiniteRows:
     """Turns logits (..., V) into float64 rows, and remembers for each call the first one that was not finite.
 
-    ``step`` and ``requests``, the numbers of the running requests, are for the message.
+    The time is part of the network's pass on the stopwatch.  ``step`` and ``requests``, the numbers of the running
+    requests, are for the message.
     """
 
     sampling: Sampling
+    stopwatch: Stopwatch
     step: int = 0
     requests: Sequence[int] = ()
     seen: list[tuple[str, tuple[int, ...], Tensor]] = field(default_factory=list)
@@ -30,7 +33,7 @@ class FiniteRows:
 
         def rows(logits: Tensor) -> Tensor:
             self.seen.append((network, tuple(logits.shape[:-1]), _first_broken(logits)))
-            return self.sampling.rows(logits)
+            return self._rows(network, logits)
 
         return rows
 
@@ -41,9 +44,13 @@ class FiniteRows:
             first = int(_first_broken(logits))
             if first != NONE:
                 raise self._error(network, row, first)
-            return self.sampling.rows(logits)
+            return self._rows(network, logits)
 
         return rows
+
+    def _rows(self, network: str, logits: Tensor) -> Tensor:
+        with self.stopwatch.phase(pass_of(network), ("rows", logits[..., 0].numel())):
+            return self.sampling.rows(logits)
 
     def read(self, report: Tensor) -> list[list[int]]:
         """The report (B, n) as lists, read together with all looks since the last time.
@@ -64,6 +71,11 @@ class FiniteRows:
     def _error(self, network: str, batch_row: int, row: int) -> FloatingPointError:
         where = f"step {self.step}, request {self.requests[batch_row]}, row {row}"
         return FloatingPointError(f"{network} logits of {where} are not finite")
+
+
+def pass_of(network: str) -> str:
+    """The phase of a network's passes, from tokens to rows."""
+    return f"{network} pass"
 
 
 def _first_broken(logits: Tensor) -> Tensor:

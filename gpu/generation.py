@@ -9,7 +9,7 @@ from veridraft.theory.policies import Policy, parse_policy
 
 from .backend import torch, transformers
 from .batch_decoding import BatchDecoder
-from .drafters import NGram
+from .n_gram import NGram
 from .pairs import ModelPair
 from .requests import Request
 from .sampling import Sampling

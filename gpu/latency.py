@@ -27,7 +27,8 @@ from .pairs import ModelPair
 from .random_models import is_random
 from .runs import machine
 from .sampling import Sampling
-from .timing import Span, TimedDecoder, now
+from .stopwatch import Span
+from .timing import TimedDecoder, now
 from .tree_attention import ROOT, CachedModel
 
 STEPS_OF_A_TEXT = 32

@@ -32,7 +32,8 @@ from .pairs import ModelPair
 from .prompts import PROMPTS
 from .sampling import Sampling
 from .speed_rows import SpeedRow
-from .timing import Span, TimedDecoder
+from .stopwatch import Span
+from .timing import TimedDecoder
 from .tree_attention import CachedModel
 
 KIND = "veridraft speed check"

@@ -7,7 +7,6 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from veridraft.theory.throughput import Term
 
@@ -15,9 +14,7 @@ from .backend import torch
 from .decoding import Decoder, Request, Step
 from .drafting import Forest
 from .live import Rows
-
-Span = NDArray[np.float64]
-"""(2,) seconds: by the wall clock, and of CPU time that the process used."""
+from .stopwatch import Span
 
 Spent = dict[Term, Span]
 """The parts of one step."""

@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from veridraft.gpu import host_reads  # noqa: E402
 from veridraft.gpu.batch_decoding import BatchDecoder  # noqa: E402
 from veridraft.gpu.batch_model import SlotLayer  # noqa: E402
-from veridraft.gpu.drafters import NGram  # noqa: E402
+from veridraft.gpu.n_gram import NGram  # noqa: E402
 from veridraft.gpu.requests import Ending, Request  # noqa: E402
 from veridraft.gpu.sampling import Sampling  # noqa: E402
 

@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers", reason="the tests of veridraf
 from gpu_tiny import tiny_pair  # noqa: E402
 
 from veridraft.gpu import speculative  # noqa: E402
-from veridraft.gpu.drafters import NGram  # noqa: E402
+from veridraft.gpu.n_gram import NGram  # noqa: E402
 
 IDS = torch.tensor([[0, 0, 3, 1, 4], [9, 2, 6, 5, 3]])
 MASK = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])

@@ -20,8 +20,8 @@ from gpu_tiny import PROMPTS, tiny_pair  # noqa: E402
 from veridraft.gpu import memory  # noqa: E402
 from veridraft.gpu.batch_decoding import BatchDecoder  # noqa: E402
 from veridraft.gpu.batch_model import BatchModel  # noqa: E402
-from veridraft.gpu.drafters import NGram  # noqa: E402
 from veridraft.gpu.memory import PeakMemory, bytes_per_node, is_out_of_memory  # noqa: E402
+from veridraft.gpu.n_gram import NGram  # noqa: E402
 from veridraft.gpu.requests import Request  # noqa: E402
 from veridraft.gpu.sampling import Sampling  # noqa: E402
 

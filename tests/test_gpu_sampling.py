@@ -11,6 +11,7 @@ from veridraft.theory.distributions import apply_temperature, keep_top_k, keep_t
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
+from veridraft.gpu import sampling  # noqa: E402
 from veridraft.gpu.sampling import Sampling, draw  # noqa: E402
 
 
@@ -59,3 +60,16 @@ def test_a_draw_past_a_short_cumulative_sum_is_the_last_token_with_mass():
     row = torch.full((32_000,), 1 / 32_000, dtype=torch.float32)
     row[-7:] = 0
     assert draw(row, torch.tensor([1 - 2**-24], dtype=torch.float32)).item() <= 32_000 - 8
+
+
+@pytest.mark.parametrize("sharpness", [0.1, 1.0, 4.0])
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_largest_entries_alone_give_the_rows_that_whole_sorting_gives(monkeypatch, sharpness, ties):
+    logits = torch.from_numpy(np.random.default_rng(3).normal(scale=sharpness, size=(4, 2000)))
+    logits = logits.round() if ties else logits
+    whole = Sampling(0.9, top_p=0.7).rows(logits)  # a row this short is sorted as a whole
+    monkeypatch.setattr(sampling, "SHORT", 64)
+    found = sampling._short_cut(torch.softmax(logits / 0.9, dim=-1), 0.7)
+    assert torch.equal(Sampling(0.9, top_p=0.7).rows(logits), whole)
+    nucleus = (whole > 0).sum(dim=-1).max()
+    assert (found is None) == (bool(ties) or nucleus >= 64), "the short way must be taken, and left, in these cases"
