@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device-map", help="auto: place the target's layers over this machine's devices")
     parser.add_argument("--offload", metavar="DIR", help="with --device-map, for what no device holds")
     parser.add_argument("--tensor-parallel", action="store_true", help="under torchrun: split the target")
-    parser.add_argument("--verifiers", help="names, separated by commas; default: all")
+    parser.add_argument("--verifiers", help="names, separated by commas; default: all that run at this vocabulary")
     parser.add_argument("--policy", default="Iid(4, 3)")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--top-p", type=float, default=1.0)

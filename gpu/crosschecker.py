@@ -20,7 +20,7 @@ import numpy as np
 
 from veridraft.theory.policies import Chain, Policy, parse_policy
 from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
-from veridraft.theory.verifiers import get_verifier
+from veridraft.theory.verifiers import VERIFIERS, get_verifier
 
 from .decoding import Decoder, Request, Step
 from .pairs import ModelPair
@@ -29,7 +29,7 @@ from .prompts import PROMPTS
 from .runs import RunFile, machine
 from .sampling import Sampling
 from .scores import NO_SCORE, Score, draft_score, text_score
-from .verification import DEVICE_VERIFIERS
+from .theory_route import too_large
 
 THRESHOLD = 4.0
 """A score fails beyond this: a false alarm in 16,000 for each score that is right."""
@@ -127,7 +127,8 @@ def crosscheck(
 ) -> Crosscheck:
     """Measured against predicted: one row per verifier, from ``steps`` target passes of real decoding.
 
-    verifiers : names out of the theory's table; ``None`` is all of ``DEVICE_VERIFIERS``
+    verifiers : names out of the theory's table; ``None`` is all of it, or of the mapping ``policy``, but for those
+        that list every child list where the vocabulary is too large for that (:func:`.too_large`)
     policy : a policy or its name, or a mapping from every verifier to one.  A verifier that is not lossless for
         it runs on a chain, on top tokens with one draw, or on hub pairs, of the same depth
     out : a folder for ``crosscheck.json``; rows that it already holds are not run again
@@ -137,8 +138,10 @@ def crosscheck(
     Raises ``ValueError`` for unknown verifiers, policies that do not fit, settings out of range, or a folder
     that holds a run with other settings; ``FloatingPointError`` if a logit is not finite.
     """
-    names = tuple(verifiers if verifiers is not None else DEVICE_VERIFIERS)
-    policies = tuple(_fitting(name, policy[name] if isinstance(policy, Mapping) else policy) for name in names)
+    asked = tuple(verifiers if verifiers is not None else policy if isinstance(policy, Mapping) else VERIFIERS)
+    fitted = {name: _fitting(name, policy[name] if isinstance(policy, Mapping) else policy) for name in asked}
+    names = tuple(name for name in asked if verifiers or not too_large(name, fitted[name], pair.vocabulary_size))
+    policies = tuple(fitted[name] for name in names)
     sampling = Sampling(temperature=temperature, top_p=top_p)
     plan = Plan(names, policies, sampling, steps, seed, tuple(prompts), max_new_tokens)
     for prompt in plan.prompts:

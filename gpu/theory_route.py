@@ -11,11 +11,32 @@ from dataclasses import replace
 import numpy as np
 
 from veridraft.theory.lifts import TreeLaw
+from veridraft.theory.policies import Policy
+from veridraft.theory.transport import MOST_LISTS, OptimalTransport
 from veridraft.theory.verifiers import get_verifier
 
 from .backend import torch
 from .lifts import Decisions
+from .skeleton import skeleton_of
 from .tree_batch import TreeBatch
+
+MOST_CELLS = 2**18
+"""Child lists times tokens: a plan of this size takes some 50 ms, and a run makes one at every node."""
+
+
+def too_large(verifier: str, policy: Policy, vocabulary_size: int) -> str | None:
+    """Why a verifier is left out of runs at this vocabulary (V): it lists every child list; ``None`` where it is not.
+
+    All V tokens are taken to have mass: rows that top-p or top-k cut short may be in reach where this says no.
+    """
+    if not isinstance(get_verifier(verifier).solver, OptimalTransport):
+        return None
+    skeleton = skeleton_of(policy, vocabulary_size)
+    longest = max(skeleton.widths(), default=0) if skeleton else 2
+    if vocabulary_size**longest <= min(MOST_LISTS, MOST_CELLS // vocabulary_size):
+        return None
+    said = f"lists every child list, {vocabulary_size}^{longest} with {policy.name}"
+    return f"{verifier} {said}: it is for small vocabularies"
 
 
 def theory_decisions(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> Decisions:

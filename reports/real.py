@@ -12,7 +12,7 @@ from typing import Any
 from veridraft.theory.policies import parse_policy
 
 from .data import RealRow, RealRun
-from .settings import Settings
+from .settings import Settings, fitting_policy
 
 PLAIN_TOKENS = 64
 """How many tokens plain generation writes to have its speed measured."""
@@ -34,18 +34,13 @@ def load(settings: Settings) -> Any:
     return pair
 
 
-def on_device(settings: Settings) -> tuple[str, ...]:
-    """The verifiers of the settings that run on real models."""
-    from veridraft.gpu.verification import DEVICE_VERIFIERS
+def not_run(settings: Settings, pair: Any) -> dict[str, str]:
+    """The verifiers of the settings that do not run at the pair's vocabulary, and why."""
+    from veridraft.gpu.theory_route import too_large
 
-    return tuple(name for name in settings.verifiers if name in DEVICE_VERIFIERS)
-
-
-def not_on_device(settings: Settings) -> tuple[str, ...]:
-    """A line that names the verifiers of the settings that do not run on real models, if there are any."""
-    missing = sorted(set(settings.verifiers) - set(on_device(settings)))
-    said = "not decided on the device, left out of this report"
-    return (f"{', '.join(missing)} on the real pair: {said}",) if missing else ()
+    policy = parse_policy(settings.policy)
+    reasons = {name: too_large(name, fitting_policy(name, policy), pair.vocabulary_size) for name in settings.verifiers}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def folder_of(settings: Settings, folder: Path, source: str) -> Path:
@@ -58,7 +53,8 @@ def run_real(settings: Settings, pair: Any, place: Path, command: str) -> None:
     """Measure what is not finished: one row per verifier, then the speed of plain generation."""
     from veridraft.gpu import crosscheck
 
-    names = on_device(settings)
+    without = not_run(settings, pair)
+    names = [name for name in settings.verifiers if name not in without]
     if not names:
         return
     crosscheck(

@@ -79,7 +79,8 @@ def run_report(options: argparse.Namespace) -> int:
         require_page_packages()
         left_out = _left_out(settings)
         pair = None if left_out else real.load(settings)
-        left_out += real.not_on_device(settings) if pair else ()
+        reasons = real.not_run(settings, pair).values() if pair else ()
+        left_out += tuple(f"on the real pair: {reason}" for reason in reasons)
         job = Job.new(settings, check_folder(options.out), left_out)
     try:
         job.run(pair)
