@@ -79,7 +79,7 @@ def grow_forest(
     ``root_row`` (V,) is the draft's row at the root.  Each token is drawn from the very row that the forest
     keeps.  The tokens fed stay uncommitted in the model's cache, so that an accepted path can be kept.
     A policy whose lists follow from a node's state and row is drawn level by level; any other draws from the
-    network as the theory has it, which costs a pass for every row that it asks for.
+    network as the theory has it, which costs a pass for every time that it asks for rows it has not seen.
     """
     forest = Forest([last_token], [ROOT], {0: root_row}, {}, [Shape() for _ in range(count)])
     if not isinstance(policy, RecursivePolicy):

@@ -25,7 +25,8 @@ from veridraft.theory import (
     dirichlet_pair,
     parse_policy,
 )
-from veridraft.theory.best_first import CaDDTree, OptTree, TopK, by_product, convex_costs
+from veridraft.theory.best_first import CaDDTree, OptTree, TopK, convex_costs
+from veridraft.theory.most_probable import by_product
 
 COSTS = {0: 10.0, 2: 10.5, 4: 11.5, 8: 20.0}
 RULES: list[Policy] = [

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from fractions import Fraction
 from functools import cached_property
-from heapq import heappop, heappush
-from itertools import count, islice
+from itertools import islice
 from math import inf
 from numbers import Real
 from typing import Any
@@ -17,40 +16,12 @@ import numpy as np
 from scipy.optimize import nnls
 
 from .distributions import Row, check_count
+from .most_probable import LevelSearch, Nodes
 from .policies import POLICIES, DraftLaw, Policy, grown
 from .solvers import Scalar
 from .sources import Pair
 from .top_plus_one import top_tokens
 from .trees import Context, DraftTree
-
-
-def by_product(pair: Pair, context: Context, depth: int) -> Iterator[tuple[Scalar, Context]]:
-    """The contexts below a root, of 1 to ``depth`` tokens, with their draft probabilities, most probable first.
-
-    A context comes after its parent and after its likelier siblings; among equals the one whose turn came
-    first, and among equal siblings the lower token.  Contexts of probability 0 are left out.  Best first over a
-    heap (2604.12989): the work grows with what is read.  Exact for Fractions, since products are compared and
-    not their logarithms.
-    """
-    order = count()
-    heap: list[Any] = []
-
-    def offer(value: Scalar, below: Context, row: Row, ranked: list[int]) -> None:
-        """Put the likeliest of a node's remaining children on the heap, if it has positive probability."""
-        if ranked and row[ranked[0]]:
-            heappush(heap, (-(value * row[ranked[0]]), next(order), value, below, row, ranked))
-
-    def expand(value: Scalar, below: Context) -> None:
-        if len(below) < depth:
-            row = pair.draft_row(context + below)
-            offer(value, below, row, top_tokens(row, int(np.count_nonzero(row))))
-
-    expand(pair.draft_row(context)[0] * 0 + 1, ())
-    while heap:
-        value, _, parent_value, parent, row, ranked = heappop(heap)
-        yield -value, (*parent, ranked[0])
-        offer(parent_value, parent, row, ranked[1:])
-        expand(-value, (*parent, ranked[0]))
 
 
 def convex_costs(measured: Mapping[int, Any] | Sequence[tuple[int, Any]]) -> tuple[float, ...]:
@@ -132,17 +103,15 @@ class TopK(DeterministicPolicy):
     def nodes(self, pair: Pair, context: Context = ()) -> list[Context]:
         """The nodes that are kept, most probable first."""
         drafted: list[tuple[Scalar, Context]] = []
-        layer: list[tuple[Scalar, Context]] = [(pair.draft_row(context)[0] * 0 + 1, ())]
+        layer: list[tuple[Scalar, Context]] = [(1, ())]
         for _ in range(self.depth):
-            offered = [child for value, below in layer for child in self._children(pair, context, value, below)]
+            rows = pair.draft_rows([context + below for _, below in layer])
+            offered = [child for node, row in zip(layer, rows, strict=True) for child in self._children(*node, row)]
             drafted += offered
             layer = sorted(offered, key=_likeliest_first)[: self.k]
         return [below for _, below in sorted(drafted, key=_likeliest_first)[: self.budget]]
 
-    def _children(
-        self, pair: Pair, context: Context, value: Scalar, below: Context
-    ) -> Iterator[tuple[Scalar, Context]]:
-        row = pair.draft_row(context + below)
+    def _children(self, value: Scalar, below: Context, row: Row) -> Iterator[tuple[Scalar, Context]]:
         for token in top_tokens(row, self.k):
             if row[token]:
                 yield value * row[token], (*below, token)
@@ -174,9 +143,10 @@ class OptTree(DeterministicPolicy):
     def nodes(self, pair: Pair, context: Context = ()) -> list[Context]:
         """The nodes that are kept, most probable first."""
         best: list[tuple[Scalar, Context]] = []
+        search = LevelSearch(pair, context, self.budget)
         for layers in range(1, self.depth + 1):
             before = sum(value for value, _ in best)
-            best = list(islice(by_product(pair, context, layers), self.budget))
+            best = search.find(lambda nodes: list(islice(nodes, self.budget)), layers)
             if not sum(value for value, _ in best) - before > self.threshold:
                 break
         return [below for _, below in best]
@@ -226,10 +196,14 @@ class CaDDTree(DeterministicPolicy):
 
     def nodes(self, pair: Pair, context: Context = ()) -> list[Context]:
         """The nodes that are kept, most probable first."""
+        return LevelSearch(pair, context, len(self.costs) - 1).find(self._worthwhile, self.depth)
+
+    def _worthwhile(self, nodes: Nodes) -> list[Context]:
+        """The nodes of a sequence, most probable first, that are added while theta grows."""
         totals = [self.draft_cost + cost for cost in self.costs]
         chosen: list[Context] = []
         gain, theta = 1, 1 / Fraction(totals[0])
-        for (value, below), total in zip(by_product(pair, context, self.depth), totals[1:], strict=False):
+        for total, (value, below) in zip(totals[1:], nodes, strict=False):
             gain += value
             if not Fraction(gain) / Fraction(total) > theta:
                 break

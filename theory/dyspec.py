@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass
 from math import factorial
 from typing import Any
@@ -45,13 +45,15 @@ class DySpec(Policy):
     Parameters
     ----------
     budget : the number of nodes below the root, >= 0; fewer only where nothing is left to draw
-    threshold : instead of a budget, fill every slot whose value is at least this, in (0, 1] (the paper draws these
-        layer by layer; since a slot's fate depends on its own value alone, the order is immaterial)
+    threshold : instead of a budget, fill every slot whose value is at least this, in (0, 1]; level by level, since
+        a slot's fate depends on its own value alone, so that the order is immaterial to the law
     depth : the deepest level, >= 0; left out it is the budget, and with a threshold it must be given
 
     Whether a slot is filled is settled before its token is seen: so rules that hold for draws without
-    replacement hold here, although the shape depends on the tokens.  Raises ``ValueError`` unless exactly one
-    of budget and threshold is given.
+    replacement hold here, although the shape depends on the tokens.  With a threshold the draft is asked for the
+    rows of a whole level together.  With a budget it is asked for one row at a time: a slot competes with those
+    that earlier draws open, so that no row but the next is sure to be needed.  Raises ``ValueError`` unless
+    exactly one of budget and threshold is given.
     """
 
     budget: int | None
@@ -83,15 +85,15 @@ class DySpec(Policy):
 
     def sample(self, pair: Pair, rng: np.random.Generator, context: Context = ()) -> DraftTree:
         """A draft tree drawn at the context, with the rows of its nodes."""
-        slots = _start(pair, context)
-        while (below := self._next(pair, context, slots)) is not None:
-            rest = _rest(pair, context, below, slots[below])
+        rows, slots = _Rows(pair, context), {(): Slot(1)}
+        while (below := self._next(rows, slots)) is not None:
+            rest = rows.rest(below, slots[below])
             slots = _fill(slots, below, rest, int(draw(rest, rng.random())))
         return _tree(slots, pair, context)
 
     def enumerate(self, pair: Pair, context: Context = ()) -> Iterator[tuple[Any, DraftTree]]:
         """Every tree of positive probability at the context, with its probability: every outcome of every draw."""
-        for probability, slots in self._unfold(pair, context, _start(pair, context)):
+        for probability, slots in self._unfold(_Rows(pair, context), {(): Slot(1)}):
             yield probability, _tree(slots, pair, context)
 
     def tree_count(self, vocabulary_size: int) -> int:
@@ -106,38 +108,53 @@ class DySpec(Policy):
         widest = int(1 / self.threshold)
         return int(factorial(size) ** sum(min(size**level, widest) for level in range(self.depth)))
 
-    def _unfold(self, pair: Pair, context: Context, slots: Slots) -> Iterator[tuple[Any, Slots]]:
+    def _unfold(self, rows: _Rows, slots: Slots) -> Iterator[tuple[Any, Slots]]:
         """Probability and slots of every finished tree that starts as these slots do."""
-        below = self._next(pair, context, slots)
+        below = self._next(rows, slots)
         if below is None:
             yield 1, slots
             return
-        rest = _rest(pair, context, below, slots[below])
+        rest = rows.rest(below, slots[below])
         total = rest.sum()
         for token in np.flatnonzero(rest).tolist():
-            for probability, finished in self._unfold(pair, context, _fill(slots, below, rest, token)):
+            for probability, finished in self._unfold(rows, _fill(slots, below, rest, token)):
                 yield rest[token] / total * probability, finished
 
-    def _next(self, pair: Pair, context: Context, slots: Slots) -> Context | None:
+    def _next(self, rows: _Rows, slots: Slots) -> Context | None:
         """The node below which the next token is drawn; None when the tree is finished."""
         if self.budget is not None and len(slots) > self.budget:
             return None
-        for below in sorted(slots, key=lambda below: -slots[below].value):
-            if self.threshold is not None and slots[below].value < self.threshold:
-                return None
-            if len(below) < self.depth and _rest(pair, context, below, slots[below]).any():
+        waiting = self._waiting(slots)
+        for below in waiting:
+            rows.ask(below, waiting if self.budget is None else [below])
+            if rows.rest(below, slots[below]).any():
                 return below
         return None
 
+    def _waiting(self, slots: Slots) -> list[Context]:
+        """The nodes with a slot that may be filled, in the order of draws."""
+        opened = [below for below in slots if len(below) < self.depth]
+        if self.budget is not None:
+            return sorted(opened, key=lambda below: -slots[below].value)
+        return sorted((below for below in opened if slots[below].value >= self.threshold), key=len)
 
-def _start(pair: Pair, context: Context) -> Slots:
-    """The root's slot, of value 1."""
-    return {(): Slot(pair.draft_row(context)[0] * 0 + 1)}
 
+class _Rows:
+    """The draft's rows at nodes below a root, each asked for once."""
 
-def _rest(pair: Pair, context: Context, below: Context, slot: Slot) -> Row:
-    """(V,) the masses from which the slot is filled: the node's row without the tokens already drawn."""
-    return without(pair.draft_row(context + below), slot.tokens)
+    def __init__(self, pair: Pair, context: Context) -> None:
+        self._pair, self._context = pair, context
+        self._known: dict[Context, Row] = {}
+
+    def ask(self, needed: Context, nodes: Sequence[Context]) -> None:
+        """Unless the needed row is known, ask for it together with those of the nodes that are not known."""
+        if needed not in self._known:
+            new = [below for below in nodes if below not in self._known]
+            self._known |= zip(new, self._pair.draft_rows([self._context + below for below in new]), strict=True)
+
+    def rest(self, below: Context, slot: Slot) -> Row:
+        """(V,) the masses from which the slot is filled: the node's row without the tokens already drawn."""
+        return without(self._known[below], slot.tokens)
 
 
 def _fill(slots: Slots, below: Context, rest: Row, token: int) -> Slots:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -39,6 +39,14 @@ class Pair(ABC):
     @abstractmethod
     def draft_row(self, context: Context) -> Row:
         """The draft's next-token law (V,) at the context, a tuple of tokens."""
+
+    def draft_rows(self, contexts: Sequence[Context]) -> Sequence[Row]:
+        """The draft's rows (V,) at several contexts, in their order.
+
+        Here they are asked for one by one.  A pair that can answer several at the cost of one may do so: policies
+        that know a whole level of a tree ask for its rows together.  A context's parent is asked for before it.
+        """
+        return [self.draft_row(context) for context in contexts]
 
     def transformed(
         self, temperature: float = 1.0, top_k: int | None = None, top_p: float | Fraction = 1.0
