@@ -38,10 +38,13 @@ def _run(options: argparse.Namespace, command: str) -> Crosscheck:
 
 def _pair(options: argparse.Namespace) -> ModelPair:
     """The pair, on one device or several."""
-    from . import load_pair, load_split_pair
+    from . import load_pair, load_split_pair, packed_pair
 
+    if options.pack and (options.tensor_parallel or options.device_map):
+        raise ValueError("--pack is for a pair on one device: leave --device-map and --tensor-parallel out")
     if not (options.tensor_parallel or options.device_map):
-        return load_pair(options.target, options.draft, options.device, options.dtype)
+        pair = load_pair(options.target, options.draft, options.device, options.dtype)
+        return packed_pair(pair) if options.pack else pair
     split = {"tensor_parallel": options.tensor_parallel, "device_map": options.device_map}
     return load_split_pair(options.target, options.draft, options.dtype, offload_folder=options.offload, **split)
 
@@ -72,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--draft", help="the same, or skip:17,18 for the target without those layers")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--pack", action="store_true", help="on a CPU in float32: pack the linear layers' weights")
     parser.add_argument("--device-map", help="auto: place the target's layers over this machine's devices")
     parser.add_argument("--offload", metavar="DIR", help="with --device-map, for what no device holds")
     parser.add_argument("--tensor-parallel", action="store_true", help="under torchrun: split the target")

@@ -8,7 +8,7 @@ the run was interrupted or not.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -138,10 +138,8 @@ def crosscheck(
     Raises ``ValueError`` for unknown verifiers, policies that do not fit, settings out of range, or a folder
     that holds a run with other settings; ``FloatingPointError`` if a logit is not finite.
     """
-    asked = tuple(verifiers if verifiers is not None else policy if isinstance(policy, Mapping) else VERIFIERS)
-    fitted = {name: _fitting(name, policy[name] if isinstance(policy, Mapping) else policy) for name in asked}
-    names = tuple(name for name in asked if verifiers or not too_large(name, fitted[name], pair.vocabulary_size))
-    policies = tuple(fitted[name] for name in names)
+    names = tuple(verifiers if verifiers is not None else _all_that_run(policy, pair.vocabulary_size))
+    policies = tuple(_fitting(name, policy[name] if isinstance(policy, Mapping) else policy) for name in names)
     sampling = Sampling(temperature=temperature, top_p=top_p)
     plan = Plan(names, policies, sampling, steps, seed, tuple(prompts), max_new_tokens)
     for prompt in plan.prompts:
@@ -151,6 +149,17 @@ def crosscheck(
         if name not in file.finished:
             file.add(measure(pair, name, fitting, plan) | {"machine": machine()})
     return Crosscheck(tuple(file.finished[name] for name in names), file.path)
+
+
+def _all_that_run(policy: Policy | str | Mapping[str, Policy | str], vocabulary_size: int) -> Iterator[str]:
+    """The verifiers of the mapping or of the table, but for those that are too large, of which it says so."""
+    given = policy if isinstance(policy, Mapping) else dict.fromkeys(VERIFIERS, policy)
+    for name, one in given.items():
+        reason = too_large(name, _fitting(name, one), vocabulary_size)
+        if reason:
+            print(f"left out: {reason}", file=sys.stderr)
+        else:
+            yield name
 
 
 def _fitting(name: str, policy: Policy | str) -> Policy:

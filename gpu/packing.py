@@ -12,6 +12,7 @@ from typing import Any
 from .backend import torch
 from .layer_skip import shared_copy
 from .pairs import ModelPair
+from .parallel import is_split
 
 FEW_ROWS = 32
 """Products of more rows take the ordinary way, whose arrangement pays then."""
@@ -59,14 +60,29 @@ def packed_pair(pair: ModelPair) -> ModelPair:
     """The pair with its linear layers packed, for float32 on a CPU; any other pair as it is.
 
     Takes as much memory again as the layers' weights do; weights that target and draft share are packed once.  The
-    given pair's networks are left as they are.
+    given pair's networks are left as they are.  Raises ``ValueError`` for a network that is split over ranks, or whose
+    weights lie on several devices or on the disk.
     """
+    for role, model in (("target", pair.target), ("draft", pair.draft)):
+        _require_whole(role, model)
     if pair.device.type != "cpu" or pair.dtype != "float32" or not can_pack():
         return pair
     known: dict[int, PackedLinear] = {}
     target = _packed(pair.target, known)
     draft = target if pair.draft is pair.target else pair.draft and _packed(pair.draft, known)
     return replace(pair, target=target, draft=draft)
+
+
+def _require_whole(role: str, model: Any | None) -> None:
+    """Raise ``ValueError`` unless a network, if there is one, is in one piece."""
+    if model is None:
+        return
+    if is_split(model):
+        raise ValueError(f"{role} is split over ranks: only a network in one piece can be packed")
+    places = sorted({str(one.device) for one in model.parameters()})
+    if len(places) > 1:
+        said = ", ".join(places).replace("meta", "meta (offloaded)")
+        raise ValueError(f"{role} lies on {said}: only a network in one piece can be packed")
 
 
 def _packed(model: Any, known: dict[int, PackedLinear]) -> Any:

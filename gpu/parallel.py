@@ -273,6 +273,8 @@ def _lead(pair: ModelPair, networks: dict[str, Any], work: Callable[[ModelPair],
 
 def is_split(model: Any) -> bool:
     """True if a network's weights are split over ranks."""
+    if not torch.distributed.is_available():
+        return False
     from torch.distributed.tensor import DTensor
 
     return any(isinstance(one, DTensor) for one in model.parameters())

@@ -13,6 +13,7 @@ from gpu_tiny import PROMPTS
 
 from veridraft.gpu import BatchDecoder, Request
 from veridraft.gpu.decoding import Decoder, decode
+from veridraft.gpu.packing import packed_pair
 from veridraft.gpu.parallel import on_all_ranks
 from veridraft.gpu.sampling import Sampling
 from veridraft.gpu.split_pairs import load_split_pair
@@ -73,6 +74,10 @@ def main(target, draft, out):
             on_all_ranks(pair, work)
         except (ValueError, NotImplementedError, ChildProcessError) as error:
             found[key] = f"{type(error).__name__}: {error}"
+    try:
+        packed_pair(pair)
+    except ValueError as error:
+        found["packed"] = str(error)
     torch.save(found, f"{out}-{rank}.pt")
     torch.distributed.destroy_process_group()
 

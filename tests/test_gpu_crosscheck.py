@@ -165,9 +165,10 @@ def test_a_policy_for_each_verifier(pair):
     assert [row["policy"] for row in run.rows] == ["Chain(1)", "Iid(2, 1)"]
 
 
-def test_without_names_a_mapping_says_which_verifiers_run(pair):
+def test_without_names_a_mapping_says_which_verifiers_run(pair, capsys):
     run = checked(pair, None, {"optimal": "Iid(2, 1)", "optimal_plan": "Iid(3, 1)", "nss": "Chain(1)"}, steps=3)
     assert [row["verifier"] for row in run.rows] == ["optimal", "nss"]
+    assert "left out: optimal_plan lists every child list, 64^3 with Iid(3, 1)" in capsys.readouterr().err
 
 
 def test_a_verifier_that_lists_every_child_list_is_for_small_vocabularies():
@@ -212,6 +213,16 @@ def test_the_command_runs_prints_and_records_itself(pair, tmp_path, monkeypatch,
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["nss", "block"]
     command = json.loads((tmp_path / "crosscheck.json").read_text())["command"]
     assert command.startswith("python -m veridraft.gpu --verifiers nss,block --policy 'Iid(2, 1)'")
+
+
+def test_the_command_packs_what_is_in_one_piece(pair, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr(gpu, "load_pair", lambda *_: replace(pair, tokenizer=Words()), raising=False)
+    monkeypatch.setattr(gpu, "packed_pair", lambda pair: given.append(pair) or pair, raising=False)
+    assert main(["--pack", "--verifiers", "nss", "--policy", "Chain(1)", "--steps", "1"]) == 0
+    assert len(given) == 1
+    assert main(["--pack", "--tensor-parallel"]) == 2
+    assert "--pack is for a pair on one device" in capsys.readouterr().err
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):

@@ -16,6 +16,7 @@ if not (torch.distributed.is_available() and torch.distributed.is_gloo_available
 import parallel_worker  # noqa: E402
 from gpu_tiny import PROMPTS, tiny_model  # noqa: E402
 
+from veridraft.gpu.packing import packed_pair  # noqa: E402
 from veridraft.gpu.pairs import load_pair  # noqa: E402
 from veridraft.gpu.parallel import Leader, LeadingModel, on_all_ranks  # noqa: E402
 from veridraft.gpu.split_pairs import load_split_pair  # noqa: E402
@@ -71,6 +72,13 @@ def test_an_error_on_the_first_rank_ends_the_others(ranks):
         "ChildProcessError: rank 0 was stopped: ValueError: on purpose",
     ]
     assert all("decode with veridraft instead of generate" in one["generate"] for one in ranks)
+
+
+def test_split_networks_are_not_packed(folders, ranks, tmp_path):
+    said = "target is split over ranks: only a network in one piece can be packed"
+    assert [one["packed"] for one in ranks] == [said, said]
+    with pytest.raises(ValueError, match=r"target lies on cpu, meta \(offloaded\)"):
+        packed_pair(load_split_pair(folders[0], folders[1], **on_disk(tmp_path)))
 
 
 def on_disk(folder):
