@@ -30,7 +30,7 @@ Tensor = torch.Tensor
 
 
 @dataclass
-class _Active:
+class Active:
     """A request in a row of the batch."""
 
     number: int
@@ -42,7 +42,7 @@ class _Active:
 
 
 @dataclass
-class _Verified:
+class Verified:
     """What a step found out on the device, before it is read."""
 
     batch: TreeBatch
@@ -120,7 +120,7 @@ class BatchDecoder:
     @torch.inference_mode()
     def _run(self, requests: Sequence[Request], prompts: Sequence[tuple[int, ...]]) -> Iterator[Block]:
         waiting = deque(range(len(requests)))
-        active: list[_Active] = []
+        active: list[Active] = []
         drafter = self._prepare(requests, prompts)
         while waiting or active:
             while waiting and len(active) < self.rows:
@@ -164,7 +164,7 @@ class BatchDecoder:
 
     def _admit(
         self, row: int, number: int, request: Request, prompt: tuple[int, ...], drafter: Drafter
-    ) -> _Active:
+    ) -> Active:
         """A request begins in a row: both networks read its prompt, but for the last token."""
         assert self.target is not None
         draft_rng, coin_rng = np.random.default_rng(request.seed).spawn(2)
@@ -173,9 +173,9 @@ class BatchDecoder:
             self.target.contexts[row] = 0
             self.target.prefill(row, prompt[:-1])
             drafter.start(row, writing)
-        return _Active(number, request.max_new_tokens, writing, coin_rng)
+        return Active(number, request.max_new_tokens, writing, coin_rng)
 
-    def _release(self, active: list[_Active], drafter: Drafter) -> None:
+    def _release(self, active: list[Active], drafter: Drafter) -> None:
         """Finished requests leave; the last row takes the place of each."""
         assert self.target is not None
         for row in reversed(range(len(active))):
@@ -187,7 +187,7 @@ class BatchDecoder:
                     drafter.take_over(len(active), row)
 
     @torch.inference_mode()
-    def step(self, active: list[_Active], drafter: Drafter) -> list[Block]:
+    def step(self, active: list[Active], drafter: Drafter) -> list[Block]:
         """One tree for each running request, one target pass over all, one block for each."""
         nodes = self.skeleton.columns if self.skeleton else 0
         self._finite.step, self._finite.requests = self.steps, [one.number for one in active]
@@ -201,7 +201,7 @@ class BatchDecoder:
             with self.stopwatch.phase("commit"):
                 return self._commit(active, drafter, verified)
 
-    def _target_rows(self, active: Sequence[_Active], drafted: Drafted) -> Tensor:
+    def _target_rows(self, active: Sequence[Active], drafted: Drafted) -> Tensor:
         """(B, N, V) the target's rows at every column, by one pass; uncommitted in its cache."""
         assert self.target is not None
         tokens = drafted.batch.tokens.clamp(min=0)
@@ -209,7 +209,7 @@ class BatchDecoder:
         logits = self.target.feed(len(active), tokens, 0, drafted.batch.ancestors())
         return self._finite.of("target")(logits)
 
-    def _verify(self, active: Sequence[_Active], drafted: Drafted, rows: Tensor) -> _Verified:
+    def _verify(self, active: Sequence[Active], drafted: Drafted, rows: Tensor) -> Verified:
         """The verifier's decisions."""
         batch = replace(drafted.batch, target=rows)
         drawn = np.zeros((len(active), max(drafted.coins)))
@@ -219,9 +219,9 @@ class BatchDecoder:
         outcomes = verify_batch(self.verifier, batch, torch.cat([coins.gather(1, drafted.coin_of), coins[:, :1]], 1))
         path = batch.paths(outcomes.columns)
         fed = torch.where(path == NONE, NONE, drafted.fed.gather(1, path.clamp(min=0)))
-        return _Verified(batch, outcomes, path, fed)
+        return Verified(batch, outcomes, path, fed)
 
-    def _commit(self, active: Sequence[_Active], drafter: Drafter, verified: _Verified) -> list[Block]:
+    def _commit(self, active: Sequence[Active], drafter: Drafter, verified: Verified) -> list[Block]:
         """Read what happened, once; keep the accepted paths in the caches; write the blocks."""
         assert self.target is not None
         path, is_line = verified.path, verified.batch.columns == verified.batch.depth + 1
@@ -235,7 +235,7 @@ class BatchDecoder:
         self.steps += 1
         return [self._write(one, row) for one, row in zip(active, found, strict=True)]
 
-    def _write(self, one: _Active, found: Sequence[int]) -> Block:
+    def _write(self, one: Active, found: Sequence[int]) -> Block:
         """Append a block, cut behind the first end of sequence and at the maximum length."""
         *path, token, tau, kept = found
         emitted = [*path[:tau], token]

@@ -140,7 +140,7 @@ def no_proposal(text: Sequence[int]) -> list[int]:
 
 
 class TextDrafter(Drafter):
-    """Proposals out of each request's own text; the draft row is empty, for a verifier that does not read it."""
+    """Proposals out of each request's own text, each sure: the draft's row is 1 at the token that it proposes."""
 
     def __init__(
         self, propose: Callable[[Sequence[int]], list[int]], vocabulary_size: int, device: torch.device
@@ -170,7 +170,12 @@ class TextDrafter(Drafter):
             tuple(range(depth + 2)),
             (1,) * depth,
             torch.empty((len(found), 0, self.vocabulary_size), device=self.device),
-            torch.zeros(1, dtype=torch.float64, device=self.device).expand(len(found), depth, self.vocabulary_size),
+            self._sure(tokens[:, 1:]),
             place == 0,
         )
         return Drafted(batch, torch.full_like(tokens, NONE), place + 1, [depth + 2] * len(found))
+
+    def _sure(self, tokens: Tensor) -> Tensor:
+        """(B, n, V) rows that are 1 at the tokens (B, n)."""
+        rows = torch.zeros((*tokens.shape, self.vocabulary_size), dtype=torch.float64, device=self.device)
+        return rows.scatter_(2, tokens.clamp(min=0)[..., None], 1.0)

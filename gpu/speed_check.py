@@ -184,7 +184,7 @@ def _round(
     decoder = TimedDecoder(pair, *row, Sampling(plan.temperature), streams[0])
     request = decoder.start(prompt, plan.most_tokens)
     decoder.step(request)
-    sums, calibrated = _Sums(), list[dict[Term, Span]]()
+    sums, calibrated = RoundSums(), list[dict[Term, Span]]()
     while not request.done and sums.steps < plan.steps:
         decoder.step(request)
         calibrated.append(decoder.spent)
@@ -227,8 +227,8 @@ def _draft_seconds(tables: tuple[PassTable, PassTable], context: int, passes: Se
     return spent
 
 
-class _Sums:
-    """What a round's measured steps add up to."""
+class RoundSums:
+    """What a round's measured steps add up to: tokens and time, each measured and predicted."""
 
     def __init__(self) -> None:
         self.steps, self.tokens, self.expected = 0, 0, 0.0
@@ -236,6 +236,7 @@ class _Sums:
         self.foreseen = {term: np.zeros(2) for term in Term}
 
     def add(self, expected: float, foreseen: Mapping[Term, Span], tokens: int, spent: Mapping[Term, Span]) -> None:
+        """One more step: its tokens and passes foreseen, its tokens, its time."""
         self.steps, self.tokens, self.expected = self.steps + 1, self.tokens + tokens, self.expected + expected
         for term in Term:
             self.seconds[term] += spent[term]
