@@ -16,6 +16,7 @@ from .backend import torch
 from .drafting import Forest, grow_forest
 from .live import Rows
 from .pairs import ModelPair
+from .requests import Text
 from .sampling import Sampling
 from .tree_attention import CachedModel
 from .trees import TensorTree
@@ -177,17 +178,10 @@ class Decoder:
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """A finished text: its tokens (the prompt left out), tau of every target pass, and the time of the steps."""
+class Decoded(Text):
+    """A text, and the time of its steps."""
 
-    tokens: tuple[int, ...]
-    taus: tuple[int, ...]
     seconds: float
-
-    @property
-    def block_efficiency(self) -> float:
-        """The mean of tau + 1 over the target passes, before any cut."""
-        return sum(self.taus) / len(self.taus) + 1
 
 
 def decode(

@@ -38,14 +38,20 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Written:
-    """A finished text: its tokens (the prompt left out), tau of every target pass, and why it ended."""
+class Text:
+    """A finished text: its tokens (the prompt left out), and tau of every target pass."""
 
     tokens: tuple[int, ...]
     taus: tuple[int, ...]
-    ending: Ending
 
     @property
     def block_efficiency(self) -> float:
         """The mean of tau + 1 over the target passes, before any cut."""
         return sum(self.taus) / len(self.taus) + 1
+
+
+@dataclass(frozen=True)
+class Written(Text):
+    """A text of a batch, and why it ended."""
+
+    ending: Ending
