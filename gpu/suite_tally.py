@@ -24,6 +24,7 @@ from .backend import torch
 from .batch_decoding import Active
 from .drafters import Drafter
 from .draw_rows import draws
+from .latency_file import CLOCKS
 from .pass_times import PassTimes
 from .prediction import NO_COMPARISON, Comparison, RootPrediction
 from .requests import Block
@@ -53,6 +54,16 @@ class _Compared:
 
 
 @dataclass
+class _Step:
+    """Any step: tokens of all its trees, emitted and by their laws, and its time."""
+
+    trees: int
+    tokens: int
+    law_tokens: float
+    spent: Mapping[Term, Span]
+
+
+@dataclass
 class CellTally:
     """The watcher of a cell: hears of every step, and adds it up."""
 
@@ -72,6 +83,8 @@ class CellTally:
     _foreseen: Foreseen | None = None
     _compared: dict[int, _Compared] = field(default_factory=dict)
     _calibrating: dict[int, Mapping[Term, Span]] = field(default_factory=dict)
+    _steps: list[_Step] = field(default_factory=list)
+    by_depth: dict[str, Any] = field(default_factory=lambda: {"measured": np.zeros(0), "expected": np.zeros(0)})
 
     def before(self, decoder: WatchedDecoder, active: Sequence[Active], drafter: Drafter) -> None:
         """Foresee every other step, and time passes now and then."""
@@ -90,22 +103,21 @@ class CellTally:
         Laws of foreseen trees are computed no earlier: the step would find what they have in common with its own.
         """
         others = [self._law(tree) for tree in _trees(self._foreseen.batch)] if self._foreseen else []
-        for tree, block, other in zip_longest(_trees(batch), blocks, others):
-            self._score(tree, block, other)
+        means = [self._score(tree, block, other) for tree, block, other in zip_longest(_trees(batch), blocks, others)]
+        tokens = sum(block.tau + 1 for block in blocks)
+        self._steps.append(_Step(len(blocks), tokens, sum(means) + len(means), spent))
         if self._foreseen is None:
             self._calibrating[self.done] = spent
         else:
             expected = sum(float(law.acceptance_length) + 1 for law in others)
-            self._compared[self.done] = _Compared(
-                expected, self._foreseen.passes, sum(block.tau + 1 for block in blocks), spent
-            )
+            self._compared[self.done] = _Compared(expected, self._foreseen.passes, tokens, spent)
         self.done += 1
 
     def _law(self, tree: TensorTree) -> TreeLaw:
         return get_verifier(self.cell.verifier).law(tree.to_theory())
 
-    def _score(self, tree: TensorTree, block: Block, other: TreeLaw | None) -> None:
-        """One tree: its coins, its draws, its text, and the prediction at its root if there is one."""
+    def _score(self, tree: TensorTree, block: Block, other: TreeLaw | None) -> float:
+        """One tree: its coins, its draws, its text, and the prediction at its root if there is one; E[tau | tree]."""
         law = self._law(tree)
         mean, variance = float(law.acceptance_length), float(law.variance)
         self.coins = self.coins.plus(block.tau - mean, variance)
@@ -120,11 +132,22 @@ class CellTally:
             )
         self.trees, self.nodes, self.accepted = self.trees + 1, self.nodes + tree.size, self.accepted + block.tau
         self.texts.setdefault(block.request, []).extend(block.tokens)
+        _add_at(self.by_depth, "measured", np.eye(1, block.tau + 1, block.tau)[0])
+        _add_at(self.by_depth, "expected", np.asarray(law.by_depth, dtype=float))
+        return mean
 
     def rounds(self) -> list[dict[str, Any]]:
         """Records for :class:`.SpeedRow`, each of a run of passes that follow one another."""
+        return [self._round(part) for part in self._parts()]
+
+    def speeds(self) -> list[dict[str, Any]]:
+        """By round, of all passes: how many, their trees, tokens emitted and by the laws of the trees, and seconds."""
+        return [_speed([self._steps[step] for step in part]) for part in self._parts()]
+
+    def _parts(self) -> list[list[int]]:
+        """The steps of each round."""
         parts = np.array_split(np.arange(self.done), max(1, min(MOST_ROUNDS, self.done // 2)))
-        return [self._round(part.tolist()) for part in parts]
+        return [part.tolist() for part in parts]
 
     def _round(self, steps: Sequence[int]) -> dict[str, Any]:
         """The record of some steps; where none of them calibrates, all that do count."""
@@ -144,3 +167,25 @@ class CellTally:
 def _trees(batch: TreeBatch) -> list[TensorTree]:
     """The trees of a batch, one by one."""
     return [batch.tree(number) for number in range(batch.size)]
+
+
+def _speed(steps: Sequence[_Step]) -> dict[str, Any]:
+    """The sums of some steps."""
+    seconds = {term.value: dict(zip(CLOCKS, sum(step.spent[term] for step in steps).tolist(), strict=True))
+               for term in Term}  # fmt: skip
+    return {
+        "passes": len(steps),
+        "trees": sum(step.trees for step in steps),
+        "tokens": sum(step.tokens for step in steps),
+        "law_tokens": sum(step.law_tokens for step in steps),
+        "seconds": seconds,
+    }
+
+
+def _add_at(sums: dict[str, Any], name: str, values: Any) -> None:
+    """Add values to sums that may be shorter, or longer."""
+    known = sums[name]
+    total = np.zeros(max(len(known), len(values)))
+    total[: len(known)] += known
+    total[: len(values)] += values
+    sums[name] = total
