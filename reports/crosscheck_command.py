@@ -1,4 +1,4 @@
-"""``veridraft crosscheck --from``: accepted lengths that an engine reported, held against a prediction."""
+"""``veridraft crosscheck``: an engine's accepted lengths (``--from``) or a suite of own runs, against a prediction."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ from veridraft.theory.policies import Chain, Policy, parse_policy
 from veridraft.theory.recorded import RecordedPair
 from veridraft.theory.verifiers import VERIFIERS
 
+from . import suite_command
 from .agreement_text import agreement_json, agreement_text
 from .console import BAD_INPUT, FAILED, bad_input
 
 STATUS = {Outcome.AGREES: 0, Outcome.DISAGREES: FAILED, Outcome.UNDECIDED: BAD_INPUT}
 
 DESCRIPTION = (
-    "Hold the accepted lengths that an engine reported against a prediction: every position, the mean and the whole "
-    "distribution, at one level that is split over these comparisons. Status 0: agrees; 1: disagrees; 2: bad input, "
-    "or undecided because the run is too short."
+    "With --from: hold the accepted lengths that an engine reported against a prediction, every position, the mean and "
+    "the whole distribution, at one level that is split over these comparisons. With --suite: decode with every "
+    "verifier and its policies, each tree and step predicted before it is made; finished cells are kept, so that a "
+    "stopped suite goes on with the same command. Status 0: agrees; 1: disagrees; 2: bad input, or undecided because "
+    "the run is too short."
 )
 FROM = (
     "what the engine reported: vLLM's per-request metrics.speculative_decoding (JSON or JSONL), Prometheus text with "
@@ -86,10 +89,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def add_to(commands: Any) -> None:
     """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser("crosscheck", help="an engine's accepted lengths, predicted and reported",
+    sub = commands.add_parser("crosscheck", help="accepted lengths, predicted and measured: an engine's, or a suite's",
                               description=DESCRIPTION)  # fmt: skip
-    for flag, options in OPTIONS.items():
-        sub.add_argument(flag, **options)
+    for title, group in (("an engine's run", OPTIONS), ("a suite of runs", suite_command.OPTIONS)):
+        part = sub.add_argument_group(title)
+        for flag, options in group.items():
+            part.add_argument(flag, **options)
     sub.set_defaults(run=run_crosscheck)
 
 
@@ -98,6 +103,27 @@ def run_crosscheck(options: argparse.Namespace) -> int:
     if options.print_writer:
         print(inspect.getsource(trace_writer), end="")
         return 0
+    with bad_input("crosscheck"):
+        suite = is_suite(options)
+    return suite_command.run_suite_command(options) if suite else run_engine_check(options)
+
+
+def is_suite(options: argparse.Namespace) -> bool:
+    """True for a suite, False for an engine's run; ``ValueError`` for neither, both, and options of the other."""
+    suite = options.suite is not None or options.show
+    if suite == (options.source is not None):
+        said = "--from and --suite exclude each other" if suite else "--from is missing, and so is --suite"
+        raise ValueError(f"{said}: give a file that an engine wrote, or small or full")
+    given, other = ("--suite", OPTIONS) if suite else ("--from", suite_command.OPTIONS)
+    for flag, settings in other.items():
+        name = settings.get("dest", flag[2:].replace("-", "_"))
+        if getattr(options, name) != suite_command.default_of(settings):
+            raise ValueError(f"{flag} does not go with {given}")
+    return suite
+
+
+def run_engine_check(options: argparse.Namespace) -> int:
+    """The exit status of ``veridraft crosscheck --from``."""
     with bad_input("crosscheck"):
         run, prediction, agreement = answer(options)
     if options.json:
@@ -109,8 +135,6 @@ def run_crosscheck(options: argparse.Namespace) -> int:
 
 def answer(options: argparse.Namespace) -> tuple[EngineRun, LengthPrediction, Agreement]:
     """Run, prediction and what they say of each other; ``ValueError`` for input that cannot be compared."""
-    if options.source is None:
-        raise ValueError("--from is missing: a file that an engine wrote")
     if options.format is None and format_of(options.source) is Format.TRACE:
         return _answer_trace(options, load_trace(options.source))
     if options.prediction is None:
