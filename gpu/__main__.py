@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         run = _run(_parser().parse_args(words), shlex.join(["python", "-m", "veridraft.gpu", *words]))
-    except (ValueError, ConnectionError, ImportError, FloatingPointError, ChildProcessError) as error:
+    except (ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if os.environ.get("RANK", "0") != "0":

@@ -61,6 +61,8 @@ class Plan:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, but is {self.steps}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, but is {self.seed}")
         if not self.verifiers or len(set(self.verifiers)) != len(self.verifiers):
             raise ValueError(f"verifiers must be distinct, and at least one, but are {self.verifiers}")
         if not self.prompts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,9 +85,9 @@ def load_pair(
         with the embedded target is ``skip:17,18,16,14``
     dtype : ``float32``, ``bfloat16`` or ``float16``; the rows at the verifier are float64 whatever it is
 
-    Raises ``ValueError`` for a folder without a model, a name that cannot be loaded, a network with a
-    sliding window, or vocabularies that differ; ``ConnectionError`` if the embedded model must be fetched
-    and cannot be; ``ImportError`` without the extra ``gpu``.
+    Raises ``ValueError`` for a device that is not there, a folder without a model, files that cannot be loaded, a
+    network with a sliding window, or vocabularies that differ; ``ConnectionError`` if the embedded model must be
+    fetched and cannot be; ``ImportError`` without the extra ``gpu``.
     """
     kind = dtype_of(dtype)
     if draft is None and target is not None:
@@ -125,20 +125,43 @@ def load_network(
     ``role`` is for the messages; with ``device`` ``None`` transformers places the weights, as ``placement`` says.
     Raises ``ValueError`` as :func:`load_pair` does.
     """
+    if device is not None:
+        check_device(device)
     source, options = locate(role, name)
     with quiet():
-        try:
+        with _read(f"{role} {name!r}", f": give a folder with --{role}"):
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 source, dtype=dtype, attn_implementation="sdpa", **options, **placement
             )
-        except (OSError, ValueError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise ValueError(f"{role} {name!r} cannot be loaded ({first}): give a folder with --{role}") from error
-        tokenizer = _tokenizer(source, options)
+        with _read(f"the tokenizer of {role} {name!r}"):
+            tokenizer = _tokenizer(source, options)
     kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"}:
         raise ValueError(f"{role} {name!r} has layers of kind {sorted(kinds)}; only full_attention keeps a tree")
     return (model if device is None else model.to(device)).eval(), tokenizer
+
+
+def check_device(name: str) -> None:
+    """Raise ``ValueError`` unless torch can compute on the device of that name."""
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise ValueError(f"device {name!r} cannot be used ({_first_line(error)})") from error
+
+
+@contextmanager
+def _read(what: str, advice: str = "") -> Iterator[None]:
+    """Turn whatever a file that is missing or broken raises, which its format decides, into a ``ValueError``."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{what} cannot be loaded ({_first_line(error)}){advice}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def locate(role: str, name: str | None) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from veridraft.theory.hardware import NETWORKS, Network, get_network
 from .backend import torch, transformers
 from .layer_skip import PREFIX as SKIP
 from .layer_skip import parse_skip, without_layers
-from .pairs import ModelPair, load_pair
+from .pairs import ModelPair, check_device, dtype_of, load_pair
 
 PREFIX = "random:"
 POSITIONS = 131072
@@ -46,7 +46,9 @@ def load_timing_pair(
 
 
 def random_model(shape: Network, device: str = "cpu", dtype: str = "float32", seed: int = 0) -> Any:
-    """A Llama of that shape, its weights drawn on the device itself."""
+    """A Llama of that shape, its weights drawn on the device itself; ``ValueError`` for an unknown device or dtype."""
+    check_device(device)
+    kind = dtype_of(dtype)
     config = transformers.LlamaConfig(
         vocab_size=shape.vocabulary_size,
         hidden_size=shape.width,
@@ -63,6 +65,6 @@ def random_model(shape: Network, device: str = "cpu", dtype: str = "float32", se
     torch.manual_seed(seed)
     with torch.device(device):
         model = transformers.AutoModelForCausalLM.from_config(
-            config, dtype=getattr(torch, dtype), attn_implementation="sdpa"
+            config, dtype=kind, attn_implementation="sdpa"
         )
     return model.to(device).eval()

@@ -28,16 +28,17 @@ class RunFile:
     def open(cls, folder: str | Path | None, command: str, settings: Mapping[str, Any]) -> RunFile:
         """The run in the folder, to be continued, or a new one.
 
-        Raises ``ValueError`` if the folder holds a run whose settings differ, naming the first that does.
+        Raises ``ValueError`` if the folder holds a run whose settings differ, naming the first that does, or a file
+        that is no run, or if it cannot be made.
         """
         head: dict[str, Any] = {"command": command, "settings": dict(settings)}
         if folder is None:
             return cls(None, head, {})
         path = Path(folder) / NAME
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make(path.parent)
             return cls(path, head, {})
-        held = json.loads(path.read_text())
+        held = _held(path)
         for name, value in head["settings"].items():
             if held["settings"].get(name) != value:
                 raise ValueError(
@@ -58,6 +59,24 @@ class RunFile:
         scratch = self.path.with_suffix(".partial")
         scratch.write_text(text + "\n")
         scratch.replace(self.path)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from None
+
+
+def _held(path: Path) -> dict[str, Any]:
+    """The run in a file."""
+    try:
+        held = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"out {str(path.parent)!r} holds a {path.name} that is not JSON: {error}") from None
+    if not isinstance(held, dict) or not {"command", "settings", "rows"} <= held.keys():
+        raise ValueError(f"out {str(path.parent)!r} holds a {path.name} that is no run: command, settings or rows miss")
+    return held
 
 
 def machine() -> dict[str, Any]:

@@ -33,6 +33,7 @@ from .prompts import PROMPTS
 from .sampling import Sampling
 from .speed_rows import SpeedRow
 from .stopwatch import Span
+from .theory_route import too_large
 from .timing import TimedDecoder
 from .tree_attention import CachedModel
 
@@ -56,6 +57,9 @@ class SpeedPlan:
         for name in ("rounds", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, but is {self.seed}")
+        Sampling(self.temperature)
         if not self.rows or not self.prompts:
             raise ValueError("rows and prompts must hold at least one each")
         for verifier, policy in self.rows:
@@ -122,9 +126,26 @@ class SpeedFile:
 def check_speed(
     pair: ModelPair, plan: SpeedPlan, out: str | Path | None = None, command: str = ""
 ) -> Iterator[tuple[int, SpeedFile]]:
-    """The number of rounds that are done and the file, after each round."""
+    """The number of rounds that are done and the file, after each round.
+
+    Raises ``ValueError``, before any work, for a file with other settings, for prompts that the pair cannot read, texts
+    that would outgrow the target's positions, and verifiers that the vocabulary is too large for.
+    """
     file = SpeedFile.open(out, command, plan.settings(pair))
     prompts = [pair.encode(prompt) for prompt in plan.prompts]
+    for verifier, policy in plan.rows:
+        if reason := too_large(verifier, policy, pair.vocabulary_size):
+            raise ValueError(reason)
+    limit = getattr(pair.target.config, "max_position_embeddings", None)
+    needed = max(map(len, prompts)) + plan.most_tokens + max(policy.depth for _, policy in plan.rows)
+    if limit is not None and needed > limit:
+        raise ValueError(f"prompt and text need {needed} positions, but the target has {limit}")
+    return _rounds(pair, plan, file, prompts)
+
+
+def _rounds(
+    pair: ModelPair, plan: SpeedPlan, file: SpeedFile, prompts: Sequence[tuple[int, ...]]
+) -> Iterator[tuple[int, SpeedFile]]:
     passes = _Passes(pair, plan, prompts)
     for turn in range(plan.rounds):
         names = [f"{verifier} {policy.name}" for verifier, policy in plan.rows]

@@ -34,6 +34,16 @@ def bad_input(command: str) -> Iterator[None]:
         raise SystemExit(BAD_INPUT) from None
 
 
+@contextmanager
+def broken_off(command: str) -> Iterator[None]:
+    """Turn a number that is not finite, or memory that does not suffice, into one line and status 1; for the work."""
+    try:
+        yield
+    except (FloatingPointError, MemoryError) as error:
+        print(f"\nveridraft {command}: error: {error}", file=sys.stderr)
+        raise SystemExit(FAILED) from None
+
+
 def say_stopped() -> None:
     """Say that a run was stopped and can go on."""
     print("\nStopped: the same command goes on from here.", file=sys.stderr)

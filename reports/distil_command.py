@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from veridraft.gpu.distil_plan import DistilPlan, Embeddings, LossWeights, StudentShape
 
-from .console import FAILED, STOPPED, bad_input, say_stopped
+from .console import STOPPED, bad_input, broken_off, say_stopped
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -95,13 +95,11 @@ def run_distil(options: argparse.Namespace) -> int:
         job = DistilJob.prepared(target, plan, options.out, command_of(options), options.micro_batch)
     told = _Told()
     try:
-        evaluations = job.run(options.checkpoint_seconds, told)
+        with broken_off("distil"):
+            evaluations = job.run(options.checkpoint_seconds, told)
     except KeyboardInterrupt:
         say_stopped()
         return STOPPED
-    except (FloatingPointError, MemoryError) as error:
-        print(f"\nveridraft distil: error: {error}", file=sys.stderr)
-        return FAILED
     told.close()
     print(table(evaluations), end="\n\n")
     print(job.folder.draft)

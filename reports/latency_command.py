@@ -15,7 +15,7 @@ from veridraft.gpu.latency_file import LatencyFile, median_interval, pass_cell
 from veridraft.theory.hardware import NETWORKS
 from veridraft.theory.policies import Policy, parse_policy
 
-from .console import STOPPED, bad_input, names, say_stopped
+from .console import STOPPED, bad_input, broken_off, names, say_stopped
 from .tables import ABSENT, Table
 
 DESCRIPTION = (
@@ -88,14 +88,15 @@ def run_latency(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft latency``."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with bad_input("latency"):
+        with broken_off("latency"), bad_input("latency"):
             if options.show:
                 print(latency_text(LatencyFile.load(options.out), options.clock))
                 return 0
             blocks = _blocks(options)
             _, _, file = next(blocks)
-        for done, total, file in blocks:  # noqa: B007
-            _say(done, total)
+        with broken_off("latency"):
+            for done, total, file in blocks:  # noqa: B007
+                _say(done, total)
     except KeyboardInterrupt:
         say_stopped()
         return STOPPED

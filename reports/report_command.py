@@ -10,7 +10,7 @@ from typing import Any
 from veridraft.theory.verifiers import VERIFIERS
 
 from . import real
-from .console import STOPPED, bad_input, names, say_stopped
+from .console import STOPPED, bad_input, broken_off, names, say_stopped
 from .job import Job
 from .page import require_page_packages
 from .page_command import publish
@@ -83,7 +83,8 @@ def run_report(options: argparse.Namespace) -> int:
         left_out += tuple(f"on the real pair: {reason}" for reason in reasons)
         job = Job.new(settings, check_folder(options.out), left_out)
     try:
-        job.run(pair)
+        with broken_off("report"):
+            job.run(pair)
     except KeyboardInterrupt:
         say_stopped()
         publish(job, unfinished=True)

@@ -14,7 +14,7 @@ from veridraft.theory.policies import Policy, parse_policy
 from veridraft.theory.throughput import Term
 from veridraft.theory.verifiers import get_verifier
 
-from .console import STOPPED, bad_input, say_stopped
+from .console import STOPPED, bad_input, broken_off, say_stopped
 from .latency_command import CLOCK_NAMES
 from .tables import Table, signed
 
@@ -76,9 +76,10 @@ def run_speed(options: argparse.Namespace) -> int:
                 print(speed_text(SpeedFile.load(options.out)))
                 return 0
             pair, plan = _loaded(options)
-            SpeedFile.open(options.out, "", plan.settings(pair))
-        for done, file in check_speed(pair, plan, options.out, shlex.join(["veridraft", *sys.argv[1:]])):  # noqa: B007
-            print(f"speed: {done}/{plan.rounds} rounds", file=sys.stderr, flush=True)
+            rounds = check_speed(pair, plan, options.out, shlex.join(["veridraft", *sys.argv[1:]]))
+        with broken_off("speed"):
+            for done, file in rounds:  # noqa: B007
+                print(f"speed: {done}/{plan.rounds} rounds", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         say_stopped()
         return STOPPED
@@ -90,8 +91,11 @@ def run_speed(options: argparse.Namespace) -> int:
 def _loaded(options: argparse.Namespace) -> tuple[Any, Any]:
     from veridraft.gpu.pairs import load_pair
     from veridraft.gpu.speed_check import SpeedPlan
+    from veridraft.gpu.speed_rows import LEAST_ROUNDS
 
     rows = rows_of(options.rows)
+    if options.rounds < LEAST_ROUNDS:
+        raise ValueError(f"rounds must be at least {LEAST_ROUNDS} for an interval, but is {options.rounds}")
     plan = SpeedPlan(rows, options.rounds, options.steps, options.seed, options.temperature)
     return load_pair(options.target, options.draft, options.device, options.dtype), plan
 

@@ -186,6 +186,7 @@ def test_a_verifier_that_lists_every_child_list_is_for_small_vocabularies():
         ({"verifiers": ("magic",)}, "traversal"),
         ({"verifiers": ("nss", "nss")}, "verifiers must be distinct"),
         ({"steps": 0}, "steps must be at least 1, but is 0"),
+        ({"seed": -1}, "seed must be at least 0, but is -1"),
         ({"temperature": -2.0}, "temperature .* is -2.0"),
         ({"top_p": 0.0}, "top_p"),
         ({"policy": "Tree(3)"}, "policy 'Tree\\(3\\)'"),
@@ -223,6 +224,17 @@ def test_the_command_packs_what_is_in_one_piece(pair, monkeypatch, capsys):
     assert len(given) == 1
     assert main(["--pack", "--tensor-parallel"]) == 2
     assert "--pack is for a pair on one device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{junk", "that is not JSON"), ("[1]", "that is no run"), ("{}", "that is no run")]
+)
+def test_a_folder_with_another_file_of_that_name_is_refused(pair, tmp_path, text, message):
+    (tmp_path / "crosscheck.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        checked(pair, steps=1, out=tmp_path)
+    with pytest.raises(ValueError, match="cannot be made a folder"):
+        checked(pair, steps=1, out=tmp_path / "crosscheck.json")
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):

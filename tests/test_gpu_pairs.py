@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -86,6 +87,25 @@ def test_bad_models_are_refused(folder, tmp_path):
             load_pair(*arguments)
     with pytest.raises(ValueError, match="dtype must be one of float32"):
         load_pair(folder, "skip:1", dtype="int8")
+
+
+def test_files_that_are_cut_short_are_named(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "tokenizer.json").write_text("{cut")
+    with pytest.raises(ValueError, match=r"the tokenizer of target .*copy' cannot be loaded"):
+        load_pair(str(copy), "skip:1")
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    (tmp_path / "cut.gguf").write_bytes(b"GGUF")
+    for broken in (str(copy), str(tmp_path / "cut.gguf")):
+        with pytest.raises(ValueError, match=r"draft .* cannot be loaded \(.+\): give a folder with --draft"):
+            load_pair(folder, broken)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "meta", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_loaded(tmp_path, device):
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used"):
+        load_pair(str(tmp_path), "skip:1", device)
 
 
 def test_different_vocabularies_are_refused(folder, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
 from gpu_tiny import PROMPTS, tiny_pair  # noqa: E402
+from test_gpu_crosscheck import Words  # noqa: E402
 from test_gpu_latency import counted  # noqa: E402, F401
 
 from veridraft.gpu.speed_check import SpeedFile, SpeedPlan, check_speed  # noqa: E402
@@ -118,11 +120,37 @@ def test_another_run_in_the_file_and_bad_plans_are_refused(pair, tmp_path):
         list(check_speed(pair, SpeedPlan(ROWS, rounds=1, steps=3, prompts=PROMPTS), path))
     with pytest.raises(ValueError, match="rounds must be at least 1"):
         SpeedPlan(ROWS, rounds=0)
+    with pytest.raises(ValueError, match="seed must be at least 0, but is -1"):
+        SpeedPlan(ROWS, seed=-1)
+    with pytest.raises(ValueError, match=r"temperature .* is nan"):
+        SpeedPlan(ROWS, temperature=float("nan"))
     with pytest.raises(ValueError, match="not known to be lossless"):
         SpeedPlan((("block", Iid(2, 2)),))
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(ValueError, match="its kind is not"):
         SpeedFile.load(tmp_path / "other.json")
+
+
+def test_what_the_pair_cannot_do_is_refused_before_the_first_round(pair):
+    with pytest.raises(ValueError, match="no tokenizer"):
+        check_speed(pair, SpeedPlan(ROWS))
+    with pytest.raises(ValueError, match="positions, but the target has 1024"):
+        check_speed(pair, SpeedPlan(ROWS, steps=400, prompts=PROMPTS))
+    with pytest.raises(ValueError, match="lists every child list"):
+        check_speed(pair, SpeedPlan((("optimal_plan", Iid(4, 1)),), prompts=PROMPTS))
+
+
+def test_the_command_says_in_a_line_what_stopped_it(pair, tmp_path, monkeypatch, capsys):
+    broken = replace(tiny_pair(), tokenizer=Words())
+    with torch.no_grad():
+        broken.target.lm_head.weight[3] = float("nan")
+    monkeypatch.setattr("veridraft.gpu.pairs.load_pair", lambda *_: broken)
+    words = ["speed", "--rows", "block:Chain(1)", "--out", str(tmp_path / "speed.json"), "--rounds"]
+    for rounds, status, said in (("2", 2, "rounds must be at least 3"), ("3", 1, "step 0, row 0 are not finite")):
+        with pytest.raises(SystemExit) as stop:
+            main([*words, rounds])
+        assert stop.value.code == status
+        assert said in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_rows_are_read_and_bad_ones_named():
