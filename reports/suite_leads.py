@@ -1,8 +1,10 @@
 """Which cell of a suite is ahead: ratios of two independent rates, with intervals, and the winners they make.
 
-A rate is a ratio of sums over rounds.  The error of its logarithm comes from leaving out one round after the other
-(jackknife); the errors of two cells are independent, so their squares add, and Student's quantile takes Welch's degrees
-of freedom.  Cells run one after another: a drift of the machine between them is not in these intervals.
+A rate is a ratio of sums over rounds of all passes: tokens over seconds, or over trees.  Tokens are those that the
+laws of the drafted trees give, so that chance in the verifier's coins is averaged out.  The error of a rate's
+logarithm comes from leaving out one round after the other (jackknife); the errors of two cells are independent, so
+their squares add, and Student's quantile takes Welch's degrees of freedom.  Cells run one after another: a drift of
+the machine between them is not in these intervals.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import numpy as np
 from scipy import stats
 
 from veridraft.gpu.speed_rows import Estimate
-from veridraft.theory.throughput import Term
 
 from .suite_rows import Setting, Shape, Suite, SuiteRow
 
@@ -48,19 +49,12 @@ class Rate:
 
 def rate(row: SuiteRow, quantity: Quantity) -> Rate:
     """The rate of a row; it needs the rounds of :attr:`.SuiteRow.speed`."""
-    above = np.array([float(record["tokens"]) for record in row.cell["rounds"]])
-    below = np.array([_per(row, record, quantity) for record in row.cell["rounds"]])
+    above, trees, seconds = row.sums()
+    below = seconds if quantity is Quantity.SPEED else trees
     count = len(above)
     without = np.log((above.sum() - above) / (below.sum() - below))
     error = sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
     return Rate(log(above.sum() / below.sum()), error, count)
-
-
-def _per(row: SuiteRow, record: dict, quantity: Quantity) -> float:
-    """What a round's tokens are divided by: seconds, or steps."""
-    if quantity is Quantity.EFFICIENCY:
-        return float(record["steps"])
-    return float(sum(record["seconds"][term.value][row.clock] for term in Term))
 
 
 @dataclass(frozen=True)
@@ -170,8 +164,8 @@ def delays(suite: Suite, quantity: Quantity) -> tuple[Delay, ...]:
             delayed = own.best_of(Shape.DELAYED)
             others = own.best_of(Shape.INDEPENDENT), own.best_of(Shape.CHAIN) or win.best_of(Shape.CHAIN)
             if delayed is not None and any(others):
-                leads = [other and lead(delayed, other, quantity, win.level) for other in others]
-                found.append(Delay(win.setting, verifier, delayed, *others, *leads))
+                over = [None if other is None else lead(delayed, other, quantity, win.level) for other in others]
+                found.append(Delay(win.setting, verifier, delayed, others[0], others[1], over[0], over[1]))
     return tuple(found)
 
 

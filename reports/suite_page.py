@@ -13,6 +13,7 @@ from .suite_leads import Quantity, delays, wins
 from .suite_rows import Setting, Suite, setting_text
 from .suite_tables import (
     cell_table,
+    depth_table,
     fastest_step_table,
     memory_line,
     memory_table,
@@ -102,9 +103,9 @@ def _drafting(suite: Suite) -> bool:
 
 
 def _tables(suite: Suite, setting: Setting) -> tuple[Table, ...]:
-    """Every cell of a setting: scores, throughput, steps, memory."""
+    """Every cell of a setting: scores, depths, throughput, steps, memory."""
     rows = suite.at(setting)
-    return cell_table(suite, rows), speed_table(suite, rows), step_table(suite, rows), memory_table(suite, rows)
+    return tuple(table(suite, rows) for table in (cell_table, depth_table, speed_table, step_table, memory_table))
 
 
 def winners(suite: Suite) -> tuple[Winners, ...]:

@@ -8,8 +8,12 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from veridraft.gpu.speed_rows import LEAST_ROUNDS, LEAST_SHARE, Estimate, SpeedRow
 from veridraft.gpu.suite_file import SuiteFile
+from veridraft.theory.throughput import Term
 
 WITHIN = 0.1
 """Predicted throughput should come as near as this share."""
@@ -140,10 +144,18 @@ class SuiteRow:
         """True if the interval of the ratio holds 1."""
         return self.ratio is not None and bool(self.ratio.low <= 1 <= self.ratio.high)
 
-    @property
+    def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """By round, of all passes: tokens by the laws of the drafted trees, trees, seconds."""
+        found = self.cell["speeds"]
+        seconds = [sum(one["seconds"][term.value][self.clock] for term in Term) for one in found]
+        tokens, trees = ([float(one[name]) for one in found] for name in ("law_tokens", "trees"))
+        return np.array(tokens), np.array(trees), np.array(seconds)
+
+    @cached_property
     def tokens_per_second(self) -> float:
-        """Measured, over all requests; 0 with too few rounds."""
-        return self.speed.measured if self.speed else 0.0
+        """Of all passes and requests, tokens by the laws of the drafted trees; 0 with too few rounds."""
+        tokens, _, seconds = self.sums()
+        return float(tokens.sum() / seconds.sum()) if self.speed else 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -147,6 +147,34 @@ def fastest_step_table(suite: Suite) -> Table:
     rows = [row for row in (fastest(suite.at(setting)) for setting in suite.settings) if row is not None]
     caption = f"The step of each setting's fastest cell, ms, {CLOCK_NAMES[suite.clock]}: measured / predicted"
     return step_table(suite, rows, caption)
+
+
+def depth_table(suite: Suite, rows: Sequence[SuiteRow], caption: str = "") -> Table:
+    """The share of trees of which at least d draft tokens were accepted, measured and by the trees' laws, by d."""
+    drafting = [row for row in rows if row.policy != "Chain(0)"]
+    reach = [[_reach(row, name) for name in ("measured", "expected")] for row in drafting]
+    deepest = max((len(one) for pair in reach for one in pair), default=0)
+    columns = ("verifier", "policy", *PLACE, *(f"at least {depth}" for depth in range(1, deepest + 1)))
+    cells = tuple(
+        (row.verifier, row.policy, *place(row.setting), *(_shares(*both) for both in _filled(pair, deepest)))
+        for row, pair in zip(drafting, reach, strict=True)
+    )
+    return said(suite, Table(caption or "Accepted draft tokens: measured / by the laws", columns, cells, names=2))
+
+
+def _reach(row: SuiteRow, name: str) -> list[float]:
+    """The share of trees with at least 1, 2, ... accepted tokens."""
+    counts = row.cell["by_depth"][name]
+    return [sum(counts[depth:]) / sum(counts) for depth in range(1, len(counts))]
+
+
+def _filled(pair: Sequence[Sequence[float]], length: int) -> Iterator[tuple[float, float]]:
+    """Both numbers by place, 0 beyond the end."""
+    return zip(*([*one, *[0.0] * (length - len(one))] for one in pair), strict=True)
+
+
+def _shares(measured: float, expected: float) -> str:
+    return f"{measured:.3f} / {expected:.3f}"
 
 
 def memory_table(suite: Suite, rows: Sequence[SuiteRow], caption: str = "") -> Table:

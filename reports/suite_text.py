@@ -6,7 +6,7 @@ A suite of many cells is printed setting by setting, with the cells that are far
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import erfc, sqrt
+from math import erfc, inf, sqrt
 from textwrap import fill
 from typing import Any
 
@@ -76,7 +76,7 @@ def tables(suite: Suite) -> list[Table]:
 def _agreement(suite: Suite) -> list[Table]:
     if len(suite.rows) <= MOST_ROWS:
         return [cell_table(suite, suite.rows)]
-    worst = worst_rows(suite.rows, lambda row: (not row.agrees, row.worst_score), WORST)
+    worst = worst_rows(suite.rows, lambda row: row.worst_score if row.agrees else inf, WORST)
     return [setting_table(suite), cell_table(suite, worst, f"The {WORST} cells that are farthest off")]
 
 
@@ -197,9 +197,10 @@ def comparisons(suite: Suite) -> str:
     if suite.timing_only:
         return ""
     return (
-        f'Of a best cell, "equals" counts the others that are not told apart from it. Intervals between cells are at '
-        f"level {suite.level:g} each; the best of a group is chosen by the same figures, and cells ran one after "
-        "another, so that a drift of the machine is not in their intervals."
+        "Cells are compared by all their passes, with the tokens that the laws of the drafted trees give. Of a best "
+        f'cell, "equals" counts the others that are not told apart from it. Intervals between cells are at level '
+        f"{suite.level:g} each; the best of a group is chosen by the same figures, and cells ran one after another, so "
+        "that a drift of the machine is not in their intervals."
     )
 
 

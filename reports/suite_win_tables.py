@@ -15,36 +15,29 @@ SHAPES = (Shape.CHAIN, Shape.INDEPENDENT, Shape.DELAYED, Shape.OTHER, Shape.LOOK
 """The order in which shapes stand in a table."""
 
 
-def amount(suite: Suite, row: SuiteRow, quantity: Quantity) -> float:
-    """Tokens per second of all requests together, or tokens a verified tree in the timed steps."""
-    value = exp(rate(row, quantity).value)
-    return value / suite.file.settings["rows"] if quantity is Quantity.EFFICIENCY else value
-
-
 def unit(suite: Suite, quantity: Quantity) -> str:
-    """What the amount is, for a caption."""
-    if quantity is Quantity.EFFICIENCY:
-        return "block efficiency in the timed steps"
-    return f"tokens per second, {CLOCK_NAMES[suite.clock]}"
+    """What an amount is, for a caption."""
+    return quantity.value if quantity is Quantity.EFFICIENCY else f"{quantity.value}, {CLOCK_NAMES[suite.clock]}"
 
 
-def _amount(suite: Suite, row: SuiteRow, quantity: Quantity) -> str:
+def _amount(row: SuiteRow, quantity: Quantity) -> str:
+    """Tokens per second of all requests together, or tokens a verified tree."""
     digits = ".3f" if quantity is Quantity.EFFICIENCY else ".4g"
-    return f"{amount(suite, row, quantity):{digits}}"
+    return f"{exp(rate(row, quantity).value):{digits}}"
 
 
 def win_table(suite: Suite, quantity: Quantity) -> Table:
     """The best cell of each setting, its lead over plain decoding and over the runner-up."""
     columns = (*PLACE, "best", quantity.value, "over plain", _interval(suite), "runner-up", "ahead by",
                _interval(suite), "equals")  # fmt: skip
-    cells = tuple(_win(suite, win) for win in wins(suite, quantity))
+    cells = tuple(_win(win) for win in wins(suite, quantity))
     return said(suite, Table(f"The best cell of each setting: {unit(suite, quantity)}", columns, cells, names=3))
 
 
-def _win(suite: Suite, win: Win) -> tuple[str, ...]:
+def _win(win: Win) -> tuple[str, ...]:
     second = win.runner_up
     return (
-        *place(win.setting), win.best.name, _amount(suite, win.best, win.quantity), *_factor(win.over(win.plain)),
+        *place(win.setting), win.best.name, _amount(win.best, win.quantity), *_factor(win.over(win.plain)),
         second.name if second else ABSENT, *_percent(win.over(second)), f"{win.equals} of {len(win.rows) - 1}",
     )  # fmt: skip
 
@@ -72,17 +65,17 @@ def shape_table(suite: Suite, quantity: Quantity) -> Table:
     """The best verifier and policy of each shape at each setting, with its amount."""
     found = wins(suite, quantity)
     shapes = [shape for shape in SHAPES if any(win.best_of(shape) for win in found)]
-    cells = tuple((*place(win.setting), *(_best(suite, win, shape) for shape in shapes)) for win in found)
+    cells = tuple((*place(win.setting), *(_best(win, shape) for shape in shapes)) for win in found)
     caption = f"The best of each shape of drafts: {unit(suite, quantity)}"
     columns = (*PLACE, *(shape.value for shape in shapes))
     return said(suite, Table(caption, columns, cells, names=len(columns)))
 
 
-def _best(suite: Suite, win: Win, shape: Shape) -> str:
+def _best(win: Win, shape: Shape) -> str:
     row = win.best_of(shape)
     if row is None:
         return ABSENT
-    shown = _amount(suite, row, win.quantity)
+    shown = _amount(row, win.quantity)
     return shown if shape is Shape.PLAIN else f"{row.name}: {shown}"
 
 

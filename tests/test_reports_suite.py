@@ -194,7 +194,9 @@ def test_the_page_holds_every_cell_and_escapes_names(page):
     assert "a &lt;model&gt;" in text
     assert "<model>" not in text
     bodies = [body.count("<tr>") for body in re.findall(r"<tbody>(.*?)</tbody>", text, flags=re.DOTALL)]
-    assert bodies[-8:] == [6] * 4 + [5] * 4
+    assert bodies[-10:] == [6, 5, 6, 6, 6, 5, 4, 5, 5, 5]
+    assert "0.600 / 0.590" in text
+    assert "0.000 / 0.099" in text
     assert text.count('<li class="alarm">') == 2
     assert "z_draft is -5.00" in text
     assert "<image" not in text
@@ -294,7 +296,9 @@ def test_running_out_of_memory_ends_with_a_line(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(gpu_suite, "measure_cell", full)
     monkeypatch.setattr("veridraft.gpu.random_models.load_timing_pair", lambda *given: tiny_pair())
-    assert command("--suite", "small", "--verifiers", "block", "--out", tmp_path) == 2
+    with pytest.raises(SystemExit) as stop:
+        command("--suite", "small", "--verifiers", "block", "--out", tmp_path)
+    assert stop.value.code == 1
     assert "error: a tree of 5 nodes would fit" in capsys.readouterr().err
 
 
