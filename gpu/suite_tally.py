@@ -138,15 +138,15 @@ class CellTally:
 
     def rounds(self) -> list[dict[str, Any]]:
         """Records for :class:`.SpeedRow`, each of a run of passes that follow one another."""
-        return [self._round(part) for part in self._parts()]
+        return [self._round(part) for part in self._parts(self.done // 2)]
 
     def speeds(self) -> list[dict[str, Any]]:
         """By round, of all passes: how many, their trees, tokens emitted and by the laws of the trees, and seconds."""
-        return [_speed([self._steps[step] for step in part]) for part in self._parts()]
+        return [_speed([self._steps[step] for step in part]) for part in self._parts(self.done)]
 
-    def _parts(self) -> list[list[int]]:
-        """The steps of each round."""
-        parts = np.array_split(np.arange(self.done), max(1, min(MOST_ROUNDS, self.done // 2)))
+    def _parts(self, most: int) -> list[list[int]]:
+        """The steps in rounds, each of steps that follow one another; not more rounds than ``most``."""
+        parts = np.array_split(np.arange(self.done), max(1, min(MOST_ROUNDS, most)))
         return [part.tolist() for part in parts]
 
     def _round(self, steps: Sequence[int]) -> dict[str, Any]:
