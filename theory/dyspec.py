@@ -85,7 +85,7 @@ class DySpec(Policy):
 
     def sample(self, pair: Pair, rng: np.random.Generator, context: Context = ()) -> DraftTree:
         """A draft tree drawn at the context, with the rows of its nodes."""
-        rows, slots = _Rows(pair, context), {(): Slot(1)}
+        rows, slots = _Rows(pair, context), _start()
         while (below := self._next(rows, slots)) is not None:
             rest = rows.rest(below, slots[below])
             slots = _fill(slots, below, rest, int(draw(rest, rng.random())))
@@ -93,7 +93,7 @@ class DySpec(Policy):
 
     def enumerate(self, pair: Pair, context: Context = ()) -> Iterator[tuple[Any, DraftTree]]:
         """Every tree of positive probability at the context, with its probability: every outcome of every draw."""
-        for probability, slots in self._unfold(_Rows(pair, context), {(): Slot(1)}):
+        for probability, slots in self._unfold(_Rows(pair, context), _start()):
             yield probability, _tree(slots, pair, context)
 
     def tree_count(self, vocabulary_size: int) -> int:
@@ -155,6 +155,11 @@ class _Rows:
     def rest(self, below: Context, slot: Slot) -> Row:
         """(V,) the masses from which the slot is filled: the node's row without the tokens already drawn."""
         return without(self._known[below], slot.tokens)
+
+
+def _start() -> Slots:
+    """The root's slot, of value 1."""
+    return {(): Slot(1)}
 
 
 def _fill(slots: Slots, below: Context, rest: Row, token: int) -> Slots:
