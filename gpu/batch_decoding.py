@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -107,7 +107,7 @@ class BatchDecoder:
                 endings[block.request] = block.ending
         return tuple(Written(tuple(tokens[n]), tuple(taus[n]), endings[n]) for n in range(len(requests)))
 
-    def stream(self, requests: Sequence[Request]) -> Iterator[Block]:
+    def stream(self, requests: Sequence[Request]) -> Generator[Block, None, None]:
         """Blocks as they are accepted, one for each running request and step.
 
         Raises, before any work, ``ValueError`` for a prompt that :meth:`ModelPair.encode` refuses, a length below 1,
@@ -118,7 +118,7 @@ class BatchDecoder:
         return self._run(requests, prompts)
 
     @torch.inference_mode()
-    def _run(self, requests: Sequence[Request], prompts: Sequence[tuple[int, ...]]) -> Iterator[Block]:
+    def _run(self, requests: Sequence[Request], prompts: Sequence[tuple[int, ...]]) -> Generator[Block, None, None]:
         waiting = deque(range(len(requests)))
         active: list[Active] = []
         drafter = self._prepare(requests, prompts)

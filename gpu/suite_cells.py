@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
 
-from veridraft.theory.policies import DraftLaw, Policy
+from veridraft.theory.policies import DraftLaw, Iid, Policy
 from veridraft.theory.verifiers import VERIFIERS, get_verifier
 
 from .n_gram import parse_any
@@ -110,9 +110,14 @@ def _pairs(
 
 
 def _is_meant(name: str, policy: Policy) -> bool:
-    """False for chains under verifiers of trees, which do on them what a verifier of chains does."""
-    of_chains = DraftLaw.SINGLE in policy.draft_laws
-    return not of_chains or name == PLAIN[0] or DraftLaw.SINGLE in get_verifier(name).draft_laws
+    """False for chains under verifiers of trees, which do on them what a verifier of chains does.
+
+    ``nss``, lossless for every policy, is meant for chains, independent paths, and what is drafted by rule.
+    """
+    laws = policy.draft_laws
+    if name == PLAIN[0]:
+        return isinstance(policy, Iid) or bool(laws & {DraftLaw.SINGLE, DraftLaw.DETERMINISTIC})
+    return DraftLaw.SINGLE not in laws or DraftLaw.SINGLE in get_verifier(name).draft_laws
 
 
 def _distinct(name: str, values: Sequence[Chosen]) -> Sequence[Chosen]:

@@ -171,7 +171,7 @@ def _trees(batch: TreeBatch) -> list[TensorTree]:
 
 def _speed(steps: Sequence[_Step]) -> dict[str, Any]:
     """The sums of some steps."""
-    seconds = {term.value: dict(zip(CLOCKS, sum(step.spent[term] for step in steps).tolist(), strict=True))
+    seconds = {term.value: dict(zip(CLOCKS, np.sum([step.spent[term] for step in steps], axis=0).tolist(), strict=True))
                for term in Term}  # fmt: skip
     return {
         "passes": len(steps),
