@@ -255,7 +255,7 @@ class BatchDecoder:
 
 
 MOST_LIVE_NODES = 256
-"""Room for the tokens fed in a step by a policy without a skeleton."""
+"""Room for the tokens fed in a step by a policy without a skeleton; the caches grow once if it takes more."""
 
 
 def _filled(source: Tensor) -> Tensor:

@@ -56,6 +56,12 @@ class SlotLayer(transformers.DynamicLayer):
         """Slots that were never written are zero, since a masked value must be finite to count for nothing."""
         return states.new_zeros((self.rows, states.shape[1], self.capacity, states.shape[3]))
 
+    def grow(self, capacity: int) -> None:
+        """Make room for so many slots; what lies in them stays."""
+        self.capacity = capacity
+        if self.is_initialized:
+            self.keys, self.values = (_longer(buffer, capacity) for buffer in (self.keys, self.values))
+
     def move(self, rows: slice, source: Tensor, slots: Tensor) -> None:
         """Copy what lies in ``source`` (B, k) to ``slots`` (B, k), in each of the batch rows."""
         for buffer in (self.keys, self.values):
@@ -73,13 +79,20 @@ class SlotLayer(transformers.DynamicLayer):
         return self.window.stop if self.window else 0
 
 
+def _longer(buffer: Tensor, capacity: int) -> Tensor:
+    """A buffer with more slots, the new ones zero."""
+    longer = buffer.new_zeros((*buffer.shape[:2], capacity, buffer.shape[3]))
+    longer[:, :, : buffer.shape[2]] = buffer
+    return longer
+
+
 def _numbers(view: Tensor) -> Tensor:
     """(B, 1): 0, 1, ..., B - 1."""
     return torch.arange(view.shape[0], device=view.device)[:, None]
 
 
 class BatchModel:
-    """A network and the KV cache of up to ``rows`` requests, each of at most ``capacity`` slots.
+    """A network and the KV cache of up to ``rows`` requests, each of ``capacity`` slots, or more where a tree needs them.
 
     ``contexts`` holds how many slots of each row are committed.  Behind them lie the slots of tokens fed since;
     they count for nothing until :meth:`keep`.  The last slot of a row takes what is to be forgotten.  Every pass is a
@@ -143,6 +156,7 @@ class BatchModel:
         bases = self.contexts[rows]
         context = torch.tensor(bases, device=self.device)[:, None]
         stop = max(bases) + visible.shape[2]
+        self._make_room(stop)
         width = tokens.shape[1]
         behind = torch.arange(first, first + width, device=self.device)[None] if places is None else places
         slots = torch.where(behind >= 0, context + behind, self.capacity - 1)
@@ -159,6 +173,13 @@ class BatchModel:
             use_cache=True,
             logits_to_keep=kept,
         ).logits
+
+    def _make_room(self, stop: int) -> None:
+        """Half as many slots again as are needed, if there are too few of them; the last one is not for use."""
+        if stop >= self.capacity:
+            self.capacity = stop + stop // 2 + 1
+            for layer in self.layers:
+                layer.grow(self.capacity)
 
     def move(self, rows: int, source: Tensor) -> None:
         """Bring uncommitted tokens to the front: place j behind a context gets what lies ``source[:, j]`` behind it."""

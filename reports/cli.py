@@ -19,7 +19,7 @@ COMMANDS = {
     "page": "make a report's page again",
     "audit": "is a function, seen from outside, a lossless verifier?",
     "certify": "exact certificates on many random pairs",
-    "crosscheck": "an engine's accepted lengths, predicted and reported",
+    "crosscheck": "predicted against measured: every verifier on a real pair, or what an engine reported",
     "distil": "teach a small draft the rows of a target",
     "latency": "measure passes, verification and overhead here",
     "speed": "throughput, predicted and measured in one run",

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 from gpu_tiny import PROMPTS, tiny_pair  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from veridraft.gpu import host_reads  # noqa: E402
+from veridraft.gpu import batch_decoding, host_reads  # noqa: E402
 from veridraft.gpu.batch_decoding import BatchDecoder  # noqa: E402
 from veridraft.gpu.batch_model import SlotLayer  # noqa: E402
 from veridraft.gpu.n_gram import NGram  # noqa: E402
@@ -239,3 +239,14 @@ def test_bad_input_is_refused_before_any_work(pair, call, message):
 
 def test_no_requests_are_no_texts(pair):
     assert BatchDecoder(pair, "nss", Chain(1)).decode([]) == ()
+
+
+def test_a_tree_beyond_the_room_made_for_it_makes_the_caches_grow(monkeypatch):
+    pair, policy = tiny_pair(), parse_policy("TopK(6, 5, 12)")
+    requests = [Request(prompt, 20, seed) for seed, prompt in enumerate(PROMPTS)]
+    wide = BatchDecoder(pair, "nss", policy, rows=2).decode(requests)
+    monkeypatch.setattr(batch_decoding, "MOST_LIVE_NODES", 3)
+    decoder = BatchDecoder(pair, "nss", policy, rows=2)
+    assert decoder.decode(requests) == wide
+    longest = max(map(len, PROMPTS)) + 20 + policy.depth
+    assert decoder.target.capacity > longest + 3 + 1, "the caches must have grown, or nothing is tested"
