@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .batch_decoding import BatchDecoder
+    from .compiled import compiled_pair
     from .crosschecker import Crosscheck, crosscheck
     from .decoding import Decoded, Decoder, Step, decode
     from .distil_plan import DistilPlan
@@ -56,6 +57,7 @@ __all__ = [
     "Step",
     "TensorTree",
     "Written",
+    "compiled_pair",
     "crosscheck",
     "decode",
     "distil",
@@ -85,6 +87,7 @@ _HOMES = {
     "Step": "decoding",
     "TensorTree": "trees",
     "Written": "requests",
+    "compiled_pair": "compiled",
     "crosscheck": "crosschecker",
     "decode": "decoding",
     "distil": "distilling",

@@ -64,7 +64,7 @@ def packed_pair(pair: ModelPair) -> ModelPair:
     weights lie on several devices or on the disk.
     """
     for role, model in (("target", pair.target), ("draft", pair.draft)):
-        _require_whole(role, model)
+        require_whole(role, model, "packed")
     if pair.device.type != "cpu" or pair.dtype != "float32" or not can_pack():
         return pair
     known: dict[int, PackedLinear] = {}
@@ -73,16 +73,16 @@ def packed_pair(pair: ModelPair) -> ModelPair:
     return replace(pair, target=target, draft=draft)
 
 
-def _require_whole(role: str, model: Any | None) -> None:
-    """Raise ``ValueError`` unless a network, if there is one, is in one piece."""
+def require_whole(role: str, model: Any | None, wanted: str) -> None:
+    """Raise ``ValueError`` unless a network, if there is one, is in one piece; ``wanted`` is what was to be done."""
     if model is None:
         return
     if is_split(model):
-        raise ValueError(f"{role} is split over ranks: only a network in one piece can be packed")
+        raise ValueError(f"{role} is split over ranks: only a network in one piece can be {wanted}")
     places = sorted({str(one.device) for one in model.parameters()})
     if len(places) > 1:
         said = ", ".join(places).replace("meta", "meta (offloaded)")
-        raise ValueError(f"{role} lies on {said}: only a network in one piece can be packed")
+        raise ValueError(f"{role} lies on {said}: only a network in one piece can be {wanted}")
 
 
 def _packed(model: Any, known: dict[int, PackedLinear]) -> Any:
