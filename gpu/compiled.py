@@ -1,8 +1,9 @@
 """Networks whose short passes go through ``torch.compile``: opt-in, and one graph for many shapes.
 
 A run of :class:`.BatchDecoder` has passes of many widths behind contexts that grow.  Shapes are symbols of the graph,
-so a network is compiled two times for one text at a time: for passes of one token and for longer ones.  For modes that
-record CUDA graphs, which hold one shape each, widths and seen slots are rounded up, so that there are few.
+so a network is compiled twice for one text at a time: for passes of one token and for longer ones.  For modes that
+record CUDA graphs, which hold one shape each, widths and seen slots are rounded up, so that there are few.  No pass is
+known to have been recorded as one yet: this has run on a CPU only.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ class ShortPasses:
         self._place(layers, Window(window.rows, slots, stop))
         self.shapes.add((len(input_ids), width + more, stop))
         tokens, positions = pad(input_ids, (more, 0)), pad(position_ids, (more, 0))
-        with torch.fx.experimental._config.patch(use_duck_shape=False):  # equal sizes are not the same symbol
+        config: Any = torch.fx.experimental._config
+        with config.patch(use_duck_shape=False):  # equal sizes are not the same symbol
             output = self.compiled(
                 input_ids=tokens, position_ids=positions, attention_mask=mask, logits_to_keep=0, **inputs
             )
