@@ -92,7 +92,7 @@ def _numbers(view: Tensor) -> Tensor:
 
 
 class BatchModel:
-    """A network and the KV cache of up to ``rows`` requests, each of ``capacity`` slots, or more where a tree needs them.
+    """A network and the KV cache of up to ``rows`` requests, each of ``capacity`` slots, or more if a tree needs them.
 
     ``contexts`` holds how many slots of each row are committed.  Behind them lie the slots of tokens fed since;
     they count for nothing until :meth:`keep`.  The last slot of a row takes what is to be forgotten.  Every pass is a

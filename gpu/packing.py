@@ -56,6 +56,11 @@ def can_pack() -> bool:
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
 
 
+def is_packed(pair: ModelPair) -> bool:
+    """True for a pair that :func:`packed_pair` made."""
+    return any(isinstance(module, PackedLinear) for module in pair.target.modules())
+
+
 def packed_pair(pair: ModelPair) -> ModelPair:
     """The pair with its linear layers packed, for float32 on a CPU; any other pair as it is.
 

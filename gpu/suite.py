@@ -21,7 +21,7 @@ import numpy as np
 from .crosschecker import LEVEL, Verdict
 from .latency import machine_of
 from .memory import PeakMemory
-from .packing import PackedLinear
+from .packing import is_packed
 from .pairs import ModelPair
 from .prompts import prompts_of
 from .random_models import is_random
@@ -99,7 +99,7 @@ class SuitePlan:
             "vocabulary_size": pair.vocabulary_size,
             "device": pair.device.type,
             "dtype": pair.dtype,
-            "packed": any(isinstance(module, PackedLinear) for module in pair.target.modules()),
+            "packed": is_packed(pair),
             "timing_only": is_random(pair.target_name),
             "cells": [list(cell.key) for cell in self.cells],
             "steps": self.steps,

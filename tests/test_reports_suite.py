@@ -16,7 +16,7 @@ from scipy import stats
 from suite_samples import MS, cell, cells_of, left_out, plain, suite
 
 from veridraft.gpu import suite as gpu_suite
-from veridraft.gpu.suite_file import NAME, SuiteFile
+from veridraft.gpu.suite_file import SuiteFile
 from veridraft.reports import cli, suite_command
 from veridraft.reports.suite_leads import Quantity, Standing, Win, delays, lead, wins
 from veridraft.reports.suite_page import render, winners, write_suite_page
@@ -229,7 +229,7 @@ def written(folder, *cells, **settings):
 
 def test_show_prints_what_is_finished_and_needs_no_torch(tmp_path):
     """The last line of the file is cut short by a kill."""
-    path = written(tmp_path, plain(), cell(z=0.5), missing=[("block", "Chain(3)", 1.0, 1.0)]) / NAME
+    path = written(tmp_path, plain(), cell(z=0.5), missing=[("block", "Chain(3)", 1.0, 1.0)]) / SuiteFile.name
     with path.open("a") as file:
         file.write('{"verifier": "block", "poli')
     code = (
@@ -337,7 +337,7 @@ BAD = {
 @pytest.mark.parametrize("words", BAD)
 def test_bad_input_is_one_line_and_status_2(words, capsys, tmp_path):
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / NAME).write_text("{]\n")
+    (tmp_path / "broken" / SuiteFile.name).write_text("{]\n")
     places = {"NOWHERE": tmp_path / "no", "BROKEN": tmp_path / "broken"}
     with pytest.raises(SystemExit) as stop:
         command(*(places.get(word, word) for word in words.split()))

@@ -1,0 +1,156 @@
+"""A file of many finished cells: one line for the head, then one line for each.  No torch is needed to read it.
+
+A cell is written as one line and forced to the disk before the next one begins, so that a killed run loses at most the
+cell that it was in.  A line that a kill cut short is taken away when the run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+Key = tuple[Any, ...]
+"""What tells a cell from the others."""
+
+Kind = TypeVar("Kind", bound="CellFile")
+
+
+@dataclass
+class CellFile:
+    """The finished cells of a run, in the order in which they finished; ``path`` ``None`` keeps them in memory.
+
+    A kind of run says what its files are called and which ``fields`` of a cell make its key; the settings hold the keys
+    of all cells that are planned, as ``cells``.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    what: ClassVar[str]
+    fields: ClassVar[tuple[str, ...]]
+
+    path: Path | None
+    command: str
+    settings: dict[str, Any]
+    machine: dict[str, Any]
+    cells: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def planned(self) -> tuple[Key, ...]:
+        """The keys of all cells."""
+        return tuple(tuple(key) for key in self.settings["cells"])
+
+    @property
+    def missing(self) -> tuple[Key, ...]:
+        """The keys of planned cells that are not finished, in their order."""
+        finished = set(map(self.key, self.cells))
+        return tuple(key for key in self.planned if key not in finished)
+
+    @classmethod
+    def key(cls, record: Mapping[str, Any]) -> Key:
+        """Which cell a finished one is."""
+        return tuple(record[name] for name in cls.fields)
+
+    @classmethod
+    def load(cls: type[Kind], place: str | Path) -> Kind:
+        """The file, or the one in a folder; a last line that was cut short is left out.
+
+        Raises ``ValueError`` that names the line, for a file that is none, a broken line, a cell that stands twice or
+        was not planned; ``FileNotFoundError`` if there is none.
+        """
+        path = Path(place) / cls.name if Path(place).is_dir() else Path(place)
+        lines = _whole_lines(path.read_text(encoding="utf-8"))
+        records = [cls._record(path, number, line) for number, line in enumerate(lines, start=1)]
+        if not records or records[0].get("kind") != cls.kind:
+            raise ValueError(f"{cls.what} file {path} is none: its first line's kind is not {cls.kind!r}")
+        head, *cells = records
+        file = cls(path, head["command"], head["settings"], head["machine"])
+        for number, record in enumerate(cells, start=2):
+            file._take(number, record)
+        return file
+
+    @classmethod
+    def open(cls: type[Kind], folder: str | Path | None, command: str, settings: Mapping[str, Any],
+             machine: Mapping[str, Any]) -> Kind:  # fmt: skip
+        """The run in a folder, to be continued, or a new one.
+
+        Raises ``ValueError`` that names the first setting, or trait of the machine, in which they differ.
+        """
+        path = None if folder is None else Path(folder) / cls.name
+        if path is None or not path.exists() or "\n" not in path.read_text(encoding="utf-8"):
+            file = cls(path, command, dict(settings), dict(machine))
+            file._begin()
+            return file
+        held = cls.load(path)
+        for kind, found, wanted in (("", held.settings, settings), ("machine's ", held.machine, machine)):
+            for name, value in wanted.items():
+                if found.get(name) != value:
+                    raise ValueError(
+                        f"out {str(folder)!r} holds a {cls.what} whose {kind}{name} is {_short(found.get(name))}, "
+                        f"not {_short(value)}: give another folder"
+                    )
+        _cut(path)
+        return held
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append a finished cell, and force it to the disk."""
+        self._take(len(self.cells) + 2, record)
+        self._write(record, "a")
+
+    def _take(self, number: int, record: dict[str, Any]) -> None:
+        """Keep a cell; raises ``ValueError`` where it stands twice, or was not planned."""
+        key, where = self.key(record), f"{self.what} file {self.path} line {number}"
+        if key not in self.planned:
+            raise ValueError(f"{where}: {key} is none of its planned cells")
+        if key in map(self.key, self.cells):
+            raise ValueError(f"{where}: {key} stands there twice")
+        self.cells.append(record)
+
+    def _begin(self) -> None:
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        head = {"kind": self.kind, "command": self.command, "settings": self.settings, "machine": self.machine}
+        self._write(head, "w")
+
+    @classmethod
+    def _record(cls, path: Path, number: int, line: str) -> dict[str, Any]:
+        """What a line says."""
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{cls.what} file {path} line {number} is no JSON: {error}") from None
+        for name in ("command", "settings", "machine") if number == 1 else cls.fields:
+            if not isinstance(record, dict) or name not in record:
+                raise ValueError(f"{cls.what} file {path} line {number} lacks {name!r}")
+        return record
+
+    def _write(self, record: Mapping[str, Any], mode: str) -> None:
+        if self.path is None:
+            return
+        with self.path.open(mode, encoding="utf-8") as file:
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _whole_lines(text: str) -> Sequence[str]:
+    """The lines that end."""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def _cut(path: Path) -> None:
+    """Take away a last line that does not end."""
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        with path.open("r+b") as file:
+            file.truncate(end)
+
+
+def _short(value: Any) -> str:
+    """A value as an error can hold it."""
+    text = repr(value)
+    return text if len(text) <= 100 else text[:97] + "..."
