@@ -100,13 +100,13 @@ class RootPlan:
             "packed": is_packed(pair),
             "timing_only": is_random(pair.target_name),
             "pairs": [[verifier, policy.name] for verifier, policy in self.pairings],
-            "cells": [[one.temperature, one.top_p, text] for one in self.samplings for text in range(self.texts)],
             "left_out": self.left_out,
             "texts": self.texts,
             "roots": self.roots,
             "stride": self.stride,
             "seed": self.seed,
             "prompts": crc32(repr(self.prompts).encode()),
+            "cells": [[one.temperature, one.top_p, text] for one in self.samplings for text in range(self.texts)],
         }
 
 
