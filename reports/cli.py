@@ -24,6 +24,7 @@ COMMANDS = {
     "latency": "measure passes, verification and overhead here",
     "speed": "throughput, predicted and measured in one run",
     "what-if": "predicted tokens per second on measured or published hardware",
+    "wins": "where each verifier and delayed expansion win, at the same roots",
 }
 """By the module of this folder that adds the command: its name with underscores, and ``_command``."""
 

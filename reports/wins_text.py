@@ -1,0 +1,252 @@
+"""What ``veridraft wins`` prints: a ranking and delayed trees at each setting, verifiers at the same trees."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from statistics import median
+from textwrap import fill
+
+from .latency_command import CLOCK_NAMES
+from .suite_leads import Lead, Quantity, Standing
+from .suite_rows import setting_text
+from .tables import ABSENT, Table
+from .wins_leads import LEVEL, Delayed, SameTrees, delayed_of, over, same_trees, standings
+from .wins_rows import LEAST_UNITS, RootRow, RootSetting, Wins
+
+WIDTH = 120
+"""Characters of a printed line that is no table's."""
+
+MOST_ROWS = 12
+"""A ranking with more rows shows the first ``TOP``, and plain decoding."""
+
+TOP = 8
+
+TIMING_ONLY = (
+    "TIMING ONLY: the weights are random. Times mean something; acceptance, block efficiency and tokens per second do "
+    "not, and no table here says which verifier or policy is better."
+)
+
+INTERVAL = f"{100 * LEVEL:g} % together"
+
+
+def wins_text(run: Wins) -> str:
+    """The whole answer as text."""
+    parts = [_wrapped(summary(run)), *(table.text() for table in tables(run))]
+    if run.settings and not run.timing_only:
+        parts.append(_wrapped(sentences(run)))
+    return "\n\n".join([*parts, _wrapped(caveats(run))])
+
+
+def _wrapped(lines: Iterable[str]) -> str:
+    """The lines, long ones broken and indented."""
+    return "\n".join(fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
+
+
+def tables(run: Wins) -> Iterator[Table]:
+    """The tables that are printed; times alone where weights are random."""
+    for at in run.settings:
+        if run.timing_only:
+            yield time_table(run, at)
+            continue
+        yield ranking_table(run, at)
+        for quantity in Quantity:
+            yield delayed_table(run, at, quantity)
+    found = () if run.timing_only else same_trees(run)
+    if found:
+        yield same_trees_table(found)
+
+
+def summary(run: Wins) -> list[str]:
+    """The run, and what is done of it, in lines."""
+    held, machine = run.file.settings, run.file.machine
+    processor = f"{machine['processor']}, " if machine["processor"] != machine["name"] else ""
+    lines = [
+        f"Verifiers at the same roots on {machine['name']} ({processor}{machine['cores']} cores, {machine['threads']} "
+        f"threads; {held['device']}, {held['dtype']}{', packed layers' if held['packed'] else ''}; torch "
+        f"{machine['torch']}, transformers {machine['transformers']}): target {held['target']}, draft "
+        f"{held['draft']}, |V| = {held['vocabulary_size']:,}; at each setting {held['texts']} texts of "
+        f"{held['roots']} roots, {held['stride']} tokens apart, seed {held['seed']}",
+        f"Made by: {run.file.command}",
+    ]
+    return [*lines, *([TIMING_ONLY] if run.timing_only else []), _count(run), *_left_out(run), *_short(run)]
+
+
+def _count(run: Wins) -> str:
+    """How many texts are done and how many are missing."""
+    missing, total = run.file.missing, len(run.file.planned)
+    line = f"Texts: {total - len(missing)} of {total} finished"
+    if not missing:
+        return line
+    temperature, top_p, text = missing[0]
+    return f"{line} (the first that is not: {text} at {setting_text((temperature, top_p))}): the command goes on there"
+
+
+def _left_out(run: Wins) -> list[str]:
+    """Each reason once, with the verifiers and policies that it keeps from being run."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in run.file.settings["left_out"].items():
+        reasons.setdefault(str(reason), []).append(name.replace(" ", ", ", 1))
+    return [f"Cannot be run: {'; '.join(names)}: {reason}" for reason, names in reasons.items()]
+
+
+def _short(run: Wins) -> list[str]:
+    if not run.short:
+        return []
+    return [f"Not shown, with fewer than {LEAST_UNITS} units of roots: {'; '.join(map(setting_text, run.short))}"]
+
+
+def ranking_table(run: Wins, at: RootSetting) -> Table:
+    """All verifiers and policies by tokens per second, over plain decoding and over the best; long ones are cut."""
+    ranked = at.ranked(Quantity.SPEED)
+    shown = [row for place, row in enumerate(ranked) if place < TOP or row is at.plain or len(ranked) <= MOST_ROWS]
+    columns = ("verifier", "policy", "block efficiency", "tokens/s", "over plain", INTERVAL, "over the best",
+               INTERVAL, "", "verification's share")  # fmt: skip
+    count = f"{len(ranked)}" if len(shown) == len(ranked) else f"the first {TOP} of {len(ranked)}, and plain decoding"
+    caption = f"{_place(at)}: what is fastest, {CLOCK_NAMES[run.clock]} ({count}; {_units(at)})"
+    return Table(caption, columns, tuple(_ranking(at, row, ranked[0]) for row in shown), names=2)
+
+
+def _ranking(at: RootSetting, row: RootRow, best: RootRow) -> tuple[str, ...]:
+    behind = over(at, row, best)
+    return (
+        row.verifier, row.policy, f"{row.rate(Quantity.EFFICIENCY):.3f}", f"{row.rate(Quantity.SPEED):.4g}",
+        *_factor(over(at, row, at.plain)), *_factor(behind), behind.standing.value if behind else "the best",
+        f"{100 * row.share:.1f} %",
+    )  # fmt: skip
+
+
+def _place(at: RootSetting) -> str:
+    return setting_text(at.setting)
+
+
+def _units(at: RootSetting) -> str:
+    roots = at.rows[0].roots
+    return f"{len(roots)} units, {roots.sum():.0f} roots"
+
+
+def _factor(found: Lead | None) -> tuple[str, str]:
+    """A ratio and its interval."""
+    if found is None:
+        return ABSENT, ABSENT
+    return f"{found.ratio.value:.3f}", f"{found.ratio.low:.3f} to {found.ratio.high:.3f}"
+
+
+def delayed_table(run: Wins, at: RootSetting, quantity: Quantity) -> Table:
+    """For each verifier its best policy, and its delayed tree over its independent tree and over the best chain."""
+    found = delayed_of(at, quantity)
+    chain = found[0].chain
+    against = f"over {chain.name}" if chain else "over the best chain"
+    columns = ("verifier", "best policy", quantity.value, "delayed", "independent", "over independent", INTERVAL, "",
+               against, INTERVAL, "")  # fmt: skip
+    clock = f", {CLOCK_NAMES[run.clock]}" if quantity is Quantity.SPEED else ""
+    caption = f"{_place(at)}: delayed expansion by {quantity.value}{clock}"
+    return Table(caption, columns, tuple(_delayed(one, quantity) for one in found), names=2)
+
+
+def _delayed(found: Delayed, quantity: Quantity) -> tuple[str, ...]:
+    digits = ".3f" if quantity is Quantity.EFFICIENCY else ".4g"
+    pair = (row.policy if row else ABSENT for row in (found.delayed, found.independent))
+    leads = (cell for lead in (found.over_independent, found.over_chain)
+             for cell in (*_factor(lead), lead.standing.value if lead else ABSENT))  # fmt: skip
+    return found.verifier, found.best.policy, f"{found.best.rate(quantity):{digits}}", *pair, *leads
+
+
+def same_trees_table(found: tuple[SameTrees, ...]) -> Table:
+    """The verifiers of each policy at the same trees, over all settings."""
+    columns = ("policy", "verifier", "fastest", "greatest block efficiency", "baseline", "its ratio to the baseline",
+               INTERVAL, "")  # fmt: skip
+    cells = tuple(
+        (one.policy, one.verifier, f"{one.fastest} of {one.settings}", f"{one.most} of {one.settings}", one.baseline,
+         *_factor(one.ratio), one.ratio.standing.value if one.ratio else ABSENT)
+        for one in found
+    )  # fmt: skip
+    caption = (
+        "The verifiers of a policy at the same trees: in how many settings each is first, and its block efficiency"
+    )
+    return Table(caption, columns, cells, names=2)
+
+
+def time_table(run: Wins, at: RootSetting) -> Table:
+    """The mean time of a root, in milliseconds, policy by policy in the order of the run."""
+    columns = ("verifier", "policy", "drafting", "target's pass", "verification", "verification's share")
+    cells = tuple(
+        (row.verifier, row.policy, *(f"{one:.4g}" for one in row.step), f"{100 * row.share:.1f} %") for row in at.rows
+    )
+    caption = f"{_place(at)}: milliseconds a root, {CLOCK_NAMES[run.clock]} ({_units(at)}; random weights)"
+    return Table(caption, columns, cells, names=2)
+
+
+def sentences(run: Wins) -> list[str]:
+    """What wins how often, in a few sentences."""
+    return [line for line in (_fastest(run), _plain(run), *(_delays(run, one) for one in Quantity),
+                              _same_trees(run), _shares(run)) if line]  # fmt: skip
+
+
+def _fastest(run: Wins) -> str:
+    """What is fastest where, and how often nothing comes level with it."""
+    best = {at: at.ranked(Quantity.SPEED)[0] for at in run.settings}
+    alone = sum(
+        all(over(at, first, row).standing is Standing.WINS for row in at.rows if row is not first)
+        for at, first in best.items()
+    )
+    counts = Counter(first.name for first in best.values()).most_common()
+    listed = "; ".join(f"{name} in {count}" for name, count in counts)
+    return f"Fastest, of {_settings(run)}: {listed}. In {alone} it is told apart from all others."
+
+
+def _settings(run: Wins) -> str:
+    return f"{len(run.settings)} setting" + "s" * (len(run.settings) != 1)
+
+
+def _plain(run: Wins) -> str:
+    """How many pairs of verifier and policy beat plain decoding, over all settings."""
+    return _counted("Against plain decoding, by tokens per second, a verifier with a policy",
+                    (over(at, row, at.plain) for at in run.settings for row in at.rows))  # fmt: skip
+
+
+def _delays(run: Wins, quantity: Quantity) -> str:
+    found = [one for at in run.settings for one in delayed_of(at, quantity)]
+    own = _counted("against independent trees of the same verifier it", (one.over_independent for one in found))
+    chain = _counted("against the best chain it", (one.over_chain for one in found))
+    both = " ".join(line for line in (own, chain) if line)
+    return f"Delayed expansion by {quantity.value}: {both}" if both else ""
+
+
+def _same_trees(run: Wins) -> str:
+    return _counted("At the same trees, by block efficiency over all settings, a verifier",
+                    (one.ratio for one in same_trees(run)), "against its baseline")  # fmt: skip
+
+
+def _counted(who: str, leads: Iterable[Lead | None], against: str = "") -> str:
+    """How often somebody wins and loses; "" without a comparison."""
+    counts = standings(leads)
+    total = sum(counts.values())
+    if not total:
+        return ""
+    return (f"{who} wins {counts[Standing.WINS]} of {total} comparisons{' ' * bool(against)}{against} and loses "
+            f"{counts[Standing.LOSES]}; {counts[Standing.LEVEL]} are not told apart.")  # fmt: skip
+
+
+def _shares(run: Wins) -> str:
+    rows = [(row.share, row, at) for at in run.settings for row in at.rows]
+    most, row, at = max(rows, key=lambda found: found[0])
+    middle = median(share for share, _, _ in rows)
+    return (f"Verification takes {100 * middle:.1f} % of the time of a step in the median, and {100 * most:.1f} % at "
+            f"most ({row.name} at {_place(at)}).")  # fmt: skip
+
+
+def caveats(run: Wins) -> list[str]:
+    """What the intervals hold and what they do not."""
+    lines = [] if run.timing_only else [
+        "Intervals are of paired differences: all rows of a setting share their roots, and the verifiers of a policy "
+        f"its trees. Those of one table hold together at level {LEVEL:g}; where one side is chosen by the same "
+        "figures, all that could have been chosen are counted. Units of roots count as independent, also within a "
+        "text. Tokens are exact given the tree.",
+    ]  # fmt: skip
+    return [
+        *lines,
+        "Not in these figures: what a step takes beside drafting, the target's pass and verification; more than one "
+        "request at a time. Roots are tokens at equal distances in texts that the target wrote, not the roots that a "
+        "verifier would come to.",
+    ]
