@@ -18,7 +18,7 @@ from veridraft.theory.verifiers import VERIFIERS
 
 from .suite_leads import Lead, Quantity, Standing
 from .suite_rows import Shape
-from .wins_rows import RootRow, RootSetting, Wins
+from .wins_rows import LEAST_UNITS, RootRow, RootSetting, Wins
 
 LEVEL = 0.95
 """At which all comparisons of one table hold together."""
@@ -50,6 +50,19 @@ def paired(first: RootRow, second: RootRow, quantity: Quantity) -> Difference:
     count = len(without)
     error = sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
     return Difference(log(first.rate(quantity) / second.rate(quantity)), error, count - 1)
+
+
+def dependence(at: RootSetting) -> tuple[float, ...]:
+    """How many times as large the error of each row's lead over the fastest is with whole texts left out.
+
+    It is about 1 where units of a text depend on each other no more than those of different texts; () for fewer than
+    three texts.
+    """
+    best, *others = at.ranked(Quantity.SPEED)
+    if len(best.by_text.tokens) < LEAST_UNITS:
+        return ()
+    pairs = ((paired(best.by_text, row.by_text, Quantity.SPEED), paired(best, row, Quantity.SPEED)) for row in others)
+    return tuple(by_text.error / by_unit.error for by_text, by_unit in pairs if by_unit.error)
 
 
 def mean_of(found: Sequence[Difference]) -> Difference:

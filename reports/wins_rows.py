@@ -28,6 +28,7 @@ class RootRow:
     """A verifier with a policy at a setting, unit by unit (U units).
 
     tokens, roots : (U,); seconds : (3, U) of drafting, the target's pass, verification
+    texts : (U,) rising numbers of the texts that the units belong to
     """
 
     verifier: str
@@ -35,6 +36,7 @@ class RootRow:
     tokens: NDArray[np.float64]
     roots: NDArray[np.float64]
     seconds: NDArray[np.float64]
+    texts: NDArray[np.int64]
 
     @property
     def name(self) -> str:
@@ -56,6 +58,15 @@ class RootRow:
         """Mean milliseconds a root of drafting, the target's pass, verification."""
         draft, target, verification = (1e3 * self.seconds.sum(axis=1) / self.roots.sum()).tolist()
         return draft, target, verification
+
+    @property
+    def by_text(self) -> RootRow:
+        """The same with each text as one unit."""
+        first = np.flatnonzero(np.diff(self.texts, prepend=-1))
+        tokens, roots, seconds = (
+            np.add.reduceat(one, first, axis=-1) for one in (self.tokens, self.roots, self.seconds)
+        )
+        return RootRow(self.verifier, self.policy, tokens, roots, seconds, self.texts[first])
 
     def rate(self, quantity: Quantity) -> float:
         """Tokens a second, or tokens a root."""
@@ -116,7 +127,7 @@ class Wins:
         for cell in file.cells:
             _check(file, cell)
         ordered = sorted(file.cells, key=lambda cell: (cell["temperature"], -cell["top_p"], cell["text"]))
-        grouped = {setting: [unit for cell in cells for unit in cell["units"]]
+        grouped = {setting: [unit | {"text": cell["text"]} for cell in cells for unit in cell["units"]]
                    for setting, cells in groupby(ordered, _setting)}  # fmt: skip
         pairs, clock = file.settings["pairs"], clock_of(file)
         enough = {setting: units for setting, units in grouped.items() if len(units) >= LEAST_UNITS}
@@ -153,7 +164,8 @@ def _row(verifier: str, policy: str, units: Sequence[Mapping[str, Any]], clock: 
     seconds = [[one["draft"][clock] for one in trees], [one["target"][clock] for one in trees],
                [one["verification"][clock] for one in cells]]  # fmt: skip
     tokens, roots = [one["tokens"] for one in cells], [unit["roots"] for unit in units]
-    return RootRow(verifier, policy, np.array(tokens, float), np.array(roots, float), np.array(seconds, float))
+    numbers = (np.array(one, float) for one in (tokens, roots, seconds))
+    return RootRow(verifier, policy, *numbers, np.array([unit.get("text", 0) for unit in units], int))
 
 
 def _check(file: WinsFile, cell: Mapping[str, Any]) -> None:

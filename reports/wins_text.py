@@ -11,7 +11,7 @@ from .latency_command import CLOCK_NAMES
 from .suite_leads import Lead, Quantity, Standing
 from .suite_rows import setting_text
 from .tables import ABSENT, Table
-from .wins_leads import LEVEL, Delayed, SameTrees, delayed_of, over, same_trees, standings
+from .wins_leads import LEVEL, Delayed, SameTrees, delayed_of, dependence, over, same_trees, standings
 from .wins_rows import LEAST_UNITS, RootRow, RootSetting, Wins
 
 WIDTH = 120
@@ -61,9 +61,10 @@ def summary(run: Wins) -> list[str]:
     """The run, and what is done of it, in lines."""
     held, machine = run.file.settings, run.file.machine
     processor = f"{machine['processor']}, " if machine["processor"] != machine["name"] else ""
+    threads = f"{machine['threads']} thread" + "s" * (machine["threads"] != 1)
     lines = [
-        f"Verifiers at the same roots on {machine['name']} ({processor}{machine['cores']} cores, {machine['threads']} "
-        f"threads; {held['device']}, {held['dtype']}{', packed layers' if held['packed'] else ''}; torch "
+        f"Verifiers at the same roots on {machine['name']} ({processor}{machine['cores']} cores, {threads}; "
+        f"{held['device']}, {held['dtype']}{', packed layers' if held['packed'] else ''}; torch "
         f"{machine['torch']}, transformers {machine['transformers']}): target {held['target']}, draft "
         f"{held['draft']}, |V| = {held['vocabulary_size']:,}; at each setting {held['texts']} texts of "
         f"{held['roots']} roots, {held['stride']} tokens apart, seed {held['seed']}",
@@ -179,7 +180,7 @@ def time_table(run: Wins, at: RootSetting) -> Table:
 
 def sentences(run: Wins) -> list[str]:
     """What wins how often, in a few sentences."""
-    return [line for line in (_fastest(run), _plain(run), *(_delays(run, one) for one in Quantity),
+    return [line for line in (_fastest(run), _plain(run), *(line for one in Quantity for line in _delays(run, one)),
                               _same_trees(run), _shares(run)) if line]  # fmt: skip
 
 
@@ -205,12 +206,13 @@ def _plain(run: Wins) -> str:
                     (over(at, row, at.plain) for at in run.settings for row in at.rows))  # fmt: skip
 
 
-def _delays(run: Wins, quantity: Quantity) -> str:
+def _delays(run: Wins, quantity: Quantity) -> list[str]:
+    """How often delayed trees win against each of the two."""
     found = [one for at in run.settings for one in delayed_of(at, quantity)]
-    own = _counted("against independent trees of the same verifier it", (one.over_independent for one in found))
-    chain = _counted("against the best chain it", (one.over_chain for one in found))
-    both = " ".join(line for line in (own, chain) if line)
-    return f"Delayed expansion by {quantity.value}: {both}" if both else ""
+    who, own = f"By {quantity.value}, delayed expansion", "against independent trees of the same verifier"
+    lines = (_counted(who, (one.over_independent for one in found), own),
+             _counted(who, (one.over_chain for one in found), "against the best chain"))  # fmt: skip
+    return [line for line in lines if line]
 
 
 def _same_trees(run: Wins) -> str:
@@ -241,12 +243,22 @@ def caveats(run: Wins) -> list[str]:
     lines = [] if run.timing_only else [
         "Intervals are of paired differences: all rows of a setting share their roots, and the verifiers of a policy "
         f"its trees. Those of one table hold together at level {LEVEL:g}; where one side is chosen by the same "
-        "figures, all that could have been chosen are counted. Units of roots count as independent, also within a "
-        "text. Tokens are exact given the tree.",
+        "figures, all that could have been chosen are counted. Tokens are exact given the tree.",
+        _dependence(run),
     ]  # fmt: skip
     return [
-        *lines,
+        *filter(None, lines),
         "Not in these figures: what a step takes beside drafting, the target's pass and verification; more than one "
         "request at a time. Roots are tokens at equal distances in texts that the target wrote, not the roots that a "
         "verifier would come to.",
     ]
+
+
+def _dependence(run: Wins) -> str:
+    """How far units of one text depend on each other, by the errors of the leads over the fastest, in a sentence."""
+    found = [ratio for at in run.settings for ratio in dependence(at)]
+    if not found:
+        return "Units of roots count as independent, also within a text."
+    return (f"Units of roots count as independent, also within a text: with whole texts left out in their place, the "
+            f"errors of the ratios to the fastest are {median(found):.2f} times as large in the median, "
+            f"{max(found):.2f} times at most.")  # fmt: skip

@@ -15,7 +15,7 @@ from veridraft.gpu import same_roots
 from veridraft.gpu.wins_file import WinsFile
 from veridraft.reports import cli, wins_command
 from veridraft.reports.suite_leads import Quantity, Standing
-from veridraft.reports.wins_leads import Difference, delayed_of, each, mean_of, over, paired, same_trees
+from veridraft.reports.wins_leads import Difference, delayed_of, dependence, each, mean_of, over, paired, same_trees
 from veridraft.reports.wins_rows import RootRow, RootSetting, Wins
 from veridraft.reports.wins_text import TIMING_ONLY, wins_text
 
@@ -78,7 +78,12 @@ def rows(rng, means, units=12, common=0.2, noise=0.02):
     own = rng.uniform(1 - noise, 1 + noise, (2, len(means), units))
     return tuple(
         RootRow(
-            f"v{place}", "Iid(3, 3)", 5 * mean * token * one, np.full(units, 5.0), np.outer([1, 2, 0.3], time * two)
+            f"v{place}",
+            "Iid(3, 3)",
+            5 * mean * token * one,
+            np.full(units, 5.0),
+            np.outer([1, 2, 0.3], time * two),
+            np.arange(units),
         )
         for place, (mean, one, two) in enumerate(zip(means, own[0], own[1], strict=True))
     )
@@ -131,14 +136,21 @@ def test_what_two_rows_share_does_not_widen_their_interval():
 
 def test_equal_laws_that_differ_by_rounding_are_not_told_apart():
     first, _ = rows(np.random.default_rng(0), (2.0, 2.0))
-    second = RootRow("other", first.policy, first.tokens * (1 + 1e-8), first.roots, first.seconds)
+    second = RootRow("other", first.policy, first.tokens * (1 + 1e-8), first.roots, first.seconds, first.texts)
     assert paired(second, first, Quantity.EFFICIENCY).lead(0.95).standing is Standing.LEVEL
     assert paired(first, first, Quantity.EFFICIENCY).error == 0
     assert mean_of([Difference(0.0, 0.0, 7.0)] * 2).lead(0.95).standing is Standing.LEVEL
 
 
 def test_a_rate_is_a_ratio_of_sums_and_a_level_is_split():
-    row = RootRow("a", "Chain(3)", np.array([4.0, 6.0]), np.array([2.0, 3.0]), np.array([[1, 2], [2, 3], [1, 1]]))
+    row = RootRow(
+        "a",
+        "Chain(3)",
+        np.array([4.0, 6.0]),
+        np.array([2.0, 3.0]),
+        np.array([[1, 2], [2, 3], [1, 1]]),
+        np.array([0, 0]),
+    )
     assert row.rate(Quantity.SPEED) == 1
     assert row.rate(Quantity.EFFICIENCY) == 2
     assert row.without(Quantity.SPEED).tolist() == [log(6 / 6), log(4 / 4)]
@@ -146,6 +158,20 @@ def test_a_rate_is_a_ratio_of_sums_and_a_level_is_split():
     assert row.step == (600, 1000, 400)
     assert each(5) == pytest.approx(0.99)
     assert exp(paired(row, row, Quantity.SPEED).value) == 1
+
+
+def test_units_that_depend_on_each_other_within_a_text_are_seen():
+    """Four units a text: of equal ratios the error by text is twice that by unit, of independent ones the same."""
+    rng, texts = np.random.default_rng(0), np.repeat(np.arange(60), 4)
+    ones, equal = np.ones(240), np.repeat(rng.uniform(0.9, 1.1, 60), 4)
+    alone, fixed = rng.uniform(0.9, 1.1, 240), np.outer([1, 2, 1], ones)
+    first, alike, free = (RootRow(name, "Chain(3)", tokens, ones, fixed, texts)
+                          for name, tokens in (("a", 2 * ones), ("b", equal), ("c", alone)))  # fmt: skip
+    found = {row.verifier: dependence(RootSetting((1.0, 1.0), (first, row)))[0] for row in (alike, free)}
+    assert found["b"] == pytest.approx(2, rel=0.02)
+    spread = stats.norm.isf(1e-5) / (2 * 59) ** 0.5
+    assert abs(found["c"] - 1) < spread
+    assert dependence(RootSetting((1.0, 1.0), rows(rng, (2.0, 2.0), units=2))) == ()
 
 
 # What a run says
@@ -182,11 +208,13 @@ def test_the_text_says_what_is_fastest_and_how_often_delayed_trees_win():
     assert "Fastest, of 2 settings: traversal, Delayed(3, 1, 2) in 2. In 2 it is told apart from all others." in text
     assert "wins 12 of 12 comparisons and loses 0" in text
     assert (
-        "Delayed expansion by block efficiency: against independent trees of the same verifier it wins 2 of 4" in text
+        "By block efficiency, delayed expansion wins 2 of 4 comparisons against independent trees of the same verifier"
+        in text
     )
     assert "At the same trees, by block efficiency over all settings, a verifier wins 3 of 3" in text
     assert "Cannot be run: optimal_plan, Iid(3, 3): for small vocabularies" in text
     assert "Texts: 16 of 16 finished" in text
+    assert "with whole texts left out in their place" in text
     assert "T 0.6, top-p 1: what is fastest, CPU time (7; 16 units, 80 roots)" in text
 
 
