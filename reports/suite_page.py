@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from .latency_command import CLOCK_NAMES
 from .page import duration
 from .suite_figures import heat_figure, heat_width, score_figure, speed_figure
 from .suite_leads import Quantity, delays, wins
-from .suite_rows import Setting, Suite, setting_text
+from .suite_rows import Setting, Suite, SuiteRow, setting_text
 from .suite_tables import (
     cell_table,
     depth_table,
@@ -142,10 +143,16 @@ def headlines(suite: Suite) -> list[tuple[str, str, bool]]:
         text = f"largest |z| of {len(suite.scores):,}; up to {suite.threshold:.3g} is agreement"
         facts.append((f"{worst:.2f}", text, worst <= suite.threshold))
     if timed:
-        facts.append((f"{near} of {len(timed)}", "throughputs predicted within 10 %", near == len(timed)))
+        facts.append((f"{near} of {len(timed)}", _near_text(timed), not any(row.far for row in timed)))
     if timed and not suite.timing_only:
         facts.append(_speed_up(suite))
     return facts
+
+
+def _near_text(timed: Sequence[SuiteRow]) -> str:
+    """What stands below how many predictions came near."""
+    by_chance = sum(not row.near and not row.far for row in timed)
+    return "throughputs predicted within 10 %" + (f"; {by_chance} more within their intervals" if by_chance else "")
 
 
 def _speed_up(suite: Suite) -> tuple[str, str, bool]:

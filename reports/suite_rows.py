@@ -115,8 +115,12 @@ class SuiteRow:
 
     @cached_property
     def ratio(self) -> Estimate | None:
-        """Measured over predicted throughput with its 95 % interval; ``None`` with too few rounds."""
-        return self.speed.ratio if self.speed else None
+        """Measured over predicted throughput, ``None`` with too few rounds.
+
+        The interval is at the cell's own level, at which those of the whole suite hold together.
+        """
+        speed = self.speed_by(self.clock, float(self.cell["level"]))
+        return speed.ratio if speed else None
 
     @cached_property
     def parting(self) -> tuple[str, Estimate] | None:
@@ -143,6 +147,11 @@ class SuiteRow:
     def inside(self) -> bool:
         """True if the interval of the ratio holds 1."""
         return self.ratio is not None and bool(self.ratio.low <= 1 <= self.ratio.high)
+
+    @property
+    def far(self) -> bool:
+        """True if the ratio is not near, and not by chance: its interval does not hold 1."""
+        return self.ratio is not None and not self.near and not self.inside
 
     def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """By round, of all passes: tokens by the laws of the drafted trees, trees, seconds."""

@@ -65,7 +65,7 @@ def setting_table(suite: Suite) -> Table:
 def speed_table(suite: Suite, rows: Sequence[SuiteRow], caption: str = "") -> Table:
     """Throughput, measured and predicted, cell by cell, and the term that parts them."""
     other = CLOCK_NAMES[SECOND[suite.clock]]
-    columns = ("verifier", "policy", *PLACE, "tokens/s", "predicted", "ratio", "95 % interval", "step's time",
+    columns = ("verifier", "policy", *PLACE, "tokens/s", "predicted", "ratio", "interval", "step's time",
                "within 10 %", f"tokens/s, {other}", "parted by")  # fmt: skip
     caption = caption or f"Throughput of all requests together, {CLOCK_NAMES[suite.clock]}: measured and predicted"
     timed = [row for row in rows if row.speed is not None]
@@ -222,5 +222,7 @@ def near_line(suite: Suite) -> str:
     """How many predictions of throughput came near, in a sentence."""
     rows = suite.timed
     near, inside = sum(row.near for row in rows), sum(row.inside for row in rows)
-    return (f"Throughput: {near} of {len(rows)} predictions within {100 * WITHIN:.0f} % of what was measured; the 95 % "
-            f"interval of the ratio holds 1 in {inside} of {len(rows)}.")  # fmt: skip
+    alone = sum(row.speed.agrees for row in rows if row.speed)
+    return (f"Throughput: {near} of {len(rows)} predictions within {100 * WITHIN:.0f} % of what was measured; the "
+            f"interval of the ratio holds 1 in {inside} of {len(rows)} (all together at level {suite.level:g}; at 95 % "
+            f"each by itself in {alone}).")  # fmt: skip
