@@ -81,7 +81,7 @@ def _texts(options: argparse.Namespace) -> Iterator[tuple[int, int, WinsFile]]:
     from veridraft.gpu.same_roots import RootPlan, walk_roots
     from veridraft.gpu.suite_cells import cells_of
 
-    cells_of("full", **_part(options))
+    cells_of("full", options.verifiers, options.policies, options.temperatures, options.top_ps)
     RootPlan((), (), {}, (), **_numbers(options))
     pair, plan = _loaded(options)
     return walk_roots(pair, plan, check_folder(options.out), command_of(options))
@@ -94,15 +94,13 @@ def _loaded(options: argparse.Namespace) -> tuple[ModelPair, RootPlan]:
 
     pair = load_timing_pair(options.target, options.draft, options.device, options.dtype)
     pair = packed_pair(pair) if options.pack else pair
-    return pair, RootPlan.of("full", pair, **_part(options), **_numbers(options))
+    part: dict[str, Any] = {
+        name: getattr(options, name) for name in ("verifiers", "policies", "temperatures", "top_ps")
+    }
+    return pair, RootPlan.of("full", pair, **part, **_numbers(options))
 
 
-def _part(options: argparse.Namespace) -> dict[str, Any]:
-    """Which part of the suite was asked for."""
-    return {name: getattr(options, name) for name in ("verifiers", "policies", "temperatures", "top_ps")}
-
-
-def _numbers(options: argparse.Namespace) -> dict[str, int]:
+def _numbers(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in NUMBERS}
 
 

@@ -132,7 +132,7 @@ class Wins:
         pairs, clock = file.settings["pairs"], clock_of(file)
         enough = {setting: units for setting, units in grouped.items() if len(units) >= LEAST_UNITS}
         settings = tuple(
-            RootSetting(setting, tuple(_row(*pair, units, clock) for pair in pairs))
+            RootSetting(setting, tuple(_row(verifier, policy, units, clock) for verifier, policy in pairs))
             for setting, units in enough.items()
         )
         return cls(file, settings, tuple(setting for setting in grouped if setting not in enough))
@@ -164,8 +164,8 @@ def _row(verifier: str, policy: str, units: Sequence[Mapping[str, Any]], clock: 
     seconds = [[one["draft"][clock] for one in trees], [one["target"][clock] for one in trees],
                [one["verification"][clock] for one in cells]]  # fmt: skip
     tokens, roots = [one["tokens"] for one in cells], [unit["roots"] for unit in units]
-    numbers = (np.array(one, float) for one in (tokens, roots, seconds))
-    return RootRow(verifier, policy, *numbers, np.array([unit.get("text", 0) for unit in units], int))
+    texts = np.array([unit.get("text", 0) for unit in units], int)
+    return RootRow(verifier, policy, np.array(tokens, float), np.array(roots, float), np.array(seconds, float), texts)
 
 
 def _check(file: WinsFile, cell: Mapping[str, Any]) -> None:

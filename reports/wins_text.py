@@ -187,10 +187,8 @@ def sentences(run: Wins) -> list[str]:
 def _fastest(run: Wins) -> str:
     """What is fastest where, and how often nothing comes level with it."""
     best = {at: at.ranked(Quantity.SPEED)[0] for at in run.settings}
-    alone = sum(
-        all(over(at, first, row).standing is Standing.WINS for row in at.rows if row is not first)
-        for at, first in best.items()
-    )
+    leads = ([over(at, first, row) for row in at.rows if row is not first] for at, first in best.items())
+    alone = sum(standings(found)[Standing.WINS] == len(found) for found in leads)
     counts = Counter(first.name for first in best.values()).most_common()
     listed = "; ".join(f"{name} in {count}" for name, count in counts)
     return f"Fastest, of {_settings(run)}: {listed}. In {alone} it is told apart from all others."
