@@ -30,7 +30,7 @@ from veridraft.simulate.rows import Floats, Ints, sums
 from veridraft.simulate.token_wise import Chains, exponential
 from veridraft.theory import Chain, Delayed, DraftTree, Iid, Policy, parse_policy
 from veridraft.theory.distributions import draw
-from veridraft.theory.policies import DraftLaw, RecursivePolicy
+from veridraft.theory.policies import RecursivePolicy
 
 NOT_IN_PLACE = {
     "placeholder_taken_for_draft": "what it accepts was never drafted, so that no cache holds it",
@@ -76,10 +76,10 @@ class DrawnFrom(RecursivePolicy):
     length: int
     rows: Rows
 
-    name = property(lambda self: f"DrawnFrom({self.length}, {self.rows.__name__})")  # type: ignore[assignment]
-    depth = property(lambda self: self.length)  # type: ignore[assignment]
-    root_state = property(lambda self: self.length)  # type: ignore[assignment]
-    draft_laws: frozenset[DraftLaw] = Chain(1).draft_laws  # type: ignore[assignment]
+    name = property(lambda self: f"DrawnFrom({self.length}, {self.rows.__name__})")
+    depth = property(lambda self: self.length)
+    root_state = property(lambda self: self.length)
+    draft_laws = Chain(1).draft_laws
 
     def is_leaf(self, state: Any) -> bool:
         """True behind the last token."""

@@ -31,7 +31,7 @@ from veridraft.gpu.length_predictions import LengthPrediction, predict_from_trac
 from veridraft.gpu.run_recorder import RunRecorder
 from veridraft.gpu.traces import Trace
 from veridraft.simulate.defects import Defect
-from veridraft.simulate.rows import Floats
+from veridraft.simulate.rows import Floats, Ints
 from veridraft.theory import DraftTree
 
 from .console import STOPPED, Parser, bad_input, names, say_stopped
@@ -52,6 +52,9 @@ LEVEL, MISS = 1 - 1e-6, 1e-4
 
 PILOT, COINS = 1024, 200
 """Steps of a pilot run, and how often a defect decides each of its trees."""
+
+COIN_STEPS = 128
+"""Trees on which a defect that seems to leave lengths alone is held against the right procedure, coin by coin."""
 
 LEAST_STEPS, MOST_STEPS, RIGHT_STEPS = 1000, 6000, 2000
 """Steps of a run: as planned, within these; of a right procedure, and of a defect that lengths cannot show."""
@@ -188,6 +191,23 @@ def right_piece(name: str, folder: Path) -> dict[str, Any]:
     return {"steps": RIGHT_STEPS, "found": {name: reading.to_json() for name, reading in found.items()}}
 
 
+def same_coins(name: str) -> bool:
+    """True if the defect and the right procedure accept the same lengths on the same trees, coin by coin."""
+    defect = IN_PLACE[name]
+    trees = recorded(defect, _engine(defect, defect.broken, 1), COIN_STEPS, 2).trees
+    taus = [_decided(_engine(defect, which, 0), trees) for which in (defect.broken, defect.correct)]
+    return bool((taus[0] == taus[1]).all())
+
+
+def _decided(engine: Engine, trees: Sequence[DraftTree]) -> Ints:
+    """The accepted lengths of every tree, decided ``COINS`` times, with coins that depend on the trees alone."""
+    found = [
+        engine.call(tuple(np.repeat(array, COINS, axis=0) for array in arrays), np.random.default_rng(place)).accepted
+        for place, (_, arrays) in enumerate(engine.groups(trees))
+    ]
+    return np.concatenate(found)
+
+
 @cache
 def right_run(name: str) -> Recorded:
     """A run of the right procedure beside a defect, for its rows."""
@@ -211,7 +231,8 @@ def run(store: Store, chosen: Sequence[str]) -> list[dict[str, Any]]:
         with TemporaryDirectory() as folder:
             right = store.piece(make_key("right", name=beside), partial(right_piece, beside, Path(folder)))
             row = store.piece(make_key("defect", name=name), partial(piece_of, name, beside, Path(folder)))
-        rows.append(row | {"beside": right})
+            coins = not row["seen"] and store.piece(make_key("coins", name=name), partial(same_coins, name))
+        rows.append(row | {"beside": right, "same_coins": coins})
         progress.step(name)
     progress.close()
     return rows

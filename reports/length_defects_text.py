@@ -50,8 +50,8 @@ def note(found: Mapping[str, Any], left_out: Mapping[str, str]) -> Note:
     """The study as a page; ``left_out``: defects that were not put in place, and why."""
     rows: list[Row] = found["rows"]
     expected = [row for row in rows if is_expected(row)]
-    small = [row for row in rows if not is_expected(row) and row["seen"]]
-    alone = [row for row in rows if not row["seen"]]
+    small = [row for row in rows if not is_expected(row) and not row["same_coins"]]
+    alone = [row for row in rows if row["same_coins"]]
     words = _found_words(expected, found["level"], found["miss"])
     return Note(
         "What accepted lengths show of defects", LEAD,
@@ -66,8 +66,9 @@ def note(found: Mapping[str, Any], left_out: Mapping[str, str]) -> Note:
 
 
 SMALL = (
-    "They change the law of lengths, by so little that the comparison given the trees would need more steps than were "
-    "run; what is found all the same is said."
+    "They change the law of lengths, by so little on these rows that the comparison given the trees would need more "
+    "steps than were run, or that the decisions on the pilot's trees do not tell the change from chance; what is found "
+    "all the same is said."
 )
 
 
@@ -85,7 +86,8 @@ def _alone_words(rows: Sequence[Row]) -> str:
     agree = sum(outcome(row, name) != Outcome.DISAGREES.value for row in rows for name in COLUMNS[:-1])
     moved = sum(outcome(row, RIGHT_ROWS) == Outcome.DISAGREES.value for row in rows)
     return (
-        "They emit other tokens and accept as the right verifier does, on these rows: no shape can show them. "
+        "They emit other tokens, and accept the same lengths as the right procedure on the same trees, coin by coin: "
+        "no shape can show them. "
         f"{agree} of {len(rows) * len(COLUMNS[:-1])} readings do not disagree. Texts that have gone astray can "
         "still show against the right engine's rows, because other contexts have other rates: "
         f"{moved} of {len(rows)} did."
