@@ -12,6 +12,7 @@ from .suite_leads import Lead, Quantity, Standing
 from .suite_rows import setting_text
 from .tables import ABSENT, Table
 from .wins_leads import LEVEL, Delayed, SameTrees, delayed_of, dependence, over, same_trees, standings
+from .wins_pooled import pooled
 from .wins_rows import LEAST_UNITS, RootRow, RootSetting, Wins
 
 WIDTH = 120
@@ -52,7 +53,10 @@ def tables(run: Wins) -> Iterator[Table]:
         yield ranking_table(run, at)
         for quantity in Quantity:
             yield delayed_table(run, at, quantity)
-    found = () if run.timing_only else same_trees(run)
+    if run.timing_only:
+        return
+    yield from (pooled_table(run, quantity) for quantity in Quantity if pooled(run, quantity))
+    found = same_trees(run)
     if found:
         yield same_trees_table(found)
 
@@ -153,6 +157,21 @@ def _delayed(found: Delayed, quantity: Quantity) -> tuple[str, ...]:
     return found.verifier, found.best.policy, f"{found.best.rate(quantity):{digits}}", *pair, *leads
 
 
+def pooled_table(run: Wins, quantity: Quantity) -> Table:
+    """Delayed trees over all settings."""
+    found = pooled(run, quantity)
+    columns = ("verifier", "delayed", "independent", "over independent", INTERVAL, "", f"over {found[0].chain}",
+               INTERVAL, "")  # fmt: skip
+    cells = tuple(
+        (one.verifier, one.delayed, one.independent,
+         *(cell for lead in (one.over_independent, one.over_chain) for cell in (*_factor(lead), lead.standing.value)))
+        for one in found
+    )  # fmt: skip
+    clock = f", {CLOCK_NAMES[run.clock]}" if quantity is Quantity.SPEED else ""
+    caption = f"Delayed expansion over all of {_settings(run)}, geometric means: {quantity.value}{clock}"
+    return Table(caption, columns, cells, names=3)
+
+
 def same_trees_table(found: tuple[SameTrees, ...]) -> Table:
     """The verifiers of each policy at the same trees, over all settings."""
     columns = ("policy", "verifier", "fastest", "greatest block efficiency", "baseline", "its ratio to the baseline",
@@ -180,8 +199,8 @@ def time_table(run: Wins, at: RootSetting) -> Table:
 
 def sentences(run: Wins) -> list[str]:
     """What wins how often, in a few sentences."""
-    return [line for line in (_fastest(run), _plain(run), *(line for one in Quantity for line in _delays(run, one)),
-                              _same_trees(run), _shares(run)) if line]  # fmt: skip
+    delays = (line for found in (_delays, _pooled) for quantity in Quantity for line in found(run, quantity))
+    return [line for line in (_fastest(run), _plain(run), *delays, _same_trees(run), _shares(run)) if line]
 
 
 def _fastest(run: Wins) -> str:
@@ -202,6 +221,15 @@ def _plain(run: Wins) -> str:
     """How many pairs of verifier and policy beat plain decoding, over all settings."""
     return _counted("Against plain decoding, by tokens per second, a verifier with a policy",
                     (over(at, row, at.plain) for at in run.settings for row in at.rows))  # fmt: skip
+
+
+def _pooled(run: Wins, quantity: Quantity) -> list[str]:
+    """How often delayed trees win against each of the two over all settings together."""
+    found = pooled(run, quantity)
+    who = f"Over all of {_settings(run)}, by {quantity.value}, delayed expansion"
+    lines = (_counted(who, (one.over_independent for one in found), "against independent trees of the same verifier"),
+             _counted(who, (one.over_chain for one in found), "against the chain"))  # fmt: skip
+    return [line for line in lines if line]
 
 
 def _delays(run: Wins, quantity: Quantity) -> list[str]:

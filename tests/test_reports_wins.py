@@ -16,6 +16,7 @@ from veridraft.gpu.wins_file import WinsFile
 from veridraft.reports import cli, wins_command
 from veridraft.reports.suite_leads import Quantity, Standing
 from veridraft.reports.wins_leads import Difference, delayed_of, dependence, each, mean_of, over, paired, same_trees
+from veridraft.reports.wins_pooled import pooled
 from veridraft.reports.wins_rows import RootRow, RootSetting, Wins
 from veridraft.reports.wins_text import TIMING_ONLY, wins_text
 
@@ -190,6 +191,21 @@ def test_delayed_trees_win_where_they_do_and_not_where_they_do_not():
     (other,) = Wins.of(made(settings=((1.0, 1.0),), efficiency=slower)).settings
     (lost,) = (one for one in delayed_of(other, Quantity.SPEED) if one.verifier == "traversal")
     assert lost.over_independent.standing is lost.over_chain.standing is Standing.LOSES
+
+
+def test_over_all_settings_delayed_trees_are_held_against_the_same_two_and_known_better():
+    run = Wins.of(made())
+    found = {one.verifier: one for one in pooled(run, Quantity.EFFICIENCY)}
+    assert set(found) == {"naive_tree", "traversal"} and found["traversal"].chain == "naive, Chain(3)"
+    assert found["traversal"].over_independent.standing is found["traversal"].over_chain.standing is Standing.WINS
+    assert found["traversal"].over_independent.ratio.value == pytest.approx(2.5 / 2.3, rel=0.01)
+    assert found["naive_tree"].over_independent.standing is Standing.LEVEL
+    alone = paired(*(run.settings[0].row("traversal", policy) for policy in ("Delayed(3, 1, 2)", "Iid(3, 3)")),
+                   Quantity.EFFICIENCY).lead(each(4)).ratio  # fmt: skip
+    together = found["traversal"].over_independent.ratio
+    assert together.high - together.low < alone.high - alone.low
+    without = {pair: mean for pair, mean in EFFICIENCY.items() if "Chain(3)" not in pair}
+    assert pooled(Wins.of(made(efficiency=without)), Quantity.SPEED) == ()
 
 
 def test_verifiers_of_a_policy_are_held_against_its_baseline():
