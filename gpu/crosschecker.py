@@ -76,11 +76,7 @@ class Plan:
     def settings(self, pair: ModelPair) -> dict[str, Any]:
         """What a run in a file must agree in before it is continued."""
         return {
-            "target": pair.target_name,
-            "draft": pair.draft_name,
-            "vocabulary_size": pair.vocabulary_size,
-            "device": pair.device.type,
-            "dtype": pair.dtype,
+            **pair.traits,
             "verifiers": list(self.verifiers),
             "policies": [policy.name for policy in self.policies],
             "temperature": self.sampling.temperature,

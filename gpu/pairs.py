@@ -45,6 +45,17 @@ class ModelPair:
         return str(next(self.target.parameters()).dtype).removeprefix("torch.")
 
     @property
+    def traits(self) -> dict[str, Any]:
+        """What a file of a run says of its pair."""
+        return {
+            "target": self.target_name,
+            "draft": self.draft_name,
+            "vocabulary_size": self.vocabulary_size,
+            "device": self.device.type,
+            "dtype": self.dtype,
+        }
+
+    @property
     def end_tokens(self) -> frozenset[int]:
         """The tokens that end a text; empty if the model names none."""
         ends = self.target.generation_config.eos_token_id

@@ -92,11 +92,7 @@ class RootPlan:
     def settings(self, pair: ModelPair) -> dict[str, Any]:
         """What a run in a file must agree in before it is continued."""
         return {
-            "target": pair.target_name,
-            "draft": pair.draft_name,
-            "vocabulary_size": pair.vocabulary_size,
-            "device": pair.device.type,
-            "dtype": pair.dtype,
+            **pair.traits,
             "packed": is_packed(pair),
             "timing_only": is_random(pair.target_name),
             "pairs": [[verifier, policy.name] for verifier, policy in self.pairings],

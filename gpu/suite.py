@@ -94,11 +94,7 @@ class SuitePlan:
         """What a suite in a file must agree in before it is continued."""
         return {
             "suite": self.suite,
-            "target": pair.target_name,
-            "draft": pair.draft_name,
-            "vocabulary_size": pair.vocabulary_size,
-            "device": pair.device.type,
-            "dtype": pair.dtype,
+            **pair.traits,
             "packed": is_packed(pair),
             "timing_only": is_random(pair.target_name),
             "cells": [list(cell.key) for cell in self.cells],
