@@ -139,7 +139,8 @@ class SameTrees:
     """A verifier among those of its policy, whose trees are the same, over all settings.
 
     fastest, most : in how many of ``settings`` it has the most tokens per second, the greatest block efficiency;
-    ratio : of its block efficiency to the baseline's, over settings the geometric mean; ``None`` for the baseline
+    ratio, speed : of its block efficiency, and of its tokens per second, to the baseline's, over settings the geometric
+        mean; ``None`` for the baseline
     """
 
     policy: str
@@ -149,6 +150,7 @@ class SameTrees:
     fastest: int
     most: int
     ratio: Lead | None
+    speed: Lead | None
 
 
 def same_trees(run: Wins) -> tuple[SameTrees, ...]:
@@ -157,7 +159,7 @@ def same_trees(run: Wins) -> tuple[SameTrees, ...]:
     for verifier, policy in run.file.settings["pairs"]:
         listed.setdefault(policy, []).append(verifier)
     several = {policy: names for policy, names in listed.items() if len(names) > 1 and run.settings}
-    level = each(sum(len(names) - 1 for names in several.values()))
+    level = each(len(Quantity) * sum(len(names) - 1 for names in several.values()))
     return tuple(_among(run.settings, policy, one, names, level) for policy, names in several.items() for one in names)
 
 
@@ -165,10 +167,12 @@ def _among(
     settings: Sequence[RootSetting], policy: str, verifier: str, names: Sequence[str], level: float
 ) -> SameTrees:
     baseline = baseline_of(names)
-    found = [paired(at.row(verifier, policy), at.row(baseline, policy), Quantity.EFFICIENCY) for at in settings]
-    ratio = None if verifier == baseline else mean_of(found).lead(level)
+    rows = [(at.row(verifier, policy), at.row(baseline, policy)) for at in settings]
+    ratios = {quantity: mean_of([paired(*both, quantity) for both in rows]) for quantity in Quantity}
+    leads = {quantity: None if verifier == baseline else ratio.lead(level) for quantity, ratio in ratios.items()}
     fastest, most = (_times_best(settings, policy, verifier, quantity) for quantity in Quantity)
-    return SameTrees(policy, verifier, baseline, len(found), fastest, most, ratio)
+    return SameTrees(policy, verifier, baseline, len(settings), fastest, most,
+                     leads[Quantity.EFFICIENCY], leads[Quantity.SPEED])  # fmt: skip
 
 
 def _times_best(settings: Sequence[RootSetting], policy: str, verifier: str, quantity: Quantity) -> int:

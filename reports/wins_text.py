@@ -174,17 +174,22 @@ def pooled_table(run: Wins, quantity: Quantity) -> Table:
 
 def same_trees_table(found: tuple[SameTrees, ...]) -> Table:
     """The verifiers of each policy at the same trees, over all settings."""
-    columns = ("policy", "verifier", "fastest", "greatest block efficiency", "baseline", "its ratio to the baseline",
-               INTERVAL, "")  # fmt: skip
+    columns = ("policy", "verifier", "fastest", "greatest block efficiency", "baseline", "its efficiency over that",
+               INTERVAL, "", "its tokens/s over that", INTERVAL, "")  # fmt: skip
     cells = tuple(
         (one.policy, one.verifier, f"{one.fastest} of {one.settings}", f"{one.most} of {one.settings}", one.baseline,
-         *_factor(one.ratio), one.ratio.standing.value if one.ratio else ABSENT)
+         *_against(one.ratio), *_against(one.speed))
         for one in found
     )  # fmt: skip
     caption = (
-        "The verifiers of a policy at the same trees: in how many settings each is first, and its block efficiency"
+        "The verifiers of a policy at the same trees: in how many settings each is first, and geometric means over all"
     )
     return Table(caption, columns, cells, names=2)
+
+
+def _against(lead: Lead | None) -> tuple[str, str, str]:
+    """A ratio, its interval, and what it says."""
+    return *_factor(lead), lead.standing.value if lead else ABSENT
 
 
 def time_table(run: Wins, at: RootSetting) -> Table:
@@ -200,7 +205,7 @@ def time_table(run: Wins, at: RootSetting) -> Table:
 def sentences(run: Wins) -> list[str]:
     """What wins how often, in a few sentences."""
     delays = (line for found in (_delays, _pooled) for quantity in Quantity for line in found(run, quantity))
-    return [line for line in (_fastest(run), _plain(run), *delays, _same_trees(run), _shares(run)) if line]
+    return [line for line in (_fastest(run), _plain(run), *delays, *_same_trees(run), _shares(run)) if line]
 
 
 def _fastest(run: Wins) -> str:
@@ -241,9 +246,12 @@ def _delays(run: Wins, quantity: Quantity) -> list[str]:
     return [line for line in lines if line]
 
 
-def _same_trees(run: Wins) -> str:
-    return _counted("At the same trees, by block efficiency over all settings, a verifier",
-                    (one.ratio for one in same_trees(run)), "against its baseline")  # fmt: skip
+def _same_trees(run: Wins) -> list[str]:
+    """How often a verifier wins against the baseline of its policy."""
+    found, against = same_trees(run), "against its baseline"
+    leads = {Quantity.EFFICIENCY: [one.ratio for one in found], Quantity.SPEED: [one.speed for one in found]}
+    return [_counted(f"At the same trees, by {quantity.value} over all settings, a verifier", some, against)
+            for quantity, some in leads.items()]  # fmt: skip
 
 
 def _counted(who: str, leads: Iterable[Lead | None], against: str = "") -> str:
