@@ -21,6 +21,7 @@ from veridraft.gpu.tree_batch import TreeBatch, batched
 from veridraft.gpu.trees import TensorTree
 from veridraft.gpu.verification import is_native, stopping_in_batch, verify_batch
 from veridraft.theory.policies import Chain, Iid, Policy, parse_policy
+from veridraft.theory.sources import Pair
 from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.trees import DraftTree
 from veridraft.theory.verifiers import VERIFIERS, get_verifier
@@ -32,7 +33,7 @@ SMALL = {"optimal_plan", "lifted_optimal_plan", "optimal_without_replacement", "
 BOUNDS = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
-class PeakedRows:
+class PeakedRows(Pair):
     """A pair whose rows are softmaxes of normal logits, the target's near the draft's."""
 
     exact = False

@@ -9,6 +9,7 @@ import pytest
 from veridraft.theory.policies import Chain, Iid
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning")  # inductor's own
 
 from gpu_tiny import PROMPTS, tiny_pair  # noqa: E402
 

@@ -10,6 +10,7 @@ from scipy.stats import chi2
 
 from veridraft.theory.dyspec import DySpec
 from veridraft.theory.policies import Chain, Delayed, Iid, parse_policy
+from veridraft.theory.sources import Pair
 from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.trees import DraftTree
 from veridraft.theory.verifiers import VERIFIERS, get_verifier
@@ -40,7 +41,7 @@ def policy_of(name, policy=None):
     return next(one for one in (policy, Iid(3, 2), Chain(2), *OTHERS) if one and get_verifier(name).supports(one))
 
 
-class RandomRows:
+class RandomRows(Pair):
     """A pair of random rows for every context, with zeros, drawn when first asked for."""
 
     exact = False
