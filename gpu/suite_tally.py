@@ -94,7 +94,7 @@ class CellTally:
             self._foreseen = decoder.foresee(active, drafter, self.rng)
             self.times.ask(self._foreseen.passes)
         if self.done % PROBE_EVERY == 1:
-            self.times.measure(lambda network, size: decoder.time_pass(network, drafter, size))
+            self.times.measure(lambda network, size: decoder.time_pass(network, active, drafter, size))
         self.predicting += float((decoder.stopwatch.now() - begin)[0])
 
     def after(self, batch: TreeBatch, blocks: Sequence[Block], spent: Mapping[Term, Span]) -> None:

@@ -92,11 +92,15 @@ class WatchedDecoder(BatchDecoder):
         return Foreseen(replace(drafted.batch, target=rows), {name: _sizes(readings, name) for name in NETWORKS})
 
     @torch.inference_mode()
-    def time_pass(self, network: str, drafter: Drafter, size: Size) -> Span:
-        """The time of one pass of that size over a line of tokens behind the contexts; it leaves nothing behind."""
+    def time_pass(self, network: str, active: Sequence[Active], drafter: Drafter, size: Size) -> Span:
+        """The time of one such pass behind the contexts, over what the texts ended in; it leaves nothing behind.
+
+        The tokens matter: top-p takes longer on the flat rows behind a line that makes no sense.
+        """
         model = self._model(network, drafter)
         rows, width = size
-        tokens = torch.zeros((rows, width), dtype=torch.long, device=model.device)
+        texts = [active[row % len(active)].writing.text for row in range(rows)]
+        tokens = torch.tensor([(text * width)[-width:] for text in texts], device=model.device)
         visible = torch.ones((rows, width, width), dtype=torch.bool, device=model.device).tril()
         begin = self.stopwatch.now()
         self.sampling.rows(model.feed(rows, tokens, 0, visible))

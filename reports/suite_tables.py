@@ -22,6 +22,10 @@ SECOND = {"cpu": "wall", "wall": "cpu"}
 """The clock beside the one by which speeds are told."""
 
 
+MOST = 100
+"""A ratio beyond this is not printed."""
+
+
 def said(suite: Suite, table: Table) -> Table:
     """The table; its caption says so where weights are random."""
     return replace(table, caption=f"{table.caption} ({RANDOM_WEIGHTS})") if suite.timing_only else table
@@ -77,9 +81,14 @@ def _speed(row: SuiteRow) -> tuple[str, ...]:
     assert speed and found and beside, "only timed rows stand in the table"
     return (
         row.verifier, row.policy, *place(row.setting), f"{speed.measured:.4g}", f"{speed.predicted:.4g}",
-        f"{found.value:.3f}", f"{found.low:.3f} to {found.high:.3f}", f"{speed.time_ratio.value:.3f}",
+        f"{found.value:.3f}", f"{found.low:.3f} to {_high(found.high)}", f"{speed.time_ratio.value:.3f}",
         "yes" if row.near else "NO", f"{beside.measured:.4g}", row.parting[0] if row.parting else ABSENT,
     )  # fmt: skip
+
+
+def _high(value: float) -> str:
+    """The upper end of a ratio's interval; very few rounds say next to nothing."""
+    return f"{value:.3f}" if value < MOST else f"over {MOST:g}"
 
 
 def speed_setting_table(suite: Suite) -> Table:
