@@ -28,10 +28,10 @@ import numpy as np
 import torch
 
 from veridraft.gpu import BatchDecoder, ModelPair, NGram, Request, load_pair
+from veridraft.gpu.machine import machine
 from veridraft.gpu.memory import PeakMemory
 from veridraft.gpu.packing import packed_pair
 from veridraft.gpu.prompts import PROMPTS
-from veridraft.gpu.runs import machine
 from veridraft.theory.policies import Chain, Delayed, Iid, Policy
 
 Writer = Callable[[tuple[int, ...], int], int]

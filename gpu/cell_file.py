@@ -154,3 +154,33 @@ def _short(value: Any) -> str:
     """A value as an error can hold it."""
     text = repr(value)
     return text if len(text) <= 100 else text[:97] + "..."
+
+
+Cell = tuple[str, str, float, float]
+"""Verifier, policy by its name, temperature, top-p."""
+
+
+@dataclass
+class SuiteFile(CellFile):
+    """The finished cells of a suite."""
+
+    kind: ClassVar[str] = "veridraft suite"
+    name: ClassVar[str] = "suite.jsonl"
+    what: ClassVar[str] = "suite"
+    fields: ClassVar[tuple[str, ...]] = ("verifier", "policy", "temperature", "top_p")
+
+
+def cell_of(record: Mapping[str, Any]) -> Cell:
+    """Which cell a finished one is."""
+    verifier, policy, temperature, top_p = SuiteFile.key(record)
+    return verifier, policy, temperature, top_p
+
+
+@dataclass
+class WinsFile(CellFile):
+    """The finished texts of each setting."""
+
+    kind: ClassVar[str] = "veridraft wins"
+    name: ClassVar[str] = "wins.jsonl"
+    what: ClassVar[str] = "run"
+    fields: ClassVar[tuple[str, ...]] = ("temperature", "top_p", "text")

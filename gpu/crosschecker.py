@@ -23,10 +23,11 @@ from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.verifiers import VERIFIERS, get_verifier
 
 from .decoding import Decoder, Request, Step
+from .machine import machine
 from .pairs import ModelPair
 from .prediction import NO_COMPARISON, Comparison, RootPrediction, predict_root
 from .prompts import PROMPTS
-from .runs import RunFile, machine
+from .runs import RunFile
 from .sampling import Sampling
 from .scores import NO_SCORE, Score, draft_score, text_score
 from .theory_route import too_large

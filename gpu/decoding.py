@@ -14,11 +14,10 @@ from veridraft.theory.verifiers import get_verifier
 
 from .backend import torch
 from .drafting import Forest, grow_forest
-from .live import Rows
 from .pairs import ModelPair
 from .requests import Text
 from .sampling import Sampling
-from .tree_attention import CachedModel
+from .tree_attention import CachedModel, Rows
 from .trees import TensorTree
 from .verification import Outcome, verify
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .backend import torch
+from .machine import machine
 from .pairs import quiet
-from .runs import machine
 
 RECORD, CHECKPOINT, DRAFT = "distil.json", "checkpoint.pt", "draft"
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from veridraft.theory.policies import Policy
 
-from . import host_reads
+from . import backend
 from .backend import torch
 from .batch_drafting import Drafted, compressed, grow_batch
 from .batch_model import BatchModel, RowModel
@@ -84,7 +84,7 @@ class NetworkDrafter(Drafter):
         uniforms = np.stack([writing.rng.random(self.skeleton.columns) for writing in writings])
         moved = torch.from_numpy(uniforms).to(roots.device, non_blocking=True)
         drafted = grow_batch(self.skeleton, roots, moved, self._feed)
-        if host_reads.are_free(roots) and self.skeleton.can_be_short:
+        if backend.are_free(roots) and self.skeleton.can_be_short:
             return compressed(drafted)
         return drafted
 

@@ -15,9 +15,9 @@ import numpy as np
 from veridraft.theory.policies import Policy, RecursivePolicy, WithReplacement
 
 from .backend import torch
-from .live import Feeds, LivePair, Rows
+from .live import LivePair
 from .sampling import draw
-from .tree_attention import ROOT
+from .tree_attention import ROOT, Feeds, Rows
 from .trees import TensorTree
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .backend import torch
-from .live import Rows
 from .sampling import Sampling
 from .stopwatch import Stopwatch
+from .tree_attention import Rows
 from .tree_batch import NONE
 
 Tensor = torch.Tensor

@@ -6,9 +6,6 @@ falls on all cells alike.  What is finished is written block by block, and a sto
 
 from __future__ import annotations
 
-import os
-import platform
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +20,9 @@ from veridraft.theory.verifiers import get_verifier
 
 from .backend import torch
 from .latency_file import LatencyFile, pass_cell, step_cell
+from .machine import machine_of
 from .pairs import ModelPair
 from .random_models import is_random
-from .runs import machine
 from .sampling import Sampling
 from .stopwatch import Span
 from .timing import TimedDecoder, now
@@ -206,14 +203,3 @@ def timed_pass(cached: CachedModel, size: int, sampling: Sampling, rng: np.rando
     return spent
 
 
-def machine_of(device: torch.device) -> dict[str, Any]:
-    """The machine's name, and the versions and threads that matter for time."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    return {"name": name, "processor": processor(), "cores": os.cpu_count(), **machine()}
-
-
-def processor() -> str:
-    """What the system calls its processor."""
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.M) if info.exists() else None
-    return (found[1].strip() if found else "") or platform.processor() or platform.machine()

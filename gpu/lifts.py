@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import host_reads
+from . import backend
 from .backend import torch
 from .solvers import Branching, Solver, Tensor
 from .tree_batch import NONE, TreeBatch
@@ -139,7 +139,7 @@ class TopDown:
         walking = torch.ones_like(node, dtype=torch.bool)
         masses = batch.target[:, 0]
         for depth in range(batch.depth):
-            if depth and host_reads.are_free(coins) and not bool(walking.any()):
+            if depth and backend.are_free(coins) and not bool(walking.any()):
                 break
             place = node.clamp(max=batch.starts[-2] - 1)
             lists = batch.lists[rows, place, : batch.widths[depth]]
@@ -190,7 +190,7 @@ def hazards(branching: Branching) -> Tensor:
 def _worth_solving(weights: Tensor) -> Tensor:
     """Which of the (B, W) columns, flattened, are solved: all, but on the CPU only those of positive weight."""
     flat = weights.flatten()
-    if host_reads.are_free(flat):
+    if backend.are_free(flat):
         return torch.nonzero(flat > 0)[:, 0]
     return torch.arange(len(flat), device=flat.device)
 

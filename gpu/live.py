@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,17 +10,7 @@ from veridraft.theory import Context, Pair
 from veridraft.theory.distributions import Row
 
 from .backend import torch
-from .tree_attention import ROOT
-
-Rows = Callable[[torch.Tensor], torch.Tensor]
-"""Logits (n, V) to checked float64 rows (n, V)."""
-
-
-class Feeds(Protocol):
-    """A network below a committed context."""
-
-    def feed(self, tokens: Sequence[int], parents: Sequence[int]) -> torch.Tensor:
-        """Logits (n, V) after new tokens; parents are numbers among those fed since the last commit, or ``ROOT``."""
+from .tree_attention import ROOT, Feeds, Rows
 
 
 class LivePair(Pair):

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-
-from .backend import torch, transformers
 
 NAME = "crosscheck.json"
 
@@ -79,12 +74,3 @@ def _held(path: Path) -> dict[str, Any]:
     return held
 
 
-def machine() -> dict[str, Any]:
-    """Versions and threads that a row was made with."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "numpy": np.__version__,
-        "threads": torch.get_num_threads(),
-    }

@@ -21,9 +21,10 @@ from veridraft.theory.policies import Chain, Policy
 from veridraft.theory.verifiers import get_verifier
 
 from .backend import torch
+from .cell_file import WinsFile
 from .decoding import Decoder, Request
-from .latency import machine_of
 from .latency_file import CLOCKS
+from .machine import machine_of
 from .n_gram import NGram
 from .packing import is_packed
 from .pairs import ModelPair
@@ -37,7 +38,6 @@ from .timing import now
 from .tree_attention import ROOT
 from .trees import TensorTree
 from .verification import verify
-from .wins_file import WinsFile
 
 UNIT = 5
 """Roots that follow one another and count as one unit of the intervals."""

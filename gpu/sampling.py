@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
-from . import host_reads
+from . import backend
 from .backend import torch
 
 SHORT = 1024
@@ -46,7 +46,7 @@ def _cut(rows: torch.Tensor, top_k: int | None, top_p: float) -> torch.Tensor:
     """Rows cut to the k largest entries, then to the fewest whose sum reaches p; lower tokens win ties."""
     if top_k is None and top_p == 1:
         return rows
-    if top_k is None and rows.shape[-1] > 4 * SHORT and host_reads.are_free(rows):
+    if top_k is None and rows.shape[-1] > 4 * SHORT and backend.are_free(rows):
         short = _short_cut(rows, top_p)
         if short is not None:
             return short

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import host_reads
+from . import backend
 from .backend import torch
 
 PAD = -1
@@ -92,7 +92,7 @@ def smallest_rho(mass: Tensor, draft: Tensor, counts: Tensor) -> Tensor:
     rounding = 8 * torch.finfo(mass.dtype).eps
     low, high = torch.ones_like(mass[:, 0]), counts.to(mass.dtype).clamp(min=1)
     rho = low.clone()
-    for _ in range(100 if host_reads.are_free(mass) else DEVICE_STEPS):
+    for _ in range(100 if backend.are_free(mass) else DEVICE_STEPS):
         below = mass < rho[:, None] * draft
         small = torch.where(below, mass, 0).sum(dim=1)
         large = torch.where(below, 0, draft).sum(dim=1)
@@ -104,7 +104,7 @@ def smallest_rho(mass: Tensor, draft: Tensor, counts: Tensor) -> Tensor:
         inside = (step >= low) & (step <= high)
         new = torch.where(excess.abs() <= rounding, rho, torch.where(inside, step, (low + high) / 2))
         moved, rho = (new - rho).abs(), new
-        if host_reads.are_free(mass) and bool((moved <= 2 * torch.finfo(mass.dtype).eps * rho).all()):
+        if backend.are_free(mass) and bool((moved <= 2 * torch.finfo(mass.dtype).eps * rho).all()):
             break
     return rho
 

@@ -26,8 +26,9 @@ from veridraft.theory.verifiers import get_verifier
 
 from .backend import torch
 from .decoding import Request
-from .latency import machine_of, timed_pass, warm_model
+from .latency import timed_pass, warm_model
 from .latency_file import CLOCKS
+from .machine import machine_of
 from .pairs import ModelPair
 from .prompts import PROMPTS
 from .sampling import Sampling

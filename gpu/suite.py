@@ -18,8 +18,9 @@ from zlib import crc32
 
 import numpy as np
 
+from .cell_file import SuiteFile
 from .crosschecker import LEVEL, Verdict
-from .latency import machine_of
+from .machine import machine_of
 from .memory import PeakMemory
 from .packing import is_packed
 from .pairs import ModelPair
@@ -28,7 +29,6 @@ from .random_models import is_random
 from .requests import Request
 from .scores import NO_SCORE, Score, text_score
 from .suite_cells import SuiteCell, cells_of
-from .suite_file import SuiteFile
 from .suite_tally import CellTally
 from .theory_route import too_large
 from .watched import WatchedDecoder

@@ -10,9 +10,9 @@ from typing import TypeVar
 from veridraft.theory.policies import DraftLaw, Iid, Policy
 from veridraft.theory.verifiers import VERIFIERS, get_verifier
 
+from .cell_file import Cell
 from .n_gram import parse_any
 from .sampling import Sampling
-from .suite_file import Cell
 
 Chosen = TypeVar("Chosen", str, float)
 

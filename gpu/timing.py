@@ -13,8 +13,8 @@ from veridraft.theory.throughput import Term
 from .backend import torch
 from .decoding import Decoder, Request, Step
 from .drafting import Forest
-from .live import Rows
 from .stopwatch import Span
+from .tree_attention import Rows
 
 Spent = dict[Term, Span]
 """The parts of one step."""

@@ -6,8 +6,8 @@ ancestors among the tokens fed since the last commit, and to itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,3 +132,14 @@ class CachedModel:
         logits = self.feed(tokens, range(ROOT, len(tokens) - 1), last_only=True)
         self.keep(range(len(tokens)))
         return logits
+
+
+Rows = Callable[[torch.Tensor], torch.Tensor]
+"""Logits (n, V) to checked float64 rows (n, V)."""
+
+
+class Feeds(Protocol):
+    """A network below a committed context."""
+
+    def feed(self, tokens: Sequence[int], parents: Sequence[int]) -> torch.Tensor:
+        """Logits (n, V) after new tokens; parents are numbers among those fed since the last commit, or ``ROOT``."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from veridraft.theory import EmittedLaw, Pair
-from veridraft.theory.distributions import Row
+from veridraft.theory.distributions import Row, Scalar
 from veridraft.theory.lifts import Decision, bottom_up
-from veridraft.theory.solvers import Scalar, naive
+from veridraft.theory.solvers import naive
 from veridraft.theory.trees import Context
 
 Scan = Callable[[Sequence[Scalar]], list[Scalar]]

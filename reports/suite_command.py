@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veridraft.gpu.suite_file import SuiteFile
+from veridraft.gpu.cell_file import SuiteFile
 from veridraft.theory.hardware import NETWORKS
 
 from .console import BAD_INPUT, FAILED, STOPPED, bad_input, broken_off, names, say_stopped

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veridraft.gpu.cell_file import SuiteFile
 from veridraft.gpu.speed_rows import LEAST_ROUNDS, LEAST_SHARE, Estimate, SpeedRow
-from veridraft.gpu.suite_file import SuiteFile
 from veridraft.theory.throughput import Term
 
 WITHIN = 0.1

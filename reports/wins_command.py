@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veridraft.gpu.wins_file import WinsFile
+from veridraft.gpu.cell_file import WinsFile
 
 from .console import BAD_INPUT, STOPPED, bad_input, broken_off, say_stopped
 from .page import duration

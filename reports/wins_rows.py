@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veridraft.gpu.cell_file import WinsFile
 from veridraft.gpu.speed_rows import LEAST_ROUNDS
-from veridraft.gpu.wins_file import WinsFile
 
 from .suite_leads import Quantity
 from .suite_rows import Setting, Shape, setting_text, shape_of

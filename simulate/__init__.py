@@ -9,12 +9,12 @@ no law of ``veridraft.theory``, so that an agreement is evidence for both.
 """
 
 from .adapters import ADAPTERS, Adapter, get_adapter
-from .assertion import assert_lossless
+from .auditor import assert_lossless
 from .auditor import AuditInterrupted, audit
 from .batch import Outcome, Procedure
 from .block import block
 from .cases import Case, default_cases, policy_cases
-from .choice import TargetOnly
+from .cases import TargetOnly
 from .comparison import Agreement, Comparison, Difference, Quantity, compare
 from .defects import (
     DEFECTS,

@@ -15,16 +15,14 @@ from veridraft.theory.distributions import check_count
 
 from .calls import Caller
 from .case_run import CaseRun
-from .cases import Case
-from .choice import chosen_cases
+from .cases import Case, chosen_cases
 from .chosen_uniforms import ChosenFinding
 from .chosen_uniforms import chosen_uniforms as try_chosen_uniforms
 from .diagnosis import likely_mechanism
 from .drawing import Drawing
 from .forms import Form, form_named
 from .guard import CallError, Guard
-from .intervals import check_level
-from .montecarlo import Progress
+from .intervals import Progress, check_level
 from .traits import seen_by_replay
 from .verdict import Audit, Failure, Finding, Observation, Sign, Trait, Verdict
 
@@ -238,3 +236,17 @@ def _name(verifier: Callable[..., Any]) -> str:
     if name is None:
         return type(verifier).__qualname__
     return f"{module}.{name}" if module and module != "__main__" else name
+
+
+def assert_lossless(verifier: Callable[..., Any], form: str | Form = "chain", **options: Any) -> Audit:
+    """The audit of a verifier in which no defect was found; ``AssertionError`` for every other verdict.
+
+    The error's message is the audit's text: the counterexample if the verifier is lossy, and if the audit was cut
+    short or the callable cannot be audited, that nothing was shown.  ``options`` are those of
+    :func:`~veridraft.simulate.auditor.audit`, which raises ``ValueError`` or ``TypeError`` for wrong ones.
+    """
+    __tracebackhide__ = True
+    result = audit(verifier, form, **options)
+    if result.verdict is not Verdict.NO_DEFECT_FOUND:
+        raise AssertionError(result.text())
+    return result

@@ -14,19 +14,12 @@ from . import chain_defects as chain
 from . import defect_cases as cases
 from . import drafting_defects as drafting
 from . import tree_defects as tree
-from .block_wise import block_of_chain, certain_draft_in_block, token_wise_in_block
 from .defect import Batched, Case, Defect, Trap
 from .forms import Form
 from .one_step import specinfer, spectr
 from .path_defects import duplicates_passed_over, leaves_in_draw_order
-from .planted import (
-    TrunkCountedKTimes,
-    bias_total_variation,
-    biased,
-    specinfer_trunk_pair,
-    trunk_counted_k_times,
-)
-from .token_wise import TokenWise
+from .planted import TrunkCountedKTimes, bias_total_variation, biased, specinfer_trunk_pair, trunk_counted_k_times
+from .token_wise import TokenWise, block_of_chain, certain_draft_in_block, token_wise_in_block
 from .trap_table import TRAPS
 from .traversal import traversal
 

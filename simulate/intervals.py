@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log, sqrt
 
 import numpy as np
@@ -81,3 +82,7 @@ def total_variation_error(observed: float, trials: int, probabilities: Floats) -
 def chance_deviation(error: float, trials: int) -> float:
     """How far a frequency strays to one side with probability at most ``error`` (Hoeffding)."""
     return sqrt(log(1.0 / error) / (2.0 * trials))
+
+
+Progress = Callable[[int, int], None]
+"""Told after each chunk: trials done, trials asked for."""

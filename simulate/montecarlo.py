@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TextIO
@@ -14,17 +14,13 @@ from veridraft.theory import Context, Delayed, Pair, Policy, Verifier, get_verif
 from veridraft.theory.distributions import check_count
 
 from .batch import Procedure, check_outcome
-from .intervals import bernstein_half_width, check_level
+from .intervals import Progress, bernstein_half_width, check_level
 from .procedures import get_procedure
 from .rows import Floats, Ints
 from .tables import RowTables, check_policy, complete, draw_batch, tabulate
 
 CHUNK = 100_000
 """Trials that are run at once; each chunk has a random stream of its own."""
-
-Progress = Callable[[int, int], None]
-"""Told after each chunk: trials done, trials asked for."""
-
 
 @dataclass(frozen=True, eq=False)
 class Simulation:

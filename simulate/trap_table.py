@@ -10,10 +10,10 @@ from veridraft.theory import Iid, TopK, dirichlet_pair
 from . import drafting_defects as drafting
 from . import traps
 from . import tree_defects as tree
-from .block_wise import block_of_chain
 from .cases import Case
 from .defect import Trap
 from .forms import Form
+from .token_wise import block_of_chain
 
 _TREES = (
     Case("top 2 of 3", dirichlet_pair(4, seed=51, concentration=0.6), TopK(2, 2, 4), "a deterministic tree"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from veridraft.theory import DraftTree, Policy, Row
 from veridraft.theory.dyspec import DySpec
-from veridraft.theory.policies import TokenList
+from veridraft.theory.list_laws import TokenList
 from veridraft.theory.static import Static
 from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.topologies import Topology

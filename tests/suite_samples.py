@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from veridraft.gpu.suite_file import SuiteFile
+from veridraft.gpu.cell_file import SuiteFile
 from veridraft.theory.policies import Chain, Delayed, Iid
 from veridraft.theory.throughput import Term
 from veridraft.theory.verifiers import get_verifier

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 from gpu_tiny import PROMPTS, tiny_pair  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from veridraft.gpu import batch_decoding, host_reads  # noqa: E402
+from veridraft.gpu import batch_decoding, backend  # noqa: E402
 from veridraft.gpu.batch_decoding import BatchDecoder  # noqa: E402
 from veridraft.gpu.batch_model import SlotLayer  # noqa: E402
 from veridraft.gpu.n_gram import NGram  # noqa: E402
@@ -49,7 +49,7 @@ def pair():
 @pytest.fixture(params=[True, False], ids=["read", "unread"])
 def reads(request, monkeypatch):
     """Whether reading back is free: False takes the paths of a device that computes beside the host."""
-    monkeypatch.setattr(host_reads, "are_free", lambda tensor: request.param)
+    monkeypatch.setattr(backend, "are_free", lambda tensor: request.param)
     return request.param
 
 
@@ -140,7 +140,7 @@ class _Reads(TorchDispatchMode):
 @pytest.mark.parametrize("name", ["traversal", "spectr", "specinfer", "lifted_k_seq", "gbv", "symmetric_rrs", "univer"])
 def test_a_step_reads_nothing_back_but_its_report(pair, name, monkeypatch):
     """``tolist`` of the report is no such operation on the CPU; on a device it is the one synchronisation."""
-    monkeypatch.setattr(host_reads, "are_free", lambda tensor: False)
+    monkeypatch.setattr(backend, "are_free", lambda tensor: False)
     policy = TopPlusOne(3, 2) if name == "univer" else Iid(3, 2)
     decoder = BatchDecoder(pair, name, policy, Sampling(0.8, 20, 0.95))
     decoder.decode(requests_of((3, 3, 3)))  # the skeleton's tables are made once
@@ -148,7 +148,7 @@ def test_a_step_reads_nothing_back_but_its_report(pair, name, monkeypatch):
         decoder.decode(requests_of((12, 12, 12)))
     assert reads.count == 0
     with _Reads() as reads:
-        monkeypatch.setattr(host_reads, "are_free", lambda tensor: True)
+        monkeypatch.setattr(backend, "are_free", lambda tensor: True)
         decoder.decode(requests_of((3, 3, 3)))
     assert reads.count > 0, "the counter sees reads where they are made"
 

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 from gpu_tiny import tiny_pair  # noqa: E402
 
 from veridraft.gpu import same_roots  # noqa: E402
+from veridraft.gpu.cell_file import WinsFile  # noqa: E402
 from veridraft.gpu.same_roots import RootPlan, walk_roots  # noqa: E402
-from veridraft.gpu.wins_file import WinsFile  # noqa: E402
 from veridraft.theory.verifiers import get_verifier  # noqa: E402
 
 PART = (["naive", "block", "traversal", "nss"], ["Chain(2)", "Iid(2, 2)", "NGram(2)", "TopK(2, 2, 3)"])

@@ -14,12 +14,12 @@ from gpu_tiny import tiny_pair  # noqa: E402
 
 from veridraft.gpu import batch_decoding  # noqa: E402
 from veridraft.gpu.batch_decoding import BatchDecoder  # noqa: E402
+from veridraft.gpu.cell_file import SuiteFile, cell_of  # noqa: E402
 from veridraft.gpu.pass_times import PassTimes  # noqa: E402
 from veridraft.gpu.requests import Request  # noqa: E402
 from veridraft.gpu.speed_rows import SpeedRow  # noqa: E402
 from veridraft.gpu.suite import SuitePlan, measure_cell, run_suite  # noqa: E402
 from veridraft.gpu.suite_cells import SUITES, SuiteCell, cells_of  # noqa: E402
-from veridraft.gpu.suite_file import SuiteFile, cell_of  # noqa: E402
 from veridraft.gpu.suite_tally import CellTally  # noqa: E402
 from veridraft.gpu.verification import Outcomes  # noqa: E402
 from veridraft.gpu.watched import WatchedDecoder  # noqa: E402

@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 
 from gpu_tiny import tiny_model  # noqa: E402
 
+from veridraft.gpu.cell_file import SuiteFile, cell_of  # noqa: E402
 from veridraft.gpu.random_models import load_timing_pair  # noqa: E402
 from veridraft.gpu.suite import SuitePlan, measure_cell  # noqa: E402
-from veridraft.gpu.suite_file import SuiteFile, cell_of  # noqa: E402
 from veridraft.reports.cli import main  # noqa: E402
 
 PART = {"verifiers": ["naive", "block"], "policies": ["Chain(2)"], "temperatures": [0.6, 1.0], "top_ps": [1.0]}

@@ -20,13 +20,7 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 from veridraft.gpu.solvers import any_of, smallest_rho  # noqa: E402
 from veridraft.gpu.tree_batch import Layout, batched  # noqa: E402
 from veridraft.gpu.trees import TensorTree  # noqa: E402
-from veridraft.gpu.verification import (  # noqa: E402
-    DEVICE_VERIFIERS,
-    stopping_in_batch,
-    stopping_probabilities,
-    verify,
-    verify_batch,
-)
+from veridraft.gpu.verification import DEVICE_VERIFIERS, stopping_in_batch, stopping_probabilities, verify, verify_batch
 
 POLICIES = (Chain(3), Iid(3, 2), Iid(4, 3), Delayed(3, 1, 2), Delayed(4, 2, 1))
 OTHERS = (TopPlusOne(3, 2), TopPlusOne(2, 3), HubPairs(2), parse_policy("Static(3x2)"), DySpec(6))

@@ -16,7 +16,7 @@ from scipy import stats
 from suite_samples import MS, cell, cells_of, left_out, plain, suite
 
 from veridraft.gpu import suite as gpu_suite
-from veridraft.gpu.suite_file import SuiteFile
+from veridraft.gpu.cell_file import SuiteFile
 from veridraft.reports import cli, suite_command
 from veridraft.reports.suite_leads import Quantity, Standing, Win, delays, lead, wins
 from veridraft.reports.suite_page import render, winners, write_suite_page

@@ -12,7 +12,7 @@ from scipy import stats
 from suite_samples import MACHINE
 
 from veridraft.gpu import same_roots
-from veridraft.gpu.wins_file import WinsFile
+from veridraft.gpu.cell_file import WinsFile
 from veridraft.reports import cli, wins_command
 from veridraft.reports.suite_leads import Quantity, Standing
 from veridraft.reports.wins_leads import Difference, delayed_of, dependence, each, mean_of, over, paired, same_trees

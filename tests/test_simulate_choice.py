@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from veridraft.simulate import Case, TargetOnly, Verdict, audit, policy_cases
-from veridraft.simulate.cases import MOST_STRINGS
-from veridraft.simulate.choice import target_case
+from veridraft.simulate.cases import MOST_STRINGS, target_case
 from veridraft.simulate.forms import Form
 from veridraft.theory import Chain, HubPairs, Iid, MarkovPair, TopPlusOne, parse_policy
 

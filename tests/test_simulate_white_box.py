@@ -23,17 +23,7 @@ from veridraft.simulate import PROCEDURES, every_draft, white_box
 from veridraft.simulate.guard import CallError, Fault
 from veridraft.simulate.injection import InexactDecisionError, NotEnumerableError, NotRepeatableError
 from veridraft.simulate.white_box import certify, enumerate_law
-from veridraft.theory import (
-    VERIFIERS,
-    Chain,
-    Delayed,
-    HubPairs,
-    Iid,
-    Losslessness,
-    Static,
-    Topology,
-    block_efficiency,
-)
+from veridraft.theory import VERIFIERS, Chain, Delayed, HubPairs, Iid, Losslessness, Static, Topology, block_efficiency
 from veridraft.theory import certify as certify_entry
 
 F = Fraction

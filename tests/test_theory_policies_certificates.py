@@ -13,18 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import KINDS, ExactPair, P, Q, exact_pairs, one_step_pair
 
-from veridraft.theory import (
-    VERIFIERS,
-    Chain,
-    Losslessness,
-    Policy,
-    Row,
-    Verifier,
-    certify,
-    emitted_law,
-)
+from veridraft.theory import VERIFIERS, Chain, Losslessness, Policy, Row, Verifier, certify, emitted_law
 from veridraft.theory.dyspec import DySpec
-from veridraft.theory.policies import TokenList
+from veridraft.theory.list_laws import TokenList
 from veridraft.theory.static import Static
 from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.topologies import Topology

@@ -9,7 +9,8 @@ import pytest
 from strategies import P, Q, one_step_pair
 
 from veridraft.theory import MarkovPair, block_efficiency
-from veridraft.theory.sequoia import acceptance_by_rank, sequoia_topology, sequoia_value
+from veridraft.theory.by_rank import acceptance_by_rank
+from veridraft.theory.sequoia import sequoia_topology, sequoia_value
 from veridraft.theory.static import Static
 from veridraft.theory.topologies import Topology
 

@@ -21,7 +21,8 @@ from veridraft.theory import (
     emitted_law,
     parse_policy,
 )
-from veridraft.theory.static import Static, draw_successively, independent_lists, successive_lists
+from veridraft.theory.list_laws import draw_successively, independent_lists, successive_lists
+from veridraft.theory.static import Static
 from veridraft.theory.topologies import EAGLE_TOPOLOGY, Topology
 
 LEAF = Topology()

@@ -41,20 +41,13 @@ from .path_rules import GreedyMultiPath, Hierarchical
 from .policies import Chain, Delayed, DraftLaw, Iid, Policy, RecursivePolicy, parse_policy
 from .recorded import RecordedPair, contexts_below
 from .schedules import Schedule
-from .sequoia import acceptance_by_rank, sequoia_topology, sequoia_value
+from .by_rank import acceptance_by_rank
+from .sequoia import sequoia_topology, sequoia_value
 from .solvers import Branching, Solver, k_seq, naive, nss, rrs, rrs_without_replacement, smallest_rho
 from .sources import MarkovPair, Pair, TablePair
 from .static import Static
 from .symmetrised import symmetrised
-from .throughput import (
-    LatencyModel,
-    StepTime,
-    Term,
-    Throughput,
-    roofline_model,
-    throughput,
-    throughput_by_action,
-)
+from .throughput import LatencyModel, StepTime, Term, Throughput, roofline_model, throughput, throughput_by_action
 from .top_plus_one import HubPairs, TopPlusOne
 from .top_solvers import greedy, hub
 from .topologies import EAGLE_TOPOLOGY, Topology

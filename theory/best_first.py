@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from .distributions import Row, check_count
+from .distributions import Row, Scalar, check_count
 from .most_probable import LevelSearch, Nodes
 from .policies import POLICIES, DraftLaw, Policy, grown
-from .solvers import Scalar
 from .sources import Pair
 from .top_plus_one import top_tokens
 from .trees import Context, DraftTree

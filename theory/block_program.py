@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
+from .distributions import Scalar
 from .node_laws import ListedTrees, Trie
-from .solvers import Scalar
 
 TOLERANCE = 1e-10
 """What the solver may violate a constraint by; HiGHS takes no less."""

@@ -29,10 +29,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from .block_program import Solution, clipped, solve_blocks
+from .distributions import Scalar
 from .node_laws import ListedTrees, NodeLaw, PathTrees, is_path_policy, listed_trees, path_trees
 from .path_cuts import excess, solve_paths
 from .policies import Policy
-from .solvers import Scalar
 from .sources import Pair
 from .trees import Context, DraftTree
 

@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 from scipy.optimize import linprog
 
-from .distributions import Row, is_exact
-from .solvers import Branching, Scalar, Solver, scaled, split
+from .distributions import Row, Scalar, is_exact
+from .solvers import Branching, Solver, scaled, split
 
 TRUNCATION = 5
 """How many top-ranked tokens have free selection weights, as in the published code."""

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .distributions import Row, check_count, normalised
-from .solvers import Scalar, excess
+from .distributions import Row, Scalar, check_count, normalised
+from .solvers import excess
 from .sources import Pair
 from .trees import Context
 

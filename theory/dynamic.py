@@ -18,12 +18,11 @@ from .joint_laws import JOINT_LAWS, Polynomial, joint_law_roots, joint_laws
 from .layered import Layer, layer_below, require_layers
 from .lifts import top_down
 from .policies import Delayed, Policy, RecursivePolicy
-from .programme import listed_profile
+from .programme import WalkProfile, listed_profile
 from .solvers import Solver
 from .sources import Pair
 from .trees import Context
 from .verifiers import Verifier, get_verifier
-from .walks import WalkProfile
 from .weighted import supports_weights, weighted_profile
 
 BLOCK_ENTRIES = 2**15

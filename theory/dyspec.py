@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from .best_first import check_number
-from .distributions import Row, check_count, draw
-from .policies import POLICIES, DraftLaw, Policy, TokenList, grown
-from .solvers import Scalar
+from .distributions import Row, Scalar, check_count, draw
+from .list_laws import TokenList, without
+from .policies import POLICIES, DraftLaw, Policy, grown
 from .sources import Pair
-from .static import without
 from .trees import Context, DraftTree
 
 

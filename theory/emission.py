@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .distributions import Row, is_exact
+from .distributions import Row, Scalar, is_exact
 from .lifts import Decision, Mark
 from .policies import Policy, RecursivePolicy, State
-from .solvers import Scalar
 from .sources import Pair, checked_row
 from .trees import Context
 from .verifiers import Verifier

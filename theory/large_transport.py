@@ -29,10 +29,9 @@ from math import comb, frexp, ldexp, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from .distributions import Row, check_count, check_rows, is_exact
-from .keys import RowKey
+from .distributions import Row, RowKey, Scalar, check_count, check_rows, is_exact
 from .rankings import NO_GROUP, SplitRanking
-from .solvers import Branching, Scalar, excess, naive, scaled, split
+from .solvers import Branching, excess, naive, scaled, split
 
 SHARE_STEP = 2**30
 """In exact arithmetic the shares of a group's tickets are rounded to multiples of 1 over this."""

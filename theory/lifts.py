@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from .distributions import Row, check_rows
-from .solvers import Branching, Scalar, Solver
+from .distributions import Row, Scalar, check_rows
+from .solvers import Branching, Solver
 from .trees import DraftTree
 
 Mark = Any

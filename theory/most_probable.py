@@ -7,8 +7,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeVar
 
-from .distributions import Row
-from .solvers import Scalar
+from .distributions import Row, Scalar
 from .sources import Pair
 from .top_plus_one import top_tokens
 from .trees import Context

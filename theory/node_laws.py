@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from .distributions import Scalar
 from .policies import Delayed, DraftLaw, Policy, RecursivePolicy, State
-from .solvers import Scalar
 from .sources import Pair
 from .trees import Context
 

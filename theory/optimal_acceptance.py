@@ -23,8 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .distributions import Row, check_count, check_rows, is_exact
-from .solvers import Scalar
+from .distributions import Row, Scalar, check_count, check_rows, is_exact
 
 Drawing = Literal["iid", "without_replacement", "top_plus_one"]
 """How the k tokens of a child list are drawn from the draft's row."""

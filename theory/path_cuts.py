@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from .block_program import Solution, clipped, root_steps, solve_program, tree_rows
+from .distributions import Scalar
 from .node_laws import PathTrees
-from .solvers import Scalar
 
 SATISFIED = 1e-13
 """A point that exceeds no antichain by more than this counts as feasible."""

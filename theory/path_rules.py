@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .distributions import Row, is_exact
+from .distributions import Row, Scalar, is_exact
 from .lifts import Ask, Decision, Mark, Rule, bottom_up
-from .solvers import Branching, Scalar, excess, naive
+from .solvers import Branching, excess, naive
 
 
 @dataclass(frozen=True)

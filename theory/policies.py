@@ -15,15 +15,12 @@ from typing import Any, cast
 import numpy as np
 
 from .distributions import Row, check_count, draw
+from .list_laws import TokenList
 from .sources import Pair
 from .trees import Context, DraftTree, Grower, grow
 
 State = Hashable
 """What a policy remembers at a node; two nodes of equal state and context have subtrees of one law."""
-
-TokenList = tuple[int, ...]
-"""A child list as tokens, in draw order, with multiplicity."""
-
 
 class DraftLaw(Enum):
     """How a child list is drawn; a verifier is lossless for some of these."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,7 +16,6 @@ from .policies import RecursivePolicy, State
 from .sources import Pair
 from .trees import Context
 from .verifiers import Verifier
-from .walks import WalkProfile
 
 MOST_DECISIONS = 200_000
 """Decisions of the rule at a node, given a child list, above which the listing programme gives up."""
@@ -89,3 +90,27 @@ class _Lister:
                 f'more than {MOST_DECISIONS} decisions, and no faster programme is known here: use method="sample"'
             )
         return lists
+
+
+@dataclass(frozen=True, eq=False)
+class WalkProfile:
+    """Stopping and divergence along the accepted path.
+
+    ``by_depth`` (L + 1,) is the probability that tau is 0, ..., L; ``variation`` (L,) the mean of the total
+    variation at the accepted path's node of depth d times the indicator of tau >= d, for d = 0 .. L - 1.
+    """
+
+    by_depth: Row
+    variation: Row
+
+    @staticmethod
+    def of(by_depth: Sequence[Any], variation: Sequence[Any], exact: bool) -> WalkProfile:
+        """The profile of two sequences of numbers, in the arithmetic named."""
+        kind: Any = object if exact else np.float64
+        return WalkProfile(np.array(by_depth, dtype=kind), np.array(variation, dtype=kind))
+
+    def mean_variation(self) -> Row:
+        """(D,) the mean total variation at depth d given tau >= d, for the depths d < L that are reached."""
+        reach = self.by_depth[::-1].cumsum()[::-1][:-1]
+        reached = int(np.count_nonzero(reach != 0))
+        return self.variation[:reached] / reach[:reached]

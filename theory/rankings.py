@@ -22,8 +22,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from .distributions import Row
-from .solvers import Scalar
+from .distributions import Row, Scalar
 
 NO_GROUP = -1
 """The group of a token that the draft never proposes."""

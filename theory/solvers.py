@@ -15,15 +15,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import expm1, inf, log1p
-from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
 
-from .distributions import Row, is_exact
-
-Scalar = Any
-"""A float, or a Fraction."""
+from .distributions import Row, Scalar, is_exact
 
 SUM_ROUNDING = 2.0**-44
 """How far a float64 sum of probabilities may lie from its exact value; as much may rho miss K-SEQ's inequality by."""

@@ -5,54 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cache
-from itertools import product
 from math import perm, prod
 from typing import Any
 
 import numpy as np
 
 from .distributions import Row, check_count, draw
-from .policies import POLICIES, Chain, DraftLaw, Iid, RecursivePolicy, State, TokenList
+from .list_laws import TokenList, draw_successively, independent_lists, successive_lists
+from .policies import POLICIES, Chain, DraftLaw, Iid, RecursivePolicy, State
 from .topologies import Topology
-
-
-def without(row: Row, tokens: Sequence[int]) -> Row:
-    """(V,) a copy of the row in which some tokens have mass 0; nothing is renormalised."""
-    rest = row.copy()
-    rest[list(tokens)] = row[0] * 0
-    return rest
-
-
-def independent_lists(row: Row, count: int) -> Iterator[tuple[Any, TokenList]]:
-    """Each list of ``count`` independent draws from the row (V,), with its probability; exact for Fractions."""
-    for tokens in product(np.flatnonzero(row).tolist(), repeat=count):
-        yield prod(row[token] for token in tokens), tokens
-
-
-def successive_lists(masses: Row, count: int) -> Iterator[tuple[Any, TokenList]]:
-    """Each list of ``count`` successive draws without replacement, with its probability; exact for Fractions.
-
-    Each draw is from what the earlier ones left of the masses (V,), renormalised.  Lists are shorter where
-    fewer tokens than ``count`` have mass.
-    """
-    support = np.flatnonzero(masses).tolist() if count else []
-    if not support:
-        yield 1, ()
-        return
-    total = masses.sum()
-    for token in support:
-        for probability, rest in successive_lists(without(masses, (token,)), count - 1):
-            yield masses[token] / total * probability, (token, *rest)
-
-
-def draw_successively(masses: Row, count: int, rng: np.random.Generator) -> TokenList:
-    """One list drawn from the law that :func:`successive_lists` lists."""
-    tokens: TokenList = ()
-    while len(tokens) < count and masses.any():
-        tokens += (int(draw(masses, rng.random())),)
-        masses = without(masses, tokens[-1:])
-    return tokens
-
 
 _PATHS = Iid(2, 1).draft_laws
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import cache
 from typing import Any
 
-from .distributions import Row
+from .distributions import Row, Scalar
 from .solvers import (
     Branching,
-    Scalar,
     Solver,
     accept_ratio,
     excess,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .distributions import Row, check_count, draw
-from .policies import POLICIES, Chain, DraftLaw, RecursivePolicy, State, TokenList
-from .static import without
+from .list_laws import TokenList, without
+from .policies import POLICIES, Chain, DraftLaw, RecursivePolicy, State
 
 
 def top_tokens(row: Row, count: int) -> list[int]:

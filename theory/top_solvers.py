@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .distributions import Row
-from .solvers import Branching, Scalar, nss, reject_in_order, scaled, split
+from .distributions import Row, Scalar
+from .solvers import Branching, nss, reject_in_order, scaled, split
 
 
 def greedy(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:

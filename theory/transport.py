@@ -28,10 +28,9 @@ from typing import Literal
 
 import numpy as np
 
-from .distributions import Row, check_rows, exact, is_exact
-from .keys import RowKey
+from .distributions import Row, RowKey, Scalar, check_rows, exact, is_exact
 from .list_laws import ListLaw, TokenList, iid_lists
-from .solvers import Branching, Scalar, scaled, split
+from .solvers import Branching, scaled, split
 from .transport_programs import PROGRAMS, Duality, Program, check_duality, solve_transport
 
 Preference = Literal["high", "low", "any"]

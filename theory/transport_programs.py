@@ -10,8 +10,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
-from .distributions import Row
-from .solvers import Scalar
+from .distributions import Row, Scalar
 
 Program = Literal["pot", "highs"]
 Solution = tuple[Row, Row, Row]

@@ -24,11 +24,11 @@ from .distributions import Row
 from .layered import Layer, layer_below
 from .lifts import bottom_up
 from .policies import Delayed
+from .programme import WalkProfile
 from .solvers import Solver, k_seq, naive, rrs, rrs_without_replacement
 from .sources import Pair
 from .trees import Context
 from .verifiers import Verifier
-from .walks import WalkProfile
 
 MOST_STATES = 4_000_000
 """States, or strings, of one depth above which the exact programme is refused."""
