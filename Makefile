@@ -13,9 +13,9 @@ OUT := report-out
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 PYTHON := $(firstword $(foreach candidate,$(CANDIDATES),$(shell \
 	$(candidate) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(candidate))))
-ROOMS := theory simulate gpu reports
+ROOMS := veridraft theory simulate gpu reports
 SOURCES := pyproject.toml constraints.txt Makefile \
-	$(foreach room,$(ROOMS),$(wildcard $(room)/*.py $(room)/py.typed $(room)/templates/*))
+	$(shell find $(ROOMS) -name '*.py' -o -name py.typed -o -path '*/templates/*')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --config-settings editable_mode=strict --editable
 
@@ -29,10 +29,10 @@ test: $(VENV)/.with-dev
 
 lint: $(VENV)/.with-dev
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(foreach room,$(ROOMS),-p veridraft.$(room))
+	$(BIN)/mypy $(foreach room,$(filter-out veridraft,$(ROOMS)),-p veridraft.$(room)) -p veridraft
 
 readme: $(VENV)/.with-report
-	@$(BIN)/python -m veridraft.reports.readme README.md
+	@$(BIN)/python -m veridraft.reports.commands.report.readme README.md
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks $(OUT)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from veridraft.simulate import PROCEDURES, audit
-from veridraft.simulate.token_wise import TokenWise
+from veridraft.simulate.defects.correct.token_wise import TokenWise
 
 
 def one_at_a_time(target: Any, draft: Any, tokens: Any, rng: np.random.Generator) -> list[int]:

@@ -21,7 +21,7 @@ from multiprocessing import get_context
 from time import process_time
 
 from veridraft.theory import Iid, dirichlet_pair
-from veridraft.theory.bounds import tree_optimum
+from veridraft.theory.bounds.tree import tree_optimum
 
 LIMIT_SECONDS, LIMIT_BYTES = 600.0, 8e9
 

@@ -28,11 +28,11 @@ import numpy as np
 import torch
 
 from veridraft.gpu import BatchDecoder, ModelPair, NGram, Request, load_pair
-from veridraft.gpu.machine import machine
-from veridraft.gpu.memory import PeakMemory
-from veridraft.gpu.packing import packed_pair
-from veridraft.gpu.prompts import PROMPTS
-from veridraft.theory.policies import Chain, Delayed, Iid, Policy
+from veridraft.gpu.decoding.memory import PeakMemory
+from veridraft.gpu.decoding.passes.packing import packed_pair
+from veridraft.gpu.models.machine import machine
+from veridraft.gpu.models.prompts import PROMPTS
+from veridraft.theory.policies.base import Chain, Delayed, Iid, Policy
 
 Writer = Callable[[tuple[int, ...], int], int]
 """``writer(prompt, seed)`` writes a text and returns how many tokens it has."""

@@ -24,16 +24,17 @@ import torch
 import transformers
 
 from veridraft.gpu import load_pair
-from veridraft.gpu.drafting import Forest, grow_forest
-from veridraft.gpu.live import LivePair
-from veridraft.gpu.prompts import PROMPTS
-from veridraft.gpu.sampling import Sampling
-from veridraft.gpu.tree_attention import CachedModel
-from veridraft.theory import Context, Policy, best_first
-from veridraft.theory.best_first import CaDDTree, OptTree, TopK
-from veridraft.theory.distributions import Row
-from veridraft.theory.dyspec import DySpec
-from veridraft.theory.most_probable import LevelSearch, Nodes, by_product
+from veridraft.gpu.decoding.drafting.draft_pair import LivePair
+from veridraft.gpu.decoding.drafting.forest import Forest, grow_forest
+from veridraft.gpu.decoding.passes.tree_attention import CachedModel
+from veridraft.gpu.models.prompts import PROMPTS
+from veridraft.gpu.trees.sampling import Sampling
+from veridraft.theory import Context, Policy
+from veridraft.theory.policies import best_first
+from veridraft.theory.policies.best_first import CaDDTree, OptTree, TopK
+from veridraft.theory.policies.dyspec import DySpec
+from veridraft.theory.policies.most_probable import LevelSearch, Nodes, by_product
+from veridraft.theory.rows.distributions import Row
 
 POLICIES = (
     TopK(10, 5, 60),
@@ -99,7 +100,8 @@ def draft(cached: CachedModel, root_row: torch.Tensor, policy: Policy, seed: int
 
 def draft_one_by_one(*arguments: Any) -> Forest:
     """The same with a pass for each row."""
-    with patch("veridraft.gpu.drafting.LivePair", RowByRow), patch.object(best_first, "LevelSearch", NodeByNode):
+    row_by_row = patch("veridraft.gpu.decoding.drafting.forest.LivePair", RowByRow)
+    with row_by_row, patch.object(best_first, "LevelSearch", NodeByNode):
         return draft(*arguments)
 
 

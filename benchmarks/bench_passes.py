@@ -25,8 +25,8 @@ import torch
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from veridraft.gpu import ModelPair, compiled_pair, load_pair, packed_pair
-from veridraft.gpu.batch_model import BatchModel
-from veridraft.gpu.tree_attention import ROOT, extend_ancestors
+from veridraft.gpu.decoding.passes.cache import BatchModel
+from veridraft.gpu.decoding.passes.tree_attention import ROOT, extend_ancestors
 
 Pass = Callable[[int], Any]
 

@@ -20,15 +20,16 @@ from time import perf_counter
 
 import numpy as np
 
-from veridraft.theory import Iid, Row, bottom_up, dirichlet_pair, k_seq, rrs, top_down, zipf_pair
-from veridraft.theory.emission import emitted_law
-from veridraft.theory.large_transport import optimal_iid, optimal_rule, shortfall
-from veridraft.theory.lifts import Lift, TreeRule
-from veridraft.theory.optimal_acceptance import Drawing, optimal_acceptance
-from veridraft.theory.policies import DraftLaw
-from veridraft.theory.solvers import Solver
-from veridraft.theory.transport import OptimalTransport, remembered_plan
-from veridraft.theory.verifiers import Verifier
+from veridraft.theory import Iid, Row, bottom_up, dirichlet_pair, top_down, zipf_pair
+from veridraft.theory.bounds.one_step import Drawing, optimal_acceptance
+from veridraft.theory.policies.base import DraftLaw
+from veridraft.theory.solvers import k_seq, rrs
+from veridraft.theory.solvers.closed_form import optimal_iid, optimal_rule, shortfall
+from veridraft.theory.solvers.sequential import Solver
+from veridraft.theory.solvers.transport import OptimalTransport, remembered_plan
+from veridraft.theory.verifiers.emission import emitted_law
+from veridraft.theory.verifiers.lifts import Lift, TreeRule
+from veridraft.theory.verifiers.table import Verifier
 
 FAMILIES = {"near": (1.0, 0.3), "middle": (1.0, 1.0), "far": (1.0, 3.0), "peaked": (2.0, 1.0)}
 """Exponent of the target's Zipf law, and the standard deviation of the noise on the draft's logits."""

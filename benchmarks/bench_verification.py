@@ -17,14 +17,14 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from veridraft.gpu.tree_batch import TreeBatch, batched
-from veridraft.gpu.trees import TensorTree
-from veridraft.gpu.verification import is_native, stopping_in_batch, verify_batch
-from veridraft.theory.policies import Chain, Iid, Policy, parse_policy
-from veridraft.theory.sources import Pair
-from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
-from veridraft.theory.trees import DraftTree
-from veridraft.theory.verifiers import VERIFIERS, get_verifier
+from veridraft.gpu.trees.tensor_tree import TensorTree
+from veridraft.gpu.trees.tree_batch import TreeBatch, batched
+from veridraft.gpu.verification.table import is_native, stopping_in_batch, verify_batch
+from veridraft.theory.pairs.base import Pair
+from veridraft.theory.policies.base import Chain, Iid, Policy, parse_policy
+from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
+from veridraft.theory.rows.trees import DraftTree
+from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
 POLICIES = (Iid(4, 3), Chain(5), parse_policy("Static(3x2)"), TopPlusOne(3, 3), HubPairs(3))
 SMALL = {"optimal_plan", "lifted_optimal_plan", "optimal_without_replacement", "lifted_optimal_without_replacement"}

@@ -17,29 +17,28 @@ not there.
 >>> run.rows[0]["z"], run.rows[0]["z_draft"], run.rows[0]["z_text"]                   # doctest: +SKIP
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from veridraft._lazy import lazily
 
 if TYPE_CHECKING:
-    from .batch_decoding import BatchDecoder
-    from .compiled import compiled_pair
-    from .crosschecker import Crosscheck, crosscheck
-    from .decoding import Decoded, Decoder, Step, decode
-    from .distil_plan import DistilPlan
-    from .distilling import distil
-    from .generation import speculative
-    from .n_gram import NGram
-    from .packing import packed_pair
-    from .pairs import ModelPair, load_pair
-    from .parallel import on_all_ranks
-    from .recording import PromptPair, record_run
-    from .requests import Block, Ending, Request, Written
-    from .sampling import Sampling
-    from .split_pairs import load_split_pair
-    from .trees import TensorTree
-    from .verification import stopping_probabilities, verify
+    from .crosschecks.crosschecker import Crosscheck, crosscheck
+    from .decoding.batch import BatchDecoder
+    from .decoding.drafting.n_gram import NGram
+    from .decoding.generation import speculative
+    from .decoding.passes.compiled import compiled_pair
+    from .decoding.passes.packing import packed_pair
+    from .decoding.recording import PromptPair, record_run
+    from .decoding.requests import Block, Ending, Request, Written
+    from .decoding.single import Decoded, Decoder, Step, decode
+    from .distilling.distilling import distil
+    from .distilling.plan import DistilPlan
+    from .models.pairs import ModelPair, load_pair
+    from .models.split.pairs import load_split_pair
+    from .models.split.ranks import on_all_ranks
+    from .trees.sampling import Sampling
+    from .trees.tensor_tree import TensorTree
+    from .verification.table import stopping_probabilities, verify
 
 __all__ = [
     "BatchDecoder",
@@ -71,41 +70,25 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = {
-    "BatchDecoder": "batch_decoding",
-    "Block": "requests",
-    "Crosscheck": "crosschecker",
-    "Decoded": "decoding",
-    "Decoder": "decoding",
-    "DistilPlan": "distil_plan",
-    "Ending": "requests",
-    "ModelPair": "pairs",
-    "NGram": "n_gram",
-    "PromptPair": "recording",
-    "Request": "requests",
-    "Sampling": "sampling",
-    "Step": "decoding",
-    "TensorTree": "trees",
-    "Written": "requests",
-    "compiled_pair": "compiled",
-    "crosscheck": "crosschecker",
-    "decode": "decoding",
-    "distil": "distilling",
-    "load_pair": "pairs",
-    "load_split_pair": "split_pairs",
-    "on_all_ranks": "parallel",
-    "packed_pair": "packing",
-    "record_run": "recording",
-    "speculative": "generation",
-    "stopping_probabilities": "verification",
-    "verify": "verification",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """The public name, its module imported on first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(
+    __name__,
+    {
+        ".crosschecks.crosschecker": "Crosscheck crosscheck",
+        ".decoding.batch": "BatchDecoder",
+        ".decoding.drafting.n_gram": "NGram",
+        ".decoding.generation": "speculative",
+        ".decoding.passes.compiled": "compiled_pair",
+        ".decoding.passes.packing": "packed_pair",
+        ".decoding.recording": "PromptPair record_run",
+        ".decoding.requests": "Block Ending Request Written",
+        ".decoding.single": "Decoded Decoder Step decode",
+        ".distilling.distilling": "distil",
+        ".distilling.plan": "DistilPlan",
+        ".models.pairs": "ModelPair load_pair",
+        ".models.split.pairs": "load_split_pair",
+        ".models.split.ranks": "on_all_ranks",
+        ".trees.sampling": "Sampling",
+        ".trees.tensor_tree": "TensorTree",
+        ".verification.table": "stopping_probabilities verify",
+    },
+)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .crosschecker import Crosscheck
-    from .pairs import ModelPair
+    from .crosschecks.crosschecker import Crosscheck
+    from .models.pairs import ModelPair
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,14 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, command: str) -> Crosscheck:
-    from . import on_all_ranks
+    from .models.split.ranks import on_all_ranks
 
     return on_all_ranks(_pair(options), lambda pair: _checked(pair, options, command))
 
 
 def _pair(options: argparse.Namespace) -> ModelPair:
     """The pair, on one device or several."""
-    from . import load_pair, load_split_pair, packed_pair
+    from .decoding.passes.packing import packed_pair
+    from .models.pairs import load_pair
+    from .models.split.pairs import load_split_pair
 
     if options.pack and (options.tensor_parallel or options.device_map):
         raise ValueError("--pack is for a pair on one device: leave --device-map and --tensor-parallel out")
@@ -50,7 +52,7 @@ def _pair(options: argparse.Namespace) -> ModelPair:
 
 
 def _checked(pair: ModelPair, options: argparse.Namespace, command: str) -> Crosscheck:
-    from . import crosscheck
+    from .crosschecks.crosschecker import crosscheck
 
     return crosscheck(
         pair,

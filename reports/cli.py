@@ -11,22 +11,25 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 
-from . import studies
-from .console import Parser
+from .running.console import Parser
+from .studies import table as studies
 
 COMMANDS = {
-    "report": "the main job: tables and one HTML page",
-    "page": "make a report's page again",
-    "audit": "is a function, seen from outside, a lossless verifier?",
-    "certify": "exact certificates on many random pairs",
-    "crosscheck": "predicted against measured: every verifier on a real pair, or what an engine reported",
-    "distil": "teach a small draft the rows of a target",
-    "latency": "measure passes, verification and overhead here",
-    "speed": "throughput, predicted and measured in one run",
-    "what-if": "predicted tokens per second on measured or published hardware",
-    "wins": "where each verifier and delayed expansion win, at the same roots",
+    "report": ("commands.report.command", "the main job: tables and one HTML page"),
+    "page": ("commands.report.page_command", "make a report's page again"),
+    "audit": ("commands.audit.command", "is a function, seen from outside, a lossless verifier?"),
+    "certify": ("commands.certify.command", "exact certificates on many random pairs"),
+    "crosscheck": (
+        "commands.crosscheck.command",
+        "predicted against measured: every verifier on a real pair, or what an engine reported",
+    ),
+    "distil": ("commands.speed.distil", "teach a small draft the rows of a target"),
+    "latency": ("commands.speed.latency", "measure passes, verification and overhead here"),
+    "speed": ("studies.speed.study", "throughput, predicted and measured in one run"),
+    "what-if": ("commands.speed.what_if_command", "predicted tokens per second on measured or published hardware"),
+    "wins": ("studies.wins.study", "where each verifier and delayed expansion win, at the same roots"),
 }
-"""By the module of this folder that adds the command: its name with underscores, and ``_command``."""
+"""Each command's module , which adds it to the parser, and its line of help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,9 +47,9 @@ def parser(command: str) -> Parser:
     top = Parser(prog="veridraft", description="The exact reference for lossless speculative decoding on draft trees.")
     top.add_argument("--version", action="version", version=f"veridraft {metadata.version('veridraft')}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name, text in COMMANDS.items():
+    for name, (module, text) in COMMANDS.items():
         if name == command:
-            import_module(f".{name.replace('-', '_')}_command", __package__).add_to(commands)
+            import_module(f".{module}", __package__).add_to(commands)
         else:
             commands.add_parser(name, help=text, add_help=False)
     studies.add_to(commands)

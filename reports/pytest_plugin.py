@@ -45,7 +45,7 @@ class Asserting:
     def __call__(self, verifier: Callable[..., Any], form: Any = "chain", **options: Any) -> Any:
         """The audit in which no defect was found; ``AssertionError`` for every other verdict."""
         __tracebackhide__ = True
-        from veridraft.simulate import assert_lossless as check
+        from veridraft.simulate.auditing.auditor import assert_lossless as check
 
         return check(verifier, form, **options | self.said)
 

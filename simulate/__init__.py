@@ -9,13 +9,20 @@ no law of ``veridraft.theory``, so that an agreement is evidence for both.
 """
 
 from .adapters import ADAPTERS, Adapter, get_adapter
-from .auditor import assert_lossless
-from .auditor import AuditInterrupted, audit
-from .batch import Outcome, Procedure
-from .block import block
-from .cases import Case, default_cases, policy_cases
-from .cases import TargetOnly
-from .comparison import Agreement, Comparison, Difference, Quantity, compare
+from .auditing import (
+    Audit,
+    AuditInterrupted,
+    CaseResult,
+    Failure,
+    Finding,
+    Observation,
+    Sign,
+    Trait,
+    Verdict,
+    assert_lossless,
+    audit,
+)
+from .batches import Outcome, Procedure
 from .defects import (
     DEFECTS,
     TRAPS,
@@ -27,17 +34,40 @@ from .defects import (
     specinfer_trunk_pair,
     trunk_counted_k_times,
 )
-from .depth_first import decision_order
-from .forms import Form
-from .guard import Fault
-from .injection import InexactDecisionError, NotEnumerableError, NotRepeatableError
-from .lifted import lifted_k_seq, lifted_rrs
-from .montecarlo import Simulation, SimulationInterrupted, progress_bar, simulate
-from .one_step import naive, naive_tree, nss, specinfer, spectr
-from .procedures import PROCEDURES, get_procedure
-from .traversal import traversal
-from .verdict import Audit, CaseResult, Failure, Finding, Observation, Sign, Trait, Verdict
-from .white_box import EnumeratedLaw, certify, enumerate_law
+from .forms import Case, Fault, Form, TargetOnly, default_cases, policy_cases
+from .montecarlo import (
+    Agreement,
+    Comparison,
+    Difference,
+    Quantity,
+    Simulation,
+    SimulationInterrupted,
+    compare,
+    progress_bar,
+    simulate,
+)
+from .procedures import (
+    PROCEDURES,
+    block,
+    decision_order,
+    get_procedure,
+    lifted_k_seq,
+    lifted_rrs,
+    naive,
+    naive_tree,
+    nss,
+    specinfer,
+    spectr,
+    traversal,
+)
+from .white_box import (
+    EnumeratedLaw,
+    InexactDecisionError,
+    NotEnumerableError,
+    NotRepeatableError,
+    certify,
+    enumerate_law,
+)
 
 __all__ = [
     "ADAPTERS",

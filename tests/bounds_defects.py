@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from veridraft.theory import Branching, DraftLaw, Row, Verifier, top_down
-from veridraft.theory.distributions import Scalar
+from veridraft.theory import DraftLaw, Row, Verifier, top_down
+from veridraft.theory.rows.distributions import Scalar
+from veridraft.theory.solvers import Branching
 
 Accepts = Callable[[Row, Row, int], Scalar]
 """The probability of accepting a token, from the target's and the draft's row."""

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from veridraft.simulate.calls import Caller
-from veridraft.simulate.cases import Case, default_cases
-from veridraft.simulate.drawing import Drawing, string_law
-from veridraft.simulate.forms import Form
-from veridraft.simulate.trials import emitted
+from veridraft.simulate.forms.calls import Caller
+from veridraft.simulate.forms.cases import Case, default_cases
+from veridraft.simulate.forms.drawing import Drawing, string_law
+from veridraft.simulate.forms.form import Form
+from veridraft.simulate.forms.trials import emitted
 
 
 def ready(verifier: Callable, form: Form, case: Case) -> Callable:

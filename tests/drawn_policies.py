@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from veridraft.theory import DraftTree, Policy, Row
-from veridraft.theory.dyspec import DySpec
-from veridraft.theory.list_laws import TokenList
-from veridraft.theory.static import Static
-from veridraft.theory.top_plus_one import HubPairs, TopPlusOne
-from veridraft.theory.topologies import Topology
+from veridraft.theory.policies.dyspec import DySpec
+from veridraft.theory.policies.static import Static
+from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
+from veridraft.theory.policies.topologies import Topology
+from veridraft.theory.rows.lists import TokenList
 
 UNEVEN = Topology((Topology.k_ary(2, 1), Topology()))
 """Two children, the first with two children."""

@@ -11,8 +11,8 @@ import json
 
 import numpy as np
 
-from veridraft.gpu.trace_writer import TraceWriter
-from veridraft.simulate.procedures import PROCEDURES
+from veridraft.gpu.engines.trace_writer import TraceWriter
+from veridraft.simulate.procedures.table import PROCEDURES
 from veridraft.theory import MarkovPair
 
 OBJECT = {

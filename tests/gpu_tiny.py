@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import transformers
 
-from veridraft.gpu.layer_skip import without_layers
-from veridraft.gpu.pairs import ModelPair
+from veridraft.gpu.models.layer_skip import without_layers
+from veridraft.gpu.models.pairs import ModelPair
 
 PROMPTS = ([3, 1, 4, 1, 5], [9, 2, 6], [7])
 

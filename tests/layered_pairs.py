@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from strategies import KINDS, ExactPair
 
-from veridraft.theory.layered import LayeredPair
+from veridraft.theory.pairs.layered import LayeredPair
 
 
 def exact_layers(vocabulary_size: int, kind: str, seed: int, depth: int = 3, classes: bool = True) -> LayeredPair:

@@ -12,13 +12,13 @@ import torch
 from gpu_tiny import PROMPTS
 
 from veridraft.gpu import BatchDecoder, Request
-from veridraft.gpu.decoding import Decoder, decode
-from veridraft.gpu.packing import packed_pair
-from veridraft.gpu.parallel import on_all_ranks
-from veridraft.gpu.sampling import Sampling
-from veridraft.gpu.split_pairs import load_split_pair
-from veridraft.theory.dyspec import DySpec
-from veridraft.theory.policies import Chain, Iid
+from veridraft.gpu.decoding.passes.packing import packed_pair
+from veridraft.gpu.decoding.single import Decoder, decode
+from veridraft.gpu.models.split.pairs import load_split_pair
+from veridraft.gpu.models.split.ranks import on_all_ranks
+from veridraft.gpu.trees.sampling import Sampling
+from veridraft.theory.policies.base import Chain, Iid
+from veridraft.theory.policies.dyspec import DySpec
 
 ALIVE = []
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from veridraft.reports.data import CertificateRow, League, LeagueRow, Profile, Provenance, RealRow, RealRun, Report
-from veridraft.reports.settings import Settings
+from veridraft.reports.commands.report.data import (
+    CertificateRow,
+    League,
+    LeagueRow,
+    Profile,
+    Provenance,
+    RealRow,
+    RealRun,
+    Report,
+)
+from veridraft.reports.commands.report.settings import Settings
 
 FAMILIES = (("near", "Rows that nearly agree"), ("far", "Rows that hardly agree"))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from veridraft.gpu.cell_file import SuiteFile
-from veridraft.theory.policies import Chain, Delayed, Iid
-from veridraft.theory.throughput import Term
-from veridraft.theory.verifiers import get_verifier
+from veridraft.gpu.crosschecks.cell_file import SuiteFile
+from veridraft.theory.policies.base import Chain, Delayed, Iid
+from veridraft.theory.speed.rates import Term
+from veridraft.theory.verifiers.table import get_verifier
 
 POLICIES = (Chain(3), Iid(4, 3), Delayed(3, 1, 2))
 VERIFIERS = ("naive", "nss", "spectr", "block", "traversal", "lifted_k_seq")

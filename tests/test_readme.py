@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from reports_samples import sample
 
-from veridraft.reports import readme, tables
+from veridraft.reports.commands.report import readme, tables
 from veridraft.theory import VERIFIERS
 
 ROOT = Path(__file__).parent.parent

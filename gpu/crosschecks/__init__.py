@@ -1,0 +1,33 @@
+"""Predicted against measured on real models: cells, suites, and verifiers held against each other."""
+
+from typing import TYPE_CHECKING
+
+from veridraft._lazy import lazily
+
+if TYPE_CHECKING:
+    from .cell_file import CellFile, SuiteFile, WinsFile
+    from .crosschecker import Crosscheck, crosscheck
+    from .suite import SuitePlan, run_suite
+    from .wins import RootPlan, walk_roots
+
+__all__ = [
+    "CellFile",
+    "Crosscheck",
+    "RootPlan",
+    "SuiteFile",
+    "SuitePlan",
+    "WinsFile",
+    "crosscheck",
+    "run_suite",
+    "walk_roots",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        ".cell_file": "CellFile SuiteFile WinsFile",
+        ".crosschecker": "Crosscheck crosscheck",
+        ".suite": "SuitePlan run_suite",
+        ".wins": "RootPlan walk_roots",
+    },
+)

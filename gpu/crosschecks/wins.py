@@ -1,0 +1,248 @@
+"""Every verifier and every policy at the same roots: which is faster, with what they have in common taken out.
+
+The target writes texts by itself.  At every few tokens each policy drafts one tree, which one target pass looks at,
+and every verifier of the policy is asked for its law on that very tree and decides it once, against the clock.  One
+request at a time; what surrounds passes and verification in a step is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from veridraft.theory.policies.base import Chain, Policy
+from veridraft.theory.solvers.closed_form import remembered_rule
+from veridraft.theory.verifiers.table import get_verifier
+
+from ..decoding.drafting.n_gram import NGram
+from ..decoding.passes.packing import is_packed
+from ..decoding.passes.stopwatch import Span
+from ..decoding.passes.tree_attention import ROOT
+from ..decoding.single import Decoder, Request
+from ..decoding.timing import now
+from ..latency.file import CLOCKS
+from ..models.backend import torch
+from ..models.machine import machine_of
+from ..models.pairs import ModelPair
+from ..models.prompts import prompts_of
+from ..models.random_models import is_random
+from ..trees.sampling import Sampling
+from ..trees.tensor_tree import TensorTree
+from ..verification.table import verify
+from ..verification.theory_route import too_large
+from .cell_file import WinsFile
+from .cells import PLAIN, cells_of
+
+UNIT = 5
+"""Roots that follow one another and count as one unit of the intervals."""
+
+Pairing = tuple[str, Policy]
+"""A verifier and a policy that it is lossless for."""
+
+
+@dataclass(frozen=True)
+class RootPlan:
+    """Everything that determines a run, checked when it is made.
+
+    texts : of each setting; roots : of each text, ``stride`` tokens apart; left_out : verifier and policy, and why
+    """
+
+    pairings: tuple[Pairing, ...]
+    samplings: tuple[Sampling, ...]
+    left_out: dict[str, str]
+    prompts: tuple[tuple[int, ...], ...]
+    texts: int = 8
+    roots: int = 10
+    stride: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("texts", "roots", "stride"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, but is {self.seed}")
+
+    @classmethod
+    def of(cls, suite: str, pair: ModelPair, verifiers: Sequence[str] | None = None,
+           policies: Sequence[str] | None = None, temperatures: Sequence[float] | None = None,
+           top_ps: Sequence[float] | None = None, **numbers: int) -> RootPlan:  # fmt: skip
+        """The pairings and samplings of a suite, or of a part of it; errors are those of :func:`.cells_of`."""
+        cells = cells_of(suite, verifiers, policies, temperatures, top_ps)
+        found = {(cell.verifier, cell.policy.name): (cell.verifier, cell.policy) for cell in cells}
+        reasons = {name_of(*one): too_large(*one, pair.vocabulary_size) for one in found.values()}
+        left_out = {name: reason for name, reason in reasons.items() if reason}
+        pairings = tuple(one for one in found.values() if name_of(*one) not in left_out)
+        samplings = tuple({(cell.sampling.temperature, cell.sampling.top_p): cell.sampling for cell in cells}.values())
+        return cls(pairings, samplings, left_out, prompts_of(pair), **numbers)
+
+    def policies(self) -> dict[str, tuple[Policy, tuple[str, ...]]]:
+        """By name, every policy and its verifiers."""
+        found: dict[str, tuple[Policy, tuple[str, ...]]] = {}
+        for verifier, policy in self.pairings:
+            found[policy.name] = policy, (*found.get(policy.name, (policy, ()))[1], verifier)
+        return found
+
+    def settings(self, pair: ModelPair) -> dict[str, Any]:
+        """What a run in a file must agree in before it is continued."""
+        return {
+            **pair.traits,
+            "packed": is_packed(pair),
+            "timing_only": is_random(pair.target_name),
+            "pairs": [[verifier, policy.name] for verifier, policy in self.pairings],
+            "left_out": self.left_out,
+            "texts": self.texts,
+            "roots": self.roots,
+            "stride": self.stride,
+            "seed": self.seed,
+            "prompts": crc32(repr(self.prompts).encode()),
+            "cells": [[one.temperature, one.top_p, text] for one in self.samplings for text in range(self.texts)],
+        }
+
+
+def name_of(verifier: str, policy: Policy) -> str:
+    """Verifier and policy, as a record names them."""
+    return f"{verifier} {policy.name}"
+
+
+def walk_roots(
+    pair: ModelPair, plan: RootPlan, out: str | Path | None = None, command: str = ""
+) -> Iterator[tuple[int, int, WinsFile]]:
+    """Texts done, texts in all, and the file: once at the start, then after each text.
+
+    A run in the folder ``out`` is continued.  Raises ``ValueError``, before any work, for a folder that holds one with
+    other settings or of another machine.
+    """
+    file = WinsFile.open(out, command, plan.settings(pair), machine_of(pair.device))
+    missing, total = set(file.missing), len(file.planned)
+    yield total - len(missing), total, file
+    for sampling in plan.samplings:
+        for text in range(plan.texts):
+            key = sampling.temperature, sampling.top_p, text
+            if key in missing:
+                file.add(_Walk(pair, plan, sampling, text).record())
+                missing.remove(key)
+                yield total - len(missing), total, file
+
+
+@dataclass
+class _Unit:
+    """What some roots add up to: by policy nodes and spans, by verifier and policy tokens and a span."""
+
+    roots: int = 0
+    nodes: dict[str, int] = field(default_factory=dict)
+    spans: dict[tuple[str, str], Span] = field(default_factory=dict)
+    tokens: dict[str, float] = field(default_factory=dict)
+
+    def add(self, kind: str, name: str, span: Span) -> None:
+        """Add a time."""
+        self.spans[kind, name] = self.spans.get((kind, name), np.zeros(2)) + span
+
+    def record(self) -> dict[str, Any]:
+        """The unit as the file holds it."""
+        policies = {name: {"nodes": count, **{kind: self._held(kind, name) for kind in ("draft", "target")}}
+                    for name, count in self.nodes.items()}  # fmt: skip
+        cells = {name: {"tokens": tokens, "verification": self._held("verification", name)}
+                 for name, tokens in self.tokens.items()}  # fmt: skip
+        return {"roots": self.roots, "policies": policies, "cells": cells}
+
+    def _held(self, kind: str, name: str) -> dict[str, float]:
+        return dict(zip(CLOCKS, self.spans[kind, name].tolist(), strict=True))
+
+
+class _Walk:
+    """One text under one sampling, looked at from its roots."""
+
+    def __init__(self, pair: ModelPair, plan: RootPlan, sampling: Sampling, text: int) -> None:
+        self.pair, self.plan, self.sampling, self.text = pair, plan, sampling, text
+        words = repr((sampling.temperature, sampling.top_p, text)).encode()
+        streams = np.random.default_rng([plan.seed, crc32(words)]).spawn(2)
+        self.base = Decoder(pair, PLAIN[0], Chain(0), sampling, streams[0])
+        self.rng = streams[1]
+        self.decoders = {
+            name: Decoder(pair, verifiers[0], policy, sampling, self.rng)
+            for name, (policy, verifiers) in plan.policies().items()
+            if not isinstance(policy, NGram)
+        }
+
+    def record(self) -> dict[str, Any]:
+        """The finished text; its first root is looked at once more beforehand, so that nothing is timed cold."""
+        begin, units = monotonic(), list[_Unit]()
+        request = self._started()
+        self._look(request, _Unit())
+        for root in range(self.plan.roots):
+            if root % UNIT == 0:
+                units.append(_Unit())
+            self._look(request, units[-1])
+            for _ in range(self.plan.stride):
+                self.base.step(request)
+                request = self._started() if request.done else request
+        found = dict(zip(WinsFile.fields, (self.sampling.temperature, self.sampling.top_p, self.text), strict=True))
+        return found | {"units": [unit.record() for unit in units], "seconds": monotonic() - begin}
+
+    def _started(self) -> Request:
+        """A new text, long enough for all roots unless it ends by itself."""
+        prompt = self.plan.prompts[self.text % len(self.plan.prompts)]
+        return self.base.start(prompt, self.plan.roots * self.plan.stride + 1)
+
+    @torch.inference_mode()
+    def _look(self, request: Request, unit: _Unit) -> None:
+        """Every policy and verifier at the root of the request, which is left as it was."""
+        begin = now(self.pair.device)
+        self.base.open(request)
+        opened = now(self.pair.device) - begin
+        unit.roots += 1
+        policies = list(self.plan.policies().items())
+        for place in self.rng.permutation(len(policies)).tolist():
+            name, (policy, verifiers) = policies[place]
+            tree = self._tree(request, name, policy, opened, unit)
+            for verifier in self.rng.permutation(verifiers).tolist():
+                self._decide(verifier, policy, tree, unit)
+
+    def _tree(self, request: Request, name: str, policy: Policy, opened: Span, unit: _Unit) -> TensorTree:
+        """A tree of the policy with the target's rows; the root's draft pass is part of the time of drafting it."""
+        begin = now(self.pair.device)
+        if isinstance(policy, NGram):
+            proposal, opened = policy.proposal([*request.prompt, *request.text]), np.zeros(2)
+            drafted = now(self.pair.device)
+            rows = self.base.rows("target")(request.target.feed([request.last_token, *proposal],
+                                                                range(ROOT, len(proposal))))  # fmt: skip
+            tree = _line(proposal, rows)
+        else:
+            forest = self.decoders[name].draft_forest(request, self.rng)
+            drafted = now(self.pair.device)
+            tree = forest.tree(0, self.decoders[name].target_rows(request, forest))
+        unit.add("target", name, now(self.pair.device) - drafted)
+        unit.add("draft", name, drafted - begin + opened if policy.depth else np.zeros(2))
+        unit.nodes[name] = unit.nodes.get(name, 0) + tree.size
+        request.draft.keep([])
+        request.target.keep([])
+        return tree
+
+    def _decide(self, verifier: str, policy: Policy, tree: TensorTree, unit: _Unit) -> None:
+        """One decision against the clock, with nothing remembered of other verifiers, and the law on the tree."""
+        name = name_of(verifier, policy)
+        coins = torch.from_numpy(self.rng.random(tree.size + 1)).to(tree.target.device)
+        remembered_rule.cache_clear()
+        begin = now(self.pair.device)
+        verify(verifier, tree, coins)
+        unit.add("verification", name, now(self.pair.device) - begin)
+        law = get_verifier(verifier).law(tree.to_theory())
+        unit.tokens[name] = unit.tokens.get(name, 0.0) + float(law.block_efficiency)
+
+
+def _line(tokens: Sequence[int], rows: torch.Tensor) -> TensorTree:
+    """A path of tokens that were proposed by rule, each for sure, with its rows (n + 1, V)."""
+    count = len(tokens)
+    draft = torch.zeros_like(rows)
+    if count:
+        draft[torch.arange(count), torch.tensor(tokens)] = 1.0
+    lists = (*((node + 1,) for node in range(count)), ())
+    sampled = (True, *[False] * count)
+    return TensorTree((ROOT, *tokens), tuple(range(ROOT, count)), lists, rows, draft, sampled)

@@ -1,0 +1,1 @@
+"""Drafting a batch of trees, level by level."""

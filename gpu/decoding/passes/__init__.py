@@ -1,0 +1,1 @@
+"""Passes of a network over trees: caches, masks, packed layers, compiled passes, clocks."""

@@ -1,0 +1,79 @@
+"""Rows of real models for the exact mathematics: asked for one context at a time, or recorded from a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from veridraft.theory.pairs.base import Pair
+from veridraft.theory.pairs.recorded import RecordedPair
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.rows.distributions import Row
+from veridraft.theory.rows.trees import Context, DraftTree
+
+from ..models.backend import torch
+from ..models.pairs import ModelPair
+from ..trees.sampling import Sampling
+from .single import Step, decode
+
+
+class PromptPair(Pair):
+    """A pair whose rows are those of two networks after a prompt, in float64: contexts are below the prompt.
+
+    Each row is one plain pass, without cache or tree mask, and is remembered; ``remember`` bounds how many.
+    So exact questions (block efficiency, certificates, bounds) can be asked about real rows, as long as the
+    contexts that they need are few.
+    """
+
+    exact = False
+
+    def __init__(
+        self, pair: ModelPair, prompt: str | Sequence[int], sampling: Sampling | None = None, remember: int = 256
+    ) -> None:
+        self.pair, self.prompt, self.sampling = pair, pair.encode(prompt), sampling or Sampling()
+        self.vocabulary_size = pair.vocabulary_size
+        self._row = lru_cache(maxsize=remember)(self._computed)
+
+    def target_row(self, context: Context) -> Row:
+        """The target's row (V,) after prompt and context."""
+        return self._row("target", tuple(context))
+
+    def draft_row(self, context: Context) -> Row:
+        """The draft's row (V,) after prompt and context."""
+        return self._row("draft", tuple(context))
+
+    @torch.inference_mode()
+    def _computed(self, network: str, context: Context) -> Row:
+        tokens = torch.tensor([[*self.prompt, *context]], device=self.pair.device)
+        logits = getattr(self.pair, network)(input_ids=tokens, use_cache=False, logits_to_keep=1).logits[0]
+        return self.sampling.rows(logits)[0].cpu().numpy()
+
+
+def record_run(
+    pair: ModelPair,
+    prompt: str | Sequence[int],
+    verifier: str,
+    policy: Policy,
+    sampling: Sampling | None = None,
+    max_new_tokens: int = 64,
+    seed: int = 0,
+) -> tuple[RecordedPair, tuple[tuple[Context, DraftTree], ...]]:
+    """The rows that one decoded text came to, and its draft trees, each with the context of its root.
+
+    Contexts are whole: the prompt's tokens stand in front.  Any verifier that is lossless for the policy can be
+    asked for its law on the trees.  Rows of V float64 entries are kept for every node, so cut them (top-k, top-p)
+    or keep the text short.  Errors are those of :func:`~veridraft.gpu.decode`.
+    """
+    trees: list[tuple[Context, DraftTree]] = []
+    text = list(pair.encode(prompt))
+
+    def keep(step: Step) -> None:
+        trees.append((tuple(text), step.tree.to_theory()))
+        text.extend(step.emitted)
+
+    rng: Any = np.random.default_rng(seed)
+    decode(pair, prompt, verifier, policy, sampling, max_new_tokens, rng, keep)
+    return RecordedPair.from_trees(trees), tuple(trees)

@@ -1,0 +1,102 @@
+"""The folder of a distillation: its settings and what it found, its last checkpoint, and in the end the draft."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..models.backend import torch
+from ..models.machine import machine
+from ..models.pairs import quiet
+
+RECORD, CHECKPOINT, DRAFT = "distil.json", "checkpoint.pt", "draft"
+
+
+@dataclass
+class DistilFolder:
+    """A run in its folder; every file in it is renamed into place, and never seen half written.
+
+    ``head`` has the command, the settings and the machine; ``evaluations`` are those up to the last checkpoint that
+    :meth:`checkpoint` read, and those added since.
+    """
+
+    path: Path
+    head: dict[str, Any]
+    evaluations: list[dict[str, Any]]
+
+    @classmethod
+    def open(cls, path: Path, command: str, settings: Mapping[str, Any]) -> DistilFolder:
+        """The run in the folder, to be continued, or a new one.
+
+        Raises ``ValueError`` if the folder holds a run whose settings differ, naming the first that does, or if
+        something else stands in its place.
+        """
+        head = {"command": command, "settings": dict(settings), "machine": machine()}
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"out {str(path)!r} is not a folder")
+        if not (path / RECORD).exists():
+            path.mkdir(parents=True, exist_ok=True)
+            folder = cls(path, head, [])
+            folder._write_record()
+            return folder
+        held = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        for name, value in settings.items():
+            if held["settings"].get(name) != value:
+                raise ValueError(
+                    f"out {str(path)!r} holds a run with {name} = {held['settings'].get(name)!r}, not {value!r}: "
+                    "give another folder, or remove that run"
+                )
+        return cls(path, head | {"command": held["command"]}, held["evaluations"])
+
+    @property
+    def draft(self) -> Path:
+        """Where the draft lies once it is finished."""
+        return self.path / DRAFT
+
+    def is_finished(self) -> bool:
+        """True if the draft is there."""
+        return self.draft.exists()
+
+    def add(self, evaluation: Mapping[str, Any]) -> None:
+        """Take an evaluation, and write the record."""
+        self.evaluations.append(dict(evaluation))
+        self._write_record()
+
+    def _write_record(self) -> None:
+        scratch = self.path / f"{RECORD}.partial"
+        text = json.dumps(self.head | {"evaluations": self.evaluations}, indent=1, allow_nan=False)
+        scratch.write_text(text + "\n", encoding="utf-8")
+        scratch.replace(self.path / RECORD)
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a checkpoint, and wait until it is on the disk."""
+        scratch = self.path / f"{CHECKPOINT}.partial"
+        with scratch.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(self.path / CHECKPOINT)
+
+    def checkpoint(self) -> dict[str, Any] | None:
+        """The last checkpoint's state, or ``None``; evaluations behind it are forgotten, since they come again."""
+        place = self.path / CHECKPOINT
+        state = torch.load(place, map_location="cpu", weights_only=True) if place.exists() else None
+        steps = state["steps"] if state else 0
+        self.evaluations = [one for one in self.evaluations if one["step"] <= steps]
+        return state
+
+    def finish(self, student: Any, tokenizer: Any) -> None:
+        """Write the draft as a model folder with the target's tokenizer, and remove the checkpoint."""
+        scratch = self.path / f"{DRAFT}.partial"
+        shutil.rmtree(scratch, ignore_errors=True)
+        with quiet():
+            student.eval().save_pretrained(scratch)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(scratch)
+        scratch.replace(self.draft)
+        (self.path / CHECKPOINT).unlink(missing_ok=True)

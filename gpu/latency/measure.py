@@ -1,0 +1,205 @@
+"""A microbenchmark of what a step is made of: passes of both networks, verification, overhead.
+
+Rounds are the repetitions: each measures every cell once, in an order of its own, so that a slow spell of the machine
+falls on all cells alike.  What is finished is written block by block, and a stopped run goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.speed.rates import Term
+from veridraft.theory.verifiers.table import get_verifier
+
+from ..decoding.passes.stopwatch import Span
+from ..decoding.passes.tree_attention import ROOT, CachedModel
+from ..decoding.timing import TimedDecoder, now
+from ..models.backend import torch
+from ..models.machine import machine_of
+from ..models.pairs import ModelPair
+from ..models.random_models import is_random
+from ..trees.sampling import Sampling
+from .file import LatencyFile, pass_cell, step_cell
+
+STEPS_OF_A_TEXT = 32
+"""A text that is written to time steps is begun anew after so many."""
+
+
+@dataclass(frozen=True)
+class LatencyPlan:
+    """What is measured, checked when it is made.
+
+    contexts : cached tokens behind which passes are timed; sizes, draft_sizes : tokens of the target's and the
+    draft's passes; steps are decoded with every one of ``verifiers`` on every one of ``policies`` that it takes
+    """
+
+    contexts: tuple[int, ...]
+    sizes: tuple[int, ...]
+    draft_sizes: tuple[int, ...]
+    verifiers: tuple[str, ...]
+    policies: tuple[Policy, ...]
+    rounds: int = 10
+    seed: int = 0
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("contexts", 0), ("sizes", 1), ("draft_sizes", 1)):
+            values = getattr(self, name)
+            if not values or list(values) != sorted(set(values)) or values[0] < least:
+                raise ValueError(f"{name} must rise from {least} or more, but are {values}")
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be at least 1, but is {self.rounds}")
+        for name in self.verifiers:
+            if not any(get_verifier(name).supports(policy) for policy in self.policies):
+                raise ValueError(f"verifier {name!r} takes none of the policies {[p.name for p in self.policies]}")
+
+    @property
+    def step_cells(self) -> list[tuple[str, Policy]]:
+        """The pairs of a verifier and a policy that it is lossless for."""
+        return [(name, policy) for name in self.verifiers for policy in self.policies
+                if get_verifier(name).supports(policy)]  # fmt: skip
+
+    def settings(self, pair: ModelPair) -> dict[str, Any]:
+        """What a file must agree in before it is continued; more rounds may be asked for."""
+        return {
+            "target": pair.target_name,
+            "draft": pair.draft_name,
+            "device": pair.device.type,
+            "dtype": pair.dtype,
+            "timing_only": is_random(pair.target_name),
+            "contexts": list(self.contexts),
+            "sizes": list(self.sizes),
+            "draft_sizes": list(self.draft_sizes),
+            "verifiers": list(self.verifiers),
+            "policies": [policy.name for policy in self.policies],
+            "seed": self.seed,
+            "temperature": self.temperature,
+        }
+
+
+def measure_latency(
+    pair: ModelPair, plan: LatencyPlan, out: str | Path | None = None, command: str = ""
+) -> Iterator[tuple[int, int, LatencyFile]]:
+    """Blocks done, blocks in all, and the file so far, after each block; the last one is whole.
+
+    ``out`` is continued if it exists.  Raises ``ValueError``, before any work, for a file with other settings,
+    another machine or other versions, and for contexts beyond the networks' positions.
+    """
+    file = _opened(pair, plan, out, command)
+    blocks = _Blocks(pair, plan, file)
+    done, total = 0, plan.rounds * len(blocks.names)
+    for turn in range(plan.rounds):
+        order = np.random.default_rng([plan.seed, turn]).permutation(len(blocks.names))
+        for place in order:
+            if blocks.run(blocks.names[place], turn):
+                file.save()
+            done += 1
+            yield done, total, file
+
+
+def _opened(pair: ModelPair, plan: LatencyPlan, out: str | Path | None, command: str) -> LatencyFile:
+    """The file to be continued, or a new one."""
+    limit = min(getattr(model.config, "max_position_embeddings", 2**60) for model in (pair.target, pair.draft))
+    needed = plan.contexts[-1] + max(plan.sizes[-1], plan.draft_sizes[-1])
+    if needed > limit:
+        raise ValueError(f"contexts and sizes need {needed} positions, but the networks have {limit}")
+    here, settings = machine_of(pair.device), plan.settings(pair)
+    if out is None or not Path(out).exists():
+        return LatencyFile(None if out is None else Path(out), command, here, settings, {})
+    held = LatencyFile.load(out)
+    held.require_same(settings)
+    for name, value in here.items():
+        if held.machine.get(name) != value:
+            raise ValueError(f"out {str(out)!r} was measured with {name} = {held.machine.get(name)!r}, not {value!r}")
+    return held
+
+
+class _Blocks:
+    """The blocks of a round: all sizes of a network at one context, or one step of a verifier with a policy."""
+
+    def __init__(self, pair: ModelPair, plan: LatencyPlan, file: LatencyFile) -> None:
+        self.pair, self.plan, self.file = pair, plan, file
+        self.names: list[tuple[Any, ...]] = [(name, c) for name in ("target", "draft") for c in plan.contexts]
+        self.names += plan.step_cells
+        self._models: dict[tuple[Any, ...], CachedModel] = {}
+        self._texts: dict[tuple[Any, ...], tuple[TimedDecoder, Any]] = {}
+
+    def run(self, name: tuple[Any, ...], turn: int) -> bool:
+        """Measure what the block lacks in this round; True if it lacked anything."""
+        if name[0] in ("target", "draft"):
+            return self._passes(name, turn)
+        if self.file.rounds(step_cell(name[0], name[1].name)) > turn:
+            return False
+        self._step(*name)
+        return True
+
+    def _passes(self, name: tuple[str, int], turn: int) -> bool:
+        network, context = name
+        sizes = self.plan.sizes if network == "target" else self.plan.draft_sizes
+        missing = [size for size in sizes if self.file.rounds(pass_cell(network, context, size)) <= turn]
+        if missing and name not in self._models:
+            self._models[name] = warm_model(getattr(self.pair, network), context, missing, self._rng(*name))
+        for size in np.random.default_rng([self.plan.seed, turn, context]).permutation(missing).tolist():
+            wall, cpu = timed_pass(self._models[name], size, Sampling(self.plan.temperature), self._rng(*name))
+            self.file.add(pass_cell(network, context, size), {"wall": float(wall), "cpu": float(cpu)})
+        return bool(missing)
+
+    def _step(self, verifier: str, policy: Policy) -> None:
+        """One step of a text that goes on from round to round; the first two of a text are not counted."""
+        key = (verifier, policy.name)
+        if key not in self._texts or self._texts[key][1].done or self._texts[key][0].steps >= STEPS_OF_A_TEXT:
+            self._texts[key] = self._text(verifier, policy)
+        decoder, request = self._texts[key]
+        step = decoder.step(request)
+        values: dict[str, Any] = {"nodes": step.tree.size}
+        for part in (Term.VERIFICATION, Term.OVERHEAD):
+            wall, cpu = decoder.spent[part].tolist()
+            values |= {f"{part.value}_wall": wall, f"{part.value}_cpu": cpu}
+        self.file.add(step_cell(*key), values)
+
+    def _text(self, verifier: str, policy: Policy) -> tuple[TimedDecoder, Any]:
+        rng = self._rng(verifier, policy.name)
+        decoder = TimedDecoder(self.pair, verifier, policy, Sampling(self.plan.temperature), rng)
+        context = self.plan.contexts[len(self.plan.contexts) // 2]
+        prompt = rng.integers(self.pair.vocabulary_size, size=max(1, context)).tolist()
+        while True:
+            request = decoder.start(prompt, STEPS_OF_A_TEXT * (policy.depth + 1))
+            for _ in range(2):
+                if not request.done:
+                    decoder.step(request)
+            if not request.done:
+                return decoder, request
+
+    def _rng(self, *words: Any) -> np.random.Generator:
+        return np.random.default_rng([self.plan.seed, crc32(repr(words).encode())])
+
+
+@torch.inference_mode()
+def warm_model(model: Any, context: int, sizes: Sequence[int], rng: np.random.Generator) -> CachedModel:
+    """A network that has read ``context`` random tokens and made one pass of each size."""
+    cached = CachedModel(model)
+    if context:
+        cached.append(rng.integers(model.config.vocab_size, size=context).tolist())
+    for size in sizes:
+        timed_pass(cached, size, Sampling(), rng)
+    return cached
+
+
+@torch.inference_mode()
+def timed_pass(cached: CachedModel, size: int, sampling: Sampling, rng: np.random.Generator) -> Span:
+    """The time of one pass over ``size`` random tokens and of their float64 rows; the cache is left as it was."""
+    tokens = rng.integers(cached.model.config.vocab_size, size=size).tolist()
+    begin = now(cached.device)
+    sampling.rows(cached.feed(tokens, range(ROOT, size - 1)))
+    spent = now(cached.device) - begin
+    cached.keep([])
+    return spent
+
+

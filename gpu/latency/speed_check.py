@@ -1,0 +1,275 @@
+"""A run that measures throughput and predicts it, its latencies measured in between.
+
+A round measures every pass of a small grid once, and then for each verifier writes a piece of a text: one step that is
+not looked at, then in turn a *calibrating* step, from which verification and overhead are taken, and a *measured*
+one.  Before a measured step its tokens and its time are predicted: at its root trees are drawn that the step will
+not use; their laws give the tokens; their shapes and the round's passes, with its calibrating steps, give the time.
+Rounds depend on the seed alone, and are kept as they finish.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.speed.latency import PassTable
+from veridraft.theory.speed.rates import Term
+from veridraft.theory.speed.schedules import Schedule
+from veridraft.theory.verifiers.table import get_verifier
+
+from ..decoding.passes.stopwatch import Span
+from ..decoding.passes.tree_attention import CachedModel
+from ..decoding.single import Request
+from ..decoding.timing import TimedDecoder
+from ..models.backend import torch
+from ..models.machine import machine_of
+from ..models.pairs import ModelPair
+from ..models.prompts import PROMPTS
+from ..trees.sampling import Sampling
+from ..verification.theory_route import too_large
+from .file import CLOCKS
+from .measure import timed_pass, warm_model
+from .speed_rows import SpeedRow
+
+KIND = "veridraft speed check"
+TREES = 2
+"""Trees drawn at a root to predict it."""
+
+
+@dataclass(frozen=True)
+class SpeedPlan:
+    """What a run does, checked when it is made; ``steps`` are measured ones of each verifier in each round."""
+
+    rows: tuple[tuple[str, Policy], ...]
+    rounds: int = 20
+    steps: int = 2
+    seed: int = 0
+    temperature: float = 1.0
+    prompts: tuple[Any, ...] = PROMPTS
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, but is {self.seed}")
+        Sampling(self.temperature)
+        if not self.rows or not self.prompts:
+            raise ValueError("rows and prompts must hold at least one each")
+        for verifier, policy in self.rows:
+            get_verifier(verifier).require(policy)
+
+    @property
+    def most_tokens(self) -> int:
+        """No text of a round is longer."""
+        return (2 * self.steps + 2) * (1 + max(policy.depth for _, policy in self.rows))
+
+    def settings(self, pair: ModelPair) -> dict[str, Any]:
+        """What a file must agree in before it is continued; more rounds may be asked for."""
+        return {
+            "target": pair.target_name, "draft": pair.draft_name, "device": pair.device.type, "dtype": pair.dtype,
+            "rows": [[verifier, policy.name] for verifier, policy in self.rows], "steps": self.steps,
+            "seed": self.seed, "temperature": self.temperature, "machine": machine_of(pair.device),
+        }  # fmt: skip
+
+
+@dataclass
+class SpeedFile:
+    """The finished rounds of every row, by its name ``VERIFIER POLICY``; ``path`` ``None`` keeps them in memory."""
+
+    path: Path | None
+    command: str
+    settings: dict[str, Any]
+    rounds: dict[str, list[dict[str, Any]]]
+
+    @classmethod
+    def load(cls, path: str | Path) -> SpeedFile:
+        """The file; ``ValueError`` if it is none."""
+        held = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(held, dict) or held.get("kind") != KIND:
+            raise ValueError(f"speed file {path} is none: its kind is not {KIND!r}")
+        return cls(Path(path), held["command"], held["settings"], held["rounds"])
+
+    @classmethod
+    def open(cls, path: str | Path | None, command: str, settings: Mapping[str, Any]) -> SpeedFile:
+        """The file to be continued, or a new one; ``ValueError`` that names a setting in which they differ."""
+        if path is None or not Path(path).exists():
+            return cls(None if path is None else Path(path), command, dict(settings), {})
+        held = cls.load(path)
+        for name, value in settings.items():
+            if held.settings.get(name) != value:
+                found = held.settings.get(name)
+                raise ValueError(f"out {str(path)!r} holds a run with {name} = {found!r}, not {value!r}")
+        return held
+
+    def add(self, row: str, record: dict[str, Any]) -> None:
+        """Take a finished round of a row, and write the file at once."""
+        self.rounds.setdefault(row, []).append(record)
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            held = {"kind": KIND, "command": self.command, "settings": self.settings, "rounds": self.rounds}
+            scratch = self.path.with_suffix(".partial")
+            scratch.write_text(json.dumps(held, allow_nan=False) + "\n", encoding="utf-8")
+            scratch.replace(self.path)
+
+    def row(self, verifier: str, policy: str, clock: str) -> SpeedRow:
+        """What the finished rounds of a row say."""
+        return SpeedRow(verifier, policy, clock, self.rounds.get(f"{verifier} {policy}", []))
+
+
+def check_speed(
+    pair: ModelPair, plan: SpeedPlan, out: str | Path | None = None, command: str = ""
+) -> Iterator[tuple[int, SpeedFile]]:
+    """The number of rounds that are done and the file, after each round.
+
+    Raises ``ValueError``, before any work, for a file with other settings, for prompts that the pair cannot read, texts
+    that would outgrow the target's positions, and verifiers that the vocabulary is too large for.
+    """
+    file = SpeedFile.open(out, command, plan.settings(pair))
+    prompts = [pair.encode(prompt) for prompt in plan.prompts]
+    for verifier, policy in plan.rows:
+        if reason := too_large(verifier, policy, pair.vocabulary_size):
+            raise ValueError(reason)
+    limit = getattr(pair.target.config, "max_position_embeddings", None)
+    needed = max(map(len, prompts)) + plan.most_tokens + max(policy.depth for _, policy in plan.rows)
+    if limit is not None and needed > limit:
+        raise ValueError(f"prompt and text need {needed} positions, but the target has {limit}")
+    return _rounds(pair, plan, file, prompts)
+
+
+def _rounds(
+    pair: ModelPair, plan: SpeedPlan, file: SpeedFile, prompts: Sequence[tuple[int, ...]]
+) -> Iterator[tuple[int, SpeedFile]]:
+    passes = _Passes(pair, plan, prompts)
+    for turn in range(plan.rounds):
+        names = [f"{verifier} {policy.name}" for verifier, policy in plan.rows]
+        missing = [place for place, name in enumerate(names) if len(file.rounds.get(name, [])) <= turn]
+        if missing:
+            tables = passes.measured()
+            for place in np.random.default_rng([plan.seed, turn]).permutation(missing).tolist():
+                file.add(names[place], _round(pair, plan, plan.rows[place], prompts[turn % len(prompts)], turn, tables))
+        yield turn + 1, file
+
+
+Tables = dict[str, tuple[PassTable, PassTable]]
+"""By network, the passes of a round by the wall clock and in CPU time."""
+
+
+class _Passes:
+    """The grid of passes: contexts on both sides of all that occur, sizes up to the largest tree."""
+
+    def __init__(self, pair: ModelPair, plan: SpeedPlan, prompts: Sequence[Sequence[int]]) -> None:
+        schedules = [Schedule.of_policy(policy) for _, policy in plan.rows]
+        nodes, width = max(s.nodes for s in schedules), max(max(s.draft, default=1) for s in schedules)
+        longest = max(map(len, prompts)) + plan.most_tokens + nodes
+        self.contexts = (min(map(len, prompts)), longest)
+        self.sizes = {"target": _grid(nodes), "draft": _grid(max(2, width))}
+        self.sampling, self.rng = Sampling(plan.temperature), np.random.default_rng([plan.seed, crc32(b"passes")])
+        self.models: dict[tuple[str, int], CachedModel] = {
+            (name, context): warm_model(getattr(pair, name), context, sizes, self.rng)
+            for name, sizes in self.sizes.items()
+            for context in self.contexts
+        }
+
+    def measured(self) -> Tables:
+        """Every pass measured once, in random order."""
+        cells = [(name, c, size) for name, sizes in self.sizes.items() for c in self.contexts for size in sizes]
+        spent: dict[Any, Span] = {}
+        for place in self.rng.permutation(len(cells)):
+            name, context, size = cells[place]
+            spent[cells[place]] = timed_pass(self.models[name, context], size, self.sampling, self.rng)
+        return {name: (self._table(spent, name, 0), self._table(spent, name, 1)) for name in self.sizes}
+
+    def _table(self, spent: Mapping[Any, Span], name: str, clock: int) -> PassTable:
+        sizes = self.sizes[name]
+        rows = tuple(tuple(float(spent[name, c, size][clock]) for size in sizes) for c in self.contexts)
+        return PassTable(self.contexts, sizes, rows, name=f"{name} pass")
+
+
+def _grid(largest: int) -> tuple[int, ...]:
+    """1, 2, 4, ... and the largest."""
+    return tuple(sorted({1, 2, 4, 8, 16, 32, 64, largest} & set(range(1, largest + 1))))
+
+
+def _round(
+    pair: ModelPair, plan: SpeedPlan, row: tuple[str, Policy], prompt: Sequence[int], turn: int, tables: Tables
+) -> dict[str, Any]:
+    """The sums of one round of a row; a text that ends early ends the round's steps."""
+    streams = np.random.default_rng([plan.seed, turn, crc32(repr(row).encode())]).spawn(2)
+    decoder = TimedDecoder(pair, *row, Sampling(plan.temperature), streams[0])
+    request = decoder.start(prompt, plan.most_tokens)
+    decoder.step(request)
+    sums, calibrated = RoundSums(), list[dict[Term, Span]]()
+    while not request.done and sums.steps < plan.steps:
+        decoder.step(request)
+        calibrated.append(decoder.spent)
+        if not request.done:
+            sums.add(*_predicted(decoder, request, streams[1], tables), decoder.step(request).tau + 1, decoder.spent)
+    return sums.record(calibrated)
+
+
+@torch.inference_mode()
+def _predicted(
+    decoder: TimedDecoder, request: Request, rng: np.random.Generator, tables: Tables
+) -> tuple[float, dict[Term, Span]]:
+    """Tokens and passes to be expected at the request's root, from trees that the step will not use."""
+    cached, unseen = request.draft.context, len(request.unseen)
+    decoder.open(request)
+    forest = decoder.draft_forest(request, rng, TREES)
+    rows = decoder.target_rows(request, forest)
+    request.draft.keep([])
+    request.target.keep([])
+    verifier = get_verifier(decoder.verifier)
+    trees = [forest.tree(number, rows).to_theory() for number in range(TREES)]
+    schedules = [Schedule.of_tree(tree) for tree in trees]
+    tokens = np.mean([float(verifier.law(tree).block_efficiency) for tree in trees])
+    drafts = [_draft_seconds(tables["draft"], cached, (unseen, *schedule.draft[1:])) for schedule in schedules]
+    targets = [_seconds(tables["target"], request.target.context, schedule.nodes) for schedule in schedules]
+    return float(tokens), {Term.DRAFT: np.mean(drafts, axis=0), Term.TARGET: np.mean(targets, axis=0)}
+
+
+def _seconds(tables: tuple[PassTable, PassTable], context: int, new: int) -> Span:
+    """One pass by both clocks."""
+    return np.array([table.seconds(context, new) for table in tables])
+
+
+def _draft_seconds(tables: tuple[PassTable, PassTable], context: int, passes: Sequence[int]) -> Span:
+    """Passes one after another, each behind what the earlier ones fed."""
+    spent = np.zeros(2)
+    for new in passes:
+        spent += _seconds(tables, context, new)
+        context += new
+    return spent
+
+
+class RoundSums:
+    """What a round's measured steps add up to: tokens and time, each measured and predicted."""
+
+    def __init__(self) -> None:
+        self.steps, self.tokens, self.expected = 0, 0, 0.0
+        self.seconds = {term: np.zeros(2) for term in Term}
+        self.foreseen = {term: np.zeros(2) for term in Term}
+
+    def add(self, expected: float, foreseen: Mapping[Term, Span], tokens: int, spent: Mapping[Term, Span]) -> None:
+        """One more step: its tokens and passes foreseen, its tokens, its time."""
+        self.steps, self.tokens, self.expected = self.steps + 1, self.tokens + tokens, self.expected + expected
+        for term in Term:
+            self.seconds[term] += spent[term]
+            self.foreseen[term] += foreseen.get(term, 0)
+
+    def record(self, calibrated: Sequence[Mapping[Term, Span]]) -> dict[str, Any]:
+        """The round as the file holds it, verification and overhead predicted by the calibrating steps."""
+        for term in (Term.VERIFICATION, Term.OVERHEAD):
+            if calibrated:
+                self.foreseen[term] = np.mean([spent[term] for spent in calibrated], axis=0) * self.steps
+        kinds = {"seconds": self.seconds, "predicted_seconds": self.foreseen}
+        held = {kind: {term.value: dict(zip(CLOCKS, values[term].tolist(), strict=True)) for term in Term}
+                for kind, values in kinds.items()}  # fmt: skip
+        return {"steps": self.steps, "tokens": self.tokens, "predicted_tokens": self.expected, **held}

@@ -1,0 +1,1 @@
+"""``veridraft audit``: is a function, seen from outside, a lossless verifier?"""

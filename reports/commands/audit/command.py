@@ -1,0 +1,252 @@
+"""``veridraft audit``: is this function, seen from outside, a lossless verifier?"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from veridraft.simulate.adapters.table import ADAPTERS, Adapter, get_adapter
+from veridraft.simulate.auditing.auditor import TRIALS, AuditInterrupted, audit
+from veridraft.simulate.auditing.verdict import Audit
+from veridraft.simulate.forms.calls import ARRAYS
+from veridraft.simulate.forms.form import Form
+
+from ...running.console import STOPPED, bad_input
+from ...running.loading import load
+from ...running.store import write_json
+from ...writing.html import require_page_packages
+from .page import write_audit_page
+
+TEXT = """\
+Call a function with drafts drawn by a known law and hold what it emits against the target's law, with a test that
+is valid whenever it stops. A counterexample is printed as soon as there is enough evidence. The form says how the
+function is called (V vocabulary, L drafted levels, K paths, N nodes; rng is a numpy.random.Generator, or a
+torch.Generator with --arrays torch) and what it returns: the emitted tokens, the accepted ones and one more.
+
+  chain     function(target (L+1, V), draft (L, V), tokens (L,), rng)
+  paths     function(target (K, L+1, V), draft (K, L, V), tokens (K, L), rng)
+  tree      function(target (N, V), draft (N, V), parents (N,), tokens (N,), rng); node 0 is the root
+  generate  function(rng), which drafts by itself; needs --target and --length
+
+With --batched every array has an axis of trials in front, and the answer is padded with -1 (generate: function(rng,
+trials)). What the function prints goes to the standard error stream.
+"""
+
+STATUS = """\
+exit status: 0 no defect found, 1 lossy, 2 undecided or an error, 130 stopped
+
+example: veridraft audit engine.sampling:verify --form chain --trials 20000
+"""
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--form": {"choices": [form.value for form in Form], "help": "how it is called (default: chain, or the adapter's)"},
+    "--batched": {"action": "store_true", "help": "it decides many trials in one call"},
+    "--arrays": {"choices": ARRAYS, "default": "numpy", "help": "what it is given (default: %(default)s)"},
+    "--dtype": {"metavar": "NAME", "default": "float64", "help": "type of the rows (default: %(default)s)"},
+    "--adapter": {"metavar": "NAME", "help": f"it has an engine's shape: {', '.join(ADAPTERS)}"},
+    "--option": {
+        "metavar": "NAME=VALUE",
+        "action": "append",
+        "default": [],
+        "help": "an option of the adapter, a Python literal or module:object; may be repeated",
+    },
+    "--policy": {
+        "metavar": "POLICY",
+        "help": "how drafts are drawn, on the rows of the default cases: such as 'Iid(3, 2)', 'Static(2x2)' (without "
+        "replacement), 'TopPlusOne(2, 2)', 'HubPairs(2)'",
+    },
+    "--merged": {"action": "store_true", "help": "equal siblings of a tree are one node, not repeated ones"},
+    "--pad-to": {"metavar": "N", "type": int, "help": "pad rows with zeros up to N columns"},
+    "--target": {
+        "metavar": "MODULE:OBJECT",
+        "help": "form generate: what has vocabulary_size and target_row(context), the next token's law there",
+    },
+    "--length": {"metavar": "N", "type": int, "help": "form generate: judge strings of N tokens"},
+    "--trials": {
+        "metavar": "N",
+        "type": int,
+        "help": f"in all, at most (default: {TRIALS[False]:,}; batched {TRIALS[True]:,})",
+    },
+    "--seconds": {"metavar": "S", "type": float, "help": "stop after about S; undecided unless a defect was found"},
+    "--call-seconds": {
+        "metavar": "S",
+        "type": float,
+        "default": 10.0,
+        "help": "time limit of one call (default: %(default)g)",
+    },
+    "--no-chosen-uniforms": {
+        "action": "store_true",
+        "help": "do not try the extreme uniforms, such as exactly 0, after trials that found nothing",
+    },
+    "--level": {
+        "type": float,
+        "default": 1e-6,
+        "help": "probability of calling a lossless function lossy (default: %(default)g)",
+    },
+    "--seed": {"metavar": "N", "type": int, "default": 0, "help": "of all randomness (default: %(default)s)"},
+    "--json": {"metavar": "FILE", "help": "write the result there as JSON; - is the standard output, the text then "
+               "goes to the standard error stream"},
+    "--out": {"metavar": "PAGE.html", "type": Path, "help": "write a page with a picture of where the laws differ"},
+}  # fmt: skip
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parsers of ``commands``."""
+    sub = commands.add_parser(
+        "audit", description=TEXT, epilog=STATUS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sub.add_argument("function", metavar="MODULE:FUNCTION", help="package.module:function or file.py:function")
+    for flag, options in OPTIONS.items():
+        sub.add_argument(flag, **options)
+    sub.set_defaults(run=run_audit)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A checked request: the callable, its name for a reader, the arguments of ``audit`` beside it."""
+
+    verifier: Callable[..., Any]
+    name: str
+    arguments: dict[str, Any]
+
+
+def run_audit(options: argparse.Namespace) -> int:
+    """The exit status of ``veridraft audit``."""
+    try:
+        with bad_input("audit"), redirect_stdout(sys.stderr):
+            asked = _asked(options)
+            result = _audited(asked)
+    except AuditInterrupted as stop:
+        print("\nStopped: this is what was seen until then.", file=sys.stderr)
+        _publish(options, replace(stop.partial, verifier=asked.name))
+        return STOPPED
+    except KeyboardInterrupt:
+        print("\nStopped before the first trial.", file=sys.stderr)
+        return STOPPED
+    _publish(options, result)
+    return result.exit_status
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    """What was asked for; ``ValueError`` or ``TypeError`` for what is wrong about it."""
+    _check_files(options)
+    function = load("function", options.function)
+    if not callable(function):
+        raise TypeError(f"function {options.function!r} is not callable, but {type(function).__name__}")
+    adapter = get_adapter(options.adapter) if options.adapter else None
+    form, batched = _called(options, adapter)
+    keywords = {name: getattr(options, name) for name in ("arrays", "dtype", "policy", "pad_to", "length", "trials",
+                                                          "seconds", "call_seconds", "level", "seed")}  # fmt: skip
+    target = load("target", options.target) if options.target else None
+    keywords["chosen_uniforms"] = not options.no_chosen_uniforms
+    keywords |= {"form": form, "batched": batched, "multiplicity": not options.merged, "target": target}
+    name = options.function + (f" through the adapter {adapter.name}" if adapter else "")
+    return Asked(_adapted(function, adapter, options.option), name, keywords)
+
+
+def _called(options: argparse.Namespace, adapter: Adapter | None) -> tuple[str, bool]:
+    """(form, batched), as asked or as the adapter has it."""
+    if adapter is None:
+        form, batched = options.form or Form.CHAIN.value, options.batched
+    else:
+        form, batched = adapter.form.value, adapter.batched
+        if options.form not in (None, form):
+            raise ValueError(f"adapter {adapter.name} has the form {form}, but --form is {options.form}")
+        if options.batched and not batched:
+            raise ValueError(f"adapter {adapter.name} is called with one trial at a time, but --batched is given")
+        if options.arrays != "numpy":
+            raise ValueError(f"adapter {adapter.name} makes its own tensors: leave --arrays out")
+    if options.merged and form != Form.TREE.value:
+        raise ValueError(f"--merged is for the form tree, but the form is {form}")
+    return form, batched
+
+
+def _adapted(function: Callable[..., Any], adapter: Adapter | None, given: list[str]) -> Callable[..., Any]:
+    """The function as a verifier in a form of the audit."""
+    if adapter is None:
+        if given:
+            raise ValueError("--option is for an adapter, but --adapter is not given")
+        return function
+    return adapter.wrap(function, **dict(_option(text) for text in given))
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ValueError(f"--option must be NAME=VALUE, but is {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, load(f"--option {name}", value)
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Raise for files that cannot be written, before any work."""
+    if options.out:
+        require_page_packages()
+    for path in (options.out, None if options.json in (None, "-") else Path(options.json)):
+        if path is not None and path.is_dir():
+            raise ValueError(f"{path} is a folder; a file is needed")
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _audited(asked: Asked) -> Audit:
+    """The audit, under the name that the person gave, with a line of progress on a terminal."""
+    show = _Line(sys.stderr) if sys.stderr.isatty() else None
+    try:
+        return replace(audit(asked.verifier, progress=show, **asked.arguments), verifier=asked.name)
+    finally:
+        if show:
+            show.clear()
+
+
+class _Line:
+    """A line of progress on a terminal, drawn over itself."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._start = stream, time.monotonic()
+
+    def __call__(self, done: int, asked: int) -> None:
+        self._say(f"{done:,} of {asked:,} trials, {time.monotonic() - self._start:.0f} s")
+
+    def clear(self) -> None:
+        """Leave nothing behind."""
+        self._say("")
+
+    def _say(self, text: str) -> None:
+        self._stream.write(f"\r\x1b[K{text}")
+        self._stream.flush()
+
+
+def _publish(options: argparse.Namespace, result: Audit) -> None:
+    """Print the text, write what was asked for; the page's path is printed last."""
+    command = command_of(options)
+    values = result.to_json() | {"command": command}
+    stream = sys.stderr if options.json == "-" else sys.stdout
+    print(result.text(), file=stream)
+    if options.json == "-":
+        print(json.dumps(values, indent=1, allow_nan=False))
+    elif options.json:
+        write_json(Path(options.json), values)
+    if options.out:
+        print(f"\n{write_audit_page(result, command, options.out)}", file=stream)
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """The shell command that runs the audit again; options at their default are left out."""
+    words = ["veridraft", "audit", options.function]
+    for flag, said in OPTIONS.items():
+        value, default = getattr(options, flag[2:].replace("-", "_")), said.get("default")
+        for one in value if isinstance(value, list) else [] if value in (default, False, None) else [value]:
+            words += [flag] if one is True else [flag, f"{one:g}" if isinstance(one, float) else str(one)]
+    return shlex.join(words)

@@ -1,0 +1,1 @@
+"""``veridraft certify``: exact certificates on many random pairs."""

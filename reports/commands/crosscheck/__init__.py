@@ -1,0 +1,1 @@
+"""``veridraft crosscheck``: predicted against measured on real models, and an engine's report."""

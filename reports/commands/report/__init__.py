@@ -1,0 +1,1 @@
+"""``veridraft report``: the main job, its tables and its page."""

@@ -1,0 +1,103 @@
+"""``veridraft report``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from veridraft.theory.verifiers.table import VERIFIERS
+
+from ...running.console import STOPPED, bad_input, broken_off, names, say_stopped
+from ...running.options import check_folder
+from ...writing.html import require_page_packages
+from . import real
+from .job import Job
+from .page_command import publish
+from .settings import Settings
+
+NO_TORCH = (
+    "the real pair: PyTorch and transformers are not installed (pip install 'veridraft[gpu]' installs them); "
+    "the synthetic part is whole"
+)
+
+DEFAULT = Settings()
+MODEL = "a folder, a GGUF file, or a name that transformers knows"
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--target": {"metavar": "MODEL", "help": f"{MODEL} (default: SmolLM2-135M-Instruct, fetched once)"},
+    "--draft": {
+        "metavar": "MODEL",
+        "help": "the same, or skip:17,18 for the target without those layers (default with the default target: "
+        "skip:17,18,16,14)",
+    },
+    "--verifiers": {
+        "metavar": "NAMES",
+        "type": names,
+        "default": DEFAULT.verifiers,
+        "help": f"names with commas between them, of {', '.join(VERIFIERS)} (default: {','.join(DEFAULT.verifiers)})",
+    },
+    "--policy": {
+        "default": DEFAULT.policy,
+        "help": "tree policy on the real pair: Chain(L), Iid(K, L) or Delayed(K, L1, L2); verifiers of single paths "
+        "draft a chain of that depth (default: %(default)s)",
+    },
+    "--temperature": {"type": float, "default": DEFAULT.temperature, "help": "at least 0 (default: %(default)s)"},
+    "--top-p": {"type": float, "default": DEFAULT.top_p, "help": "above 0, at most 1 (default: %(default)s)"},
+    "--steps": {
+        "type": int,
+        "default": DEFAULT.steps,
+        "help": "target passes per verifier on the real pair (default: %(default)s)",
+    },
+    "--seed": {
+        "type": int,
+        "default": DEFAULT.seed,
+        "help": "of synthetic pairs, drafts and coins (default: %(default)s)",
+    },
+    "--out": {"type": Path, "default": Path("report-out"), "help": "folder, made if missing (default: %(default)s)"},
+    "--synthetic": {"action": "store_true", "help": "leave the real pair out"},
+}
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parsers of ``commands``."""
+    text = (
+        "Compute exact block efficiencies and certificates on synthetic pairs, run every verifier on a real model pair "
+        "and compare with the prediction, print the tables and write one HTML page, whose path is the last line. "
+        "Finished pieces are kept in the folder of --out: the same command goes on where a stopped one was."
+    )
+    sub = commands.add_parser("report", description=text)
+    for flag, options in OPTIONS.items():
+        sub.add_argument(flag, **options)
+    sub.set_defaults(run=run_report)
+
+
+def run_report(options: argparse.Namespace) -> int:
+    """The exit status of ``veridraft report``."""
+    with bad_input("report"):
+        settings = Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__})
+        require_page_packages()
+        left_out = _left_out(settings)
+        pair = None if left_out else real.load(settings)
+        reasons = real.not_run(settings, pair).values() if pair else ()
+        left_out += tuple(f"on the real pair: {reason}" for reason in reasons)
+        job = Job.new(settings, check_folder(options.out), left_out)
+    try:
+        with broken_off("report"):
+            job.run(pair)
+    except KeyboardInterrupt:
+        say_stopped()
+        publish(job, unfinished=True)
+        return STOPPED
+    publish(job)
+    return 0
+
+
+def _left_out(settings: Settings) -> tuple[str, ...]:
+    """Why the real pair is left out, if it is."""
+    if settings.synthetic:
+        return ("the real pair, because of --synthetic",)
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        return (NO_TORCH,)
+    return ()

@@ -1,0 +1,86 @@
+"""The tables of the README, computed: ``make readme`` brings them up to date."""
+
+from __future__ import annotations
+
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from veridraft.theory.efficiency.efficiency import block_efficiency
+from veridraft.theory.pairs.base import MarkovPair
+from veridraft.theory.policies.base import Chain, Iid, Policy, parse_policy
+from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
+from veridraft.theory.verifiers.table import VERIFIERS, Verifier
+
+from ...writing.tables import Table
+from .data import RealRow, RealRun
+from .tables import how, real_table
+
+TARGET = (Fraction(1, 2), Fraction(3, 10), Fraction(1, 5))
+DRAFT = (Fraction(1, 5), Fraction(1, 4), Fraction(11, 20))
+PAIR = MarkovPair(np.array([TARGET] * 3, dtype=object), np.array([DRAFT] * 3, dtype=object))
+"""The README's pair: the same two rows at every context."""
+
+POLICIES: tuple[Policy, ...] = (Iid(2, 2), parse_policy("Static(2x2)"), Chain(2), TopPlusOne(2, 2), HubPairs(2))
+"""Trees of depth 2 with two drafts at a node; a verifier is shown with the first of them that it is lossless for."""
+
+
+def shown_policy(verifier: Verifier) -> Policy:
+    """The policy that a verifier is shown with; ``ValueError`` if it supports none of them."""
+    for policy in POLICIES:
+        if verifier.supports(policy):
+            return policy
+    raise ValueError(f"verifier {verifier.name!r} supports none of {', '.join(policy.name for policy in POLICIES)}")
+
+
+def verifier_table() -> Table:
+    """Every verifier of the table with its exact block efficiency on the README's pair."""
+    rows = []
+    for verifier in VERIFIERS.values():
+        policy = shown_policy(verifier)
+        value = f"{float(block_efficiency(verifier, policy, PAIR).value):.6f}"
+        name, solver, lift = how(verifier.name)
+        rows.append((f"`{name}`", verifier.title, solver, lift, policy.name, verifier.source, value))
+    columns = ("verifier", "in the literature", "solver", "lift", "policy", "source (arXiv)", "E[tau + 1]")
+    return Table("", columns, tuple(rows), names=6)
+
+
+def real_tables(runs: Path) -> str:
+    """The committed runs on real pairs as Markdown, each with the command that made it."""
+    parts = []
+    for path in sorted(runs.glob("*/crosscheck.json")):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        settings, rows = run["settings"], tuple(map(RealRow.from_json, run["rows"]))
+        table = real_table(
+            RealRun(settings["target"], settings["draft"], settings["device"], rows), rows[0].temperature
+        )
+        parts.append(f"`{run['command']}` (`reports/runs/{path.parent.name}`). {table.caption}.\n\n{table.markdown()}")
+    return "\n\n".join(parts)
+
+
+def updated(text: str, root: Path) -> str:
+    """The README's text with its tables computed anew; ``root`` is the folder that it stands in."""
+    text = _between(text, "verifiers", verifier_table().markdown())
+    return _between(text, "real runs", real_tables(root / "reports" / "runs"))
+
+
+def _between(text: str, name: str, content: str) -> str:
+    """The text with what stands between the two marks of that name replaced."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    body = content + "\n" if content else ""
+    return before + begin + body + end + after
+
+
+def main() -> None:
+    """Bring the named README up to date."""
+    path = Path(sys.argv[1])
+    path.write_text(updated(path.read_text(encoding="utf-8"), path.resolve().parent), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

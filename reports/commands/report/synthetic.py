@@ -1,0 +1,87 @@
+"""The synthetic part of a report: exact block efficiencies on random families of pairs, every tree counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from veridraft.theory.efficiency.efficiency import block_efficiency
+from veridraft.theory.pairs.base import Pair
+from veridraft.theory.policies.base import Iid, Policy
+
+from ...running.families import FAMILIES, VOCABULARY_SIZE, Family
+from ...running.options import fitting_policy
+from ...running.progress import Progress
+from ...running.store import Store, make_key
+from .data import League, LeagueRow, Profile
+from .settings import Settings
+
+POLICY: Policy = Iid(3, 3)
+PAIRS = 4
+"""Pairs of each family; the league table shows their mean."""
+
+
+PROFILE_FAMILY = FAMILIES[-1]
+"""The family whose depth profiles are shown."""
+
+
+def family_pair(family: Family, settings: Settings, index: int) -> Pair:
+    """Pair number ``index`` of the family, with the settings' temperature and top-p, seeded by their seed."""
+    pair = family.make(VOCABULARY_SIZE, settings.seed * PAIRS + index)
+    return pair.transformed(temperature=settings.temperature, top_p=settings.top_p)
+
+
+def mean_profile(verifier: str, family: Family, settings: Settings) -> list[float]:
+    """(L + 1,) the probability that exactly d tokens are accepted, exact, mean over the family's pairs."""
+    policy = fitting_policy(verifier, POLICY)
+    profiles = [
+        np.asarray(block_efficiency(verifier, policy, family_pair(family, settings, index)).by_depth, dtype=float)
+        for index in range(PAIRS)
+    ]
+    return np.mean(profiles, axis=0).tolist()
+
+
+def profile_key(verifier: str, family: Family, settings: Settings) -> str:
+    """The key of one finished profile: everything that determines its numbers."""
+    drawn = {"seed": settings.seed, "temperature": settings.temperature, "top_p": settings.top_p}
+    return make_key("profile", verifier=verifier, family=family.name, policy=POLICY.name, **drawn)
+
+
+def run_synthetic(settings: Settings, store: Store) -> None:
+    """Compute what is not yet in the store: one piece per verifier and family."""
+    progress = Progress("synthetic pairs", len(settings.verifiers) * len(FAMILIES))
+    for verifier in settings.verifiers:
+        for family in FAMILIES:
+            key = profile_key(verifier, family, settings)
+            store.piece(key, lambda v=verifier, f=family: mean_profile(v, f, settings))  # type: ignore[misc]
+            progress.step(f"{verifier}, {family.name}")
+    progress.close()
+
+
+def read_league(settings: Settings, store: Store) -> League:
+    """The league table of the finished pieces, ``None`` where one is missing."""
+    rows = []
+    for verifier in settings.verifiers:
+        profiles = (store.get(profile_key(verifier, family, settings)) for family in FAMILIES)
+        values = tuple(None if profile is None else _efficiency(profile) for profile in profiles)
+        rows.append(LeagueRow(verifier, fitting_policy(verifier, POLICY).name, values))
+    families = tuple((family.name, family.description) for family in FAMILIES)
+    return League(VOCABULARY_SIZE, PAIRS, families, tuple(rows))
+
+
+def _efficiency(stopping: list[float]) -> float:
+    """E[tau + 1] from the law of tau."""
+    return sum((depth + 1) * probability for depth, probability in enumerate(stopping))
+
+
+def read_profiles(settings: Settings, store: Store) -> tuple[Profile, ...]:
+    """The finished depth profiles on the family that parts with depth."""
+    found: list[tuple[str, Any]] = [
+        (verifier, store.get(profile_key(verifier, PROFILE_FAMILY, settings))) for verifier in settings.verifiers
+    ]
+    return tuple(
+        Profile(verifier, fitting_policy(verifier, POLICY).name, tuple(stopping))
+        for verifier, stopping in found
+        if stopping is not None
+    )

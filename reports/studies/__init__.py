@@ -1,0 +1,1 @@
+"""Studies: committed tables that anybody can compute again."""

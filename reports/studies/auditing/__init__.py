@@ -1,0 +1,1 @@
+"""How good the auditor is: defects found, false alarms, sensitivity."""

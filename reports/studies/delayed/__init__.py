@@ -1,0 +1,1 @@
+"""Where delayed expansion beats branching at the root."""

@@ -1,0 +1,1 @@
+"""What each verifier misses of the tree-level optimum."""

@@ -1,0 +1,1 @@
+"""Which defects show in the accepted lengths that engines report."""

@@ -1,0 +1,1 @@
+"""Throughput, predicted and measured in one run."""

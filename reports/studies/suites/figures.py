@@ -1,0 +1,174 @@
+"""Figures of a suite: predicted and measured throughput, the scores against the normal law, speed by setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy
+
+from ...writing.figures import BLUE, GREEN, INK, VERMILION, drawn
+from .leads import Quantity, wins
+from .rows import SCORES, WITHIN, Shape, Suite, SuiteRow, fastest, setting_text
+
+ORANGE, PURPLE = "#E69F00", "#CC79A7"
+
+SHAPE_MARKS = {
+    Shape.CHAIN: (BLUE, "o"),
+    Shape.INDEPENDENT: (GREEN, "s"),
+    Shape.DELAYED: (VERMILION, "^"),
+    Shape.OTHER: (PURPLE, "D"),
+    Shape.LOOKUP: (ORANGE, "P"),
+    Shape.PLAIN: (INK, "X"),
+}
+"""Colour and marker."""
+
+SCORE_MARKS = {"z": (BLUE, "o"), "z_draft": (GREEN, "s"), "z_text": (VERMILION, "^")}
+
+
+def speed_figure(suite: Suite) -> str:
+    """Measured over predicted tokens per second, a mark for each cell, the line where they are equal, the band."""
+    rows = suite.timed
+    speeds = [row.speed for row in rows if row.speed is not None]
+    ends = [value for speed in speeds for value in (speed.predicted, speed.measured)]
+    low, high = min(ends) / 1.15, max(ends) * 1.15
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        line = np.array([low, high])
+        axes.fill_between(line, line * (1 - WITHIN), line * (1 + WITHIN), color=BLUE, alpha=0.12, linewidth=0)
+        axes.plot(line, line, color=INK, linewidth=1)
+        for row in rows:
+            _speed_mark(axes, row)
+        _log_axes(axes, low, high)
+        axes.set_xlabel("predicted tokens per second")
+        axes.set_ylabel("measured tokens per second")
+        shapes = {row.shape for row in rows}
+        _legend(figure, {shape.value: mark for shape, mark in SHAPE_MARKS.items() if shape in shapes})
+
+    return drawn("speed", 6.4, 5.6, paint)
+
+
+def _speed_mark(axes: Any, row: SuiteRow) -> None:
+    """A mark, with a bar for the interval of the ratio."""
+    colour, marker = SHAPE_MARKS[row.shape]
+    assert row.speed and row.ratio, "only timed rows have a mark"
+    predicted = row.speed.predicted
+    bar = [predicted * row.ratio.low, predicted * row.ratio.high]
+    axes.plot([predicted] * 2, bar, color=colour, linewidth=1, alpha=0.6)
+    axes.plot(predicted, predicted * row.ratio.value, marker=marker, color=colour, markersize=5, linestyle="",
+              markeredgecolor="white", markeredgewidth=0.4)  # fmt: skip
+
+
+def _log_axes(axes: Any, low: float, high: float) -> None:
+    """Both axes logarithmic, with plain numbers at round places."""
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    ticks = [digit * 10.0**power for power in range(-4, 8) for digit in _digits(low, high)]
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks([tick for tick in ticks if low <= tick <= high])
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
+    axes.grid(True)
+    axes.set_axisbelow(True)
+    axes.set_aspect("equal")
+
+
+def _digits(low: float, high: float) -> Sequence[float]:
+    """First digits of the ticks: the fewer, the more decades there are."""
+    decades = np.log10(high / low)
+    if decades < 0.35:
+        return (1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 9)
+    if decades < 1:
+        return (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+    return (1, 2, 5) if decades < 2 else (1, 3) if decades < 4 else (1,)
+
+
+def score_figure(suite: Suite) -> str:
+    """The scores in order against the normal law's quantiles, with the band where 95 % of each should lie."""
+    scores = sorted((score, name) for row in suite.rows for name, score in row.scores.items())
+    count = len(scores)
+    ranks = np.arange(1, count + 1)
+    quantiles = scipy.stats.norm.ppf((ranks - 0.5) / count)
+    band = [scipy.stats.norm.ppf(scipy.stats.beta.ppf(side, ranks, count + 1 - ranks)) for side in (0.025, 0.975)]
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.fill_between(quantiles, *band, color=BLUE, alpha=0.12, linewidth=0)
+        axes.plot(quantiles, quantiles, color=INK, linewidth=1)
+        for name, (colour, marker) in SCORE_MARKS.items():
+            kept = [place for place, (_, own) in enumerate(scores) if own == name]
+            axes.plot(quantiles[kept], [scores[place][0] for place in kept], marker=marker, color=colour, markersize=4,
+                      linestyle="", markeredgecolor="white", markeredgewidth=0.3)  # fmt: skip
+        _score_axes(axes, suite.threshold, max(4.4, 1.1 * max(abs(score) for score, _ in scores)))
+        _legend(figure, {f"{name}: {SCORES[name]}": mark for name, mark in SCORE_MARKS.items()})
+
+    return drawn("scores", 6.4, 5.2, paint)
+
+
+def _score_axes(axes: Any, threshold: float, end: float) -> None:
+    for side in (-threshold, threshold):
+        axes.axhline(side, color=VERMILION, linewidth=1, linestyle="--")
+    axes.set_ylim(-end, end)
+    axes.set_xlabel("quantile of the normal law")
+    axes.set_ylabel("score")
+    axes.grid(True)
+    axes.set_axisbelow(True)
+
+
+def heat_figure(suite: Suite) -> str:
+    """Each verifier's fastest policy at each setting: tokens per second over plain decoding's, or over the best's."""
+    verifiers = list(dict.fromkeys(row.verifier for row in suite.timed if row.shape is not Shape.PLAIN))
+    against = [win.plain or win.best for win in wins(suite, Quantity.SPEED)]
+    settings = [row.setting for row in against]
+    values = np.array([[_relative(suite, name, row) for row in against] for name in verifiers])
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        _heat(axes, values)
+        axes.set_yticks(range(len(verifiers)), verifiers)
+        axes.set_xticks(range(len(settings)), [setting_text(one).replace(", ", "\n") for one in settings])
+        axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+        for side in axes.spines.values():
+            side.set_visible(False)
+
+    return drawn("heat", heat_width(suite), 0.27 * len(verifiers) + 0.7, paint)
+
+
+def heat_width(suite: Suite) -> float:
+    """The width of the heat map in inches: its fields are as wide for one setting as for eight."""
+    return min(9.6, 2.4 + 0.9 * len(suite.settings))
+
+
+def _relative(suite: Suite, verifier: str, against: SuiteRow) -> float:
+    """The fastest drafting cell of a verifier over a row of the same setting; NaN without one."""
+    own = [row for row in suite.at(against.setting) if row.verifier == verifier and row.shape is not Shape.PLAIN]
+    best = fastest(own)
+    return best.tokens_per_second / against.tokens_per_second if best else float("nan")
+
+
+def _heat(axes: Any, values: Any) -> None:
+    """Blue is faster, orange slower than what stands at 1; the number is in the field."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = LinearSegmentedColormap.from_list("speed", ["#b35900", "#f7e3cb", "#ffffff", "#cfe4f2", BLUE])
+    end = max(0.1, float(np.nanmax(np.abs(np.log(values)))))
+    lines, columns = (np.arange(size + 1) - 0.5 for size in values.shape)
+    axes.pcolormesh(columns, lines, np.log(values), cmap=colours, vmin=-end, vmax=end, edgecolors="white", linewidth=1)
+    for (line, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            ink = "white" if abs(np.log(value)) > 0.75 * end else INK
+            axes.text(column, line, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
+    axes.invert_yaxis()
+
+
+def _legend(figure: Any, marks: dict[str, tuple[str, str]]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=colour, marker=marker, linestyle="", label=label)
+        for label, (colour, marker) in marks.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)

@@ -1,0 +1,1 @@
+"""Where each verifier and delayed expansion win, at the same roots."""

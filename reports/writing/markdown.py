@@ -1,0 +1,70 @@
+"""A page of findings: sections of words, tables and pictures, as text and as one self-contained HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .html import require_page_packages
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, paragraphs, and perhaps a table (headers, rows of text) and an SVG picture with its description."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    svg: str = ""
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A title, a lead, sections, and the command that makes the page again."""
+
+    title: str
+    lead: str
+    sections: tuple[Section, ...]
+    command: str
+
+
+def note_text(note: Note) -> str:
+    """The note as plain text, tables aligned."""
+    parts = [note.title, "=" * len(note.title), "", note.lead, ""]
+    for section in note.sections:
+        parts += [section.title, "-" * len(section.title), *section.paragraphs, ""]
+        if section.rows:
+            parts += [text_table(section.headers, section.rows), ""]
+    return "\n".join([*parts, f"Made by: {note.command}", ""])
+
+
+def text_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned with spaces, a rule under the headers."""
+    table = [list(headers), *[list(row) for row in rows]]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headers))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def render_note(note: Note) -> str:
+    """The note as HTML text; raises ``ValueError`` if the page's packages are missing."""
+    require_page_packages()
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("veridraft.reports.writing", "templates")
+    environment = Environment(
+        loader=loader, trim_blocks=True, lstrip_blocks=True, autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("note.html").render(note=note)
+
+
+def write_note(note: Note, stem: Path) -> Path:
+    """The path of the HTML file, after it and the text beside it have been written."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    stem.with_suffix(".txt").write_text(note_text(note), encoding="utf-8")
+    path = stem.with_suffix(".html")
+    path.write_text(render_note(note), encoding="utf-8")
+    return path

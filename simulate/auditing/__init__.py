@@ -1,0 +1,18 @@
+"""The auditor: whether a verifier seen from outside is lossless, where not, and why."""
+
+from .auditor import AuditInterrupted, assert_lossless, audit
+from .verdict import Audit, CaseResult, Failure, Finding, Observation, Sign, Trait, Verdict
+
+__all__ = [
+    "Audit",
+    "AuditInterrupted",
+    "CaseResult",
+    "Failure",
+    "Finding",
+    "Observation",
+    "Sign",
+    "Trait",
+    "Verdict",
+    "assert_lossless",
+    "audit",
+]

@@ -1,0 +1,1 @@
+"""Right verifiers made of pieces, each of which a defect replaces."""

@@ -1,0 +1,258 @@
+"""Real defects beside the correct procedures, and traps: what an audit must catch, and what it must let pass.
+
+Every row of a list of mechanisms by which public decoders came to emit another law than the target's, each as a broken
+verifier and the correct one that it differs from in that place alone.  :data:`TRAPS` are correct verifiers that look
+wrong.  All are batched over trials, in the forms of :mod:`veridraft.simulate.forms.form`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ..forms.form import Form
+from ..procedures.one_step import specinfer, spectr
+from ..procedures.traversal_verification import traversal
+from . import cases
+from .broken import chains as chain
+from .broken import engines as drafting
+from .broken import trees as tree
+from .broken.paths import duplicates_passed_over, leaves_in_draw_order
+from .broken.planted import (
+    TrunkCountedKTimes,
+    bias_total_variation,
+    biased,
+    specinfer_trunk_pair,
+    trunk_counted_k_times,
+)
+from .correct.token_wise import TokenWise, block_of_chain, certain_draft_in_block, token_wise_in_block
+from .kinds import Batched, Case, Defect, Trap
+from .traps import TRAPS
+
+__all__ = [
+    "DEFECTS",
+    "TRAPS",
+    "Defect",
+    "Trap",
+    "TrunkCountedKTimes",
+    "bias_total_variation",
+    "biased",
+    "specinfer_trunk_pair",
+    "trunk_counted_k_times",
+]
+
+_RIGHT = TokenWise()
+
+
+def _generate(
+    number: int, name: str, seen_in: str, mechanism: str, pair: tuple[Batched, Batched], *own: Case
+) -> Defect:
+    return Defect(number, name, seen_in, mechanism, Form.GENERATE, *pair, own)
+
+
+def _chain(
+    number: int, name: str, seen_in: str, mechanism: str, broken: Batched, *own: Case, correct: Batched = _RIGHT
+) -> Defect:
+    return Defect(number, name, seen_in, mechanism, Form.CHAIN, broken, correct, own)
+
+
+def _paths(number: int, name: str, seen_in: str, mechanism: str, pair: tuple[Batched, Batched], *own: Case) -> Defect:
+    return Defect(number, name, seen_in, mechanism, Form.PATHS, *pair, own)
+
+
+def _tree(
+    number: int, name: str, seen_in: str, mechanism: str, broken: Batched, *own: Case,
+    correct: Batched = tree.without_replacement,
+) -> Defect:  # fmt: skip
+    return Defect(number, name, seen_in, mechanism, Form.TREE, broken, correct, own)
+
+
+_DRAFTING = (
+    _generate(
+        1, "draft_told_unfiltered", "huggingface/transformers issue #47932, PR #47961",
+        "drafts are drawn from rows after top-k or top-p, and verified with the rows before",
+        (drafting.draft_told_unfiltered, drafting.draft_told_filtered),
+    ),
+    _generate(
+        2, "argmax_told_as_sampled", "huggingface/transformers PR #33534; jaymody/speculative-sampling issue #3",
+        "the draft's likeliest token is verified as if it had been drawn from the draft's row",
+        (drafting.argmax_told_as_sampled, drafting.argmax_told_as_certain),
+    ),
+    _generate(
+        5, "drawn_in_coarser_float", "deepseek-ai/DeepSpec issue #31",
+        "drafts are drawn from rows in bfloat16, and verified with rows in a finer float",
+        (drafting.drawn_in_bfloat16, drafting.told_in_bfloat16), cases.BFLOAT16_MIDPOINTS,
+    ),
+    _generate(
+        6, "draft_row_overwritten_by_noise", "vllm-project/vllm PR #16952",
+        "the draft's rows are divided by the sampling noise in place, before the verifier reads them",
+        (drafting.rows_overwritten_by_noise, drafting.rows_kept_from_noise),
+    ),
+    _generate(
+        15, "noise_reused_for_recovery", "vllm-project/vllm PR #47386, PR #54282",
+        "the noise that a draft was drawn with is used again to draw the token that replaces it",
+        (drafting.noise_reused_for_recovery, drafting.rows_kept_from_noise), cases.NARROW_LOSERS,
+    ),
+    _generate(
+        18, "processors_on_bonus_row_only", "vllm-project/vllm issue #19482; sgl-project/sglang issue #10617",
+        "temperature and other logits processors are applied to the bonus token's row, not to the verified ones",
+        (drafting.processors_on_bonus_only, drafting.processors_on_all_rows),
+    ),
+    _generate(
+        19, "filters_in_two_orders", "sgl-project/sglang PR #36173; ztxz16/fastllm issue #738",
+        "top-k comes before top-p where drafts are drawn, and behind it where they are verified",
+        (drafting.filters_in_two_orders, drafting.filters_in_one_order), cases.FILTERED_ROW,
+    ),
+    _generate(
+        21, "temperature_on_one_side", "the class of huggingface/transformers issue #47932",
+        "drafts are drawn at one temperature, and verified with the draft's rows at another",
+        (drafting.temperature_on_one_side, drafting.temperature_on_both_sides),
+    ),
+)  # fmt: skip
+
+_CHAINS = (
+    _chain(
+        3, "softmax_of_residual", "huggingface/transformers PR #28508",
+        "the correction is drawn from the softmax of the residual, which is a probability already",
+        TokenWise(replacement=chain.from_softmaxed_residual),
+    ),
+    _chain(
+        4, "correction_from_next_row", "huggingface/transformers PR #28166",
+        "the correction is drawn from the residual of the position behind the rejected one",
+        TokenWise(replacement=chain.from_next_residual),
+    ),
+    _chain(
+        7, "bonus_row_unprocessed", "SafeAILab/EAGLE commits bf10ac5 to c7ef8e5",
+        "the bonus token is drawn from a row without the temperature that the other rows have",
+        TokenWise(bonus=chain.from_raw_target),
+    ),
+    _chain(
+        10, "token_wise_tests_in_block", "vllm-project/vllm-ascend issue #7807",
+        "the longest passing position is kept, as in block verification, with token-wise tests and residual",
+        token_wise_in_block, correct=block_of_chain,
+    ),
+    _chain(
+        11, "draft_taken_for_certain_in_block", "vllm-project/vllm-ascend PR #7603",
+        "block verification takes the draft's probability for 1 in its ratios, and not in its residuals",
+        certain_draft_in_block, correct=block_of_chain,
+    ),
+    _chain(
+        13, "uniform_always_zero", "vllm-project/vllm-ascend issue #13730",
+        "the uniform is 0 always, so that every draft is accepted that the target can emit",
+        TokenWise(passing=chain.above_zero),
+    ),
+    _chain(
+        14, "uniform_compared_with_equality", "sgl-project/sglang issue #35771",
+        "u <= ratio stands for u < ratio, so that u = 0 accepts a token of target probability 0",
+        TokenWise(passing=chain.up_to_ratio), cases.GRID_OF_256THS,
+    ),
+    _chain(
+        17, "residual_by_cancelling_logarithms", "vllm-project/vllm PR #46665",
+        "log(1 - draft / target) cancels in a coarse float, and the residual's shares are those of the rounding",
+        TokenWise(replacement=chain.from_logarithmic_residual), cases.CLOSE_IN_BFLOAT16,
+    ),
+    _chain(
+        20, "small_draft_entries_lost", "lablup/mlxcel PR #992",
+        "small draft probabilities underflow to 0, and 0 means that the draft is accepted",
+        chain.small_entries_lost,
+    ),
+    _chain(
+        22, "verified_greedily", "sgl-project/sglang PR #39253",
+        "the target's temperature is ignored: its likeliest token is verified against and emitted",
+        chain.greedily_verified,
+    ),
+    _chain(
+        24, "equality_test_on_top_of_ratio", "alibaba/rtp-llm PR #1295",
+        "a draft is accepted if a draw from the target equals it, or else by the ratio test",
+        TokenWise(passing=chain.by_equality_or_ratio),
+    ),
+    _chain(
+        26, "rejection_one_position_late", "openvinotoolkit/openvino.genai issue #4190",
+        "the rejected token is dropped, and what was predicted to follow it stands in its place",
+        TokenWise(replacement=chain.from_row_after_rejected),
+    ),
+    _chain(
+        29, "padding_wins_recovery", "vllm-project/vllm PR #44744",
+        "slots that pad the vocabulary win the recovery draw where all scores are 0",
+        TokenWise(replacement=chain.from_padded_race), cases.EQUAL_IN_BFLOAT16,
+        correct=TokenWise(replacement=chain.from_race),
+    ),
+    _chain(
+        32, "draft_rows_of_another_request", "vllm-project/vllm PR #44869",
+        "a request is verified with the draft's rows of another, the batch having been put into another order",
+        chain.neighbours_rows, cases.TWO_REQUESTS,
+    ),
+    _chain(
+        34, "placeholder_taken_for_draft", "vllm-project/vllm PR #46533",
+        "the placeholder -1 behind a short draft is read as the vocabulary's last token, and may be accepted",
+        chain.placeholders_as_last_token, cases.UNEQUAL_LENGTHS, correct=chain.stops_at_placeholders,
+    ),
+    _chain(
+        37, "typical_acceptance", "vllm-project/vllm issue #5015",
+        "drafts are accepted by a threshold on the target's probability, without a coin",
+        TokenWise(passing=chain.above_typical),
+    ),
+    _chain(
+        38, "small_residual_made_uniform", "jaymody/speculative-sampling issue #5",
+        "a residual of small mass is replaced by the uniform law",
+        TokenWise(replacement=chain.from_residual_or_uniform), cases.SMALL_RESIDUAL,
+    ),
+    _chain(
+        41, "block_cut_by_value", "several engines",
+        "the emitted block is cut before a token of a certain value, which is then drawn anew",
+        chain.cut_before_zero,
+    ),
+)  # fmt: skip
+
+_SEVERAL_DRAFTS = (
+    _tree(
+        8, "stale_residual_for_bonus", "SafeAILab/EAGLE PR #47",
+        "the bonus token is drawn from the residual that a rejected sibling of the leaf had left",
+        tree.stale_residual_behind_leaf, cases.LEAF_BEHIND_SIBLING,
+    ),
+    _paths(
+        9, "duplicates_skipped", "MasterGodzilla/Speculative_decoding_OT, its copy of EAGLE",
+        "a repeated draw is skipped, neither tested nor taken off the target, though draws are independent",
+        (duplicates_passed_over, specinfer), cases.REPEATED_DRAWS,
+    ),
+    _tree(
+        23, "sibling_row_read", "NVIDIA/TensorRT-LLM PR #15098",
+        "a node is verified with the target's row of its sibling", tree.siblings_rows_read,
+    ),
+    _tree(
+        27, "children_pruned_by_value", "a comment in a kernel for UniVer",
+        "drafted children are dropped, once drawn, for a small draft probability", tree.pruned_after_drawing,
+    ),
+    _tree(
+        30, "sure_hub_accepted", "MasterGodzilla/Speculative_decoding_OT, its copy of EAGLE",
+        "the hub is accepted without a coin where the target is nearly sure of it",
+        tree.sure_hub_accepted, cases.SURE_HUB, correct=tree.hub_pairs,
+    ),
+    _tree(
+        39, "siblings_not_renormalised", "SafeAILab/EAGLE issue #74",
+        "siblings are drawn without replacement, and the later ones verified with the row not renormalised",
+        tree.not_renormalised, cases.SIBLINGS_WITHOUT_REPLACEMENT,
+    ),
+    _tree(
+        42, "attention_mask_leak", "tenstorrent/tt-metal issue #48899",
+        "the attention mask lets a sibling's tokens into a node's target row", tree.rows_leaking_between_siblings,
+    ),
+    _paths(
+        43, "trunk_counted_k_times", "a first draft of this library",
+        "a trunk that K paths share counts as K independent draws that happened to agree",
+        (trunk_counted_k_times(spectr), spectr), cases.SHARED_TRUNK,
+    ),
+    _paths(
+        44, "leaves_in_draw_order", "a public reference implementation of 2505.12398",
+        "leaves are decided in the order in which the paths were drawn, not depth first",
+        (leaves_in_draw_order, traversal), cases.INTERLEAVED_PATHS,
+    ),
+)  # fmt: skip
+
+DEFECTS: Mapping[str, Defect] = MappingProxyType(
+    {
+        defect.name: defect
+        for defect in sorted((*_DRAFTING, *_CHAINS, *_SEVERAL_DRAFTS), key=lambda defect: defect.number)
+    }
+)
+"""Name to defect, read-only, in the order of the numbers."""

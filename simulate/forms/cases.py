@@ -1,0 +1,246 @@
+"""Cases: the instances on which an audit tries a verifier, each chosen for what it exposes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from veridraft.theory.pairs.base import MarkovPair, Pair
+from veridraft.theory.pairs.families import dirichlet_pair, zipf_pair
+from veridraft.theory.policies.base import Chain, Iid, Policy, parse_policy
+from veridraft.theory.rows.distributions import Row, check_count
+from veridraft.theory.rows.trees import Context
+
+from .form import Form, check_form
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One instance: rows, the law of the drafts, and the requests that stand side by side in a batch.
+
+    Fields
+    ------
+    name : short, one of its kind in an audit
+    pair : where the rows come from; in the form ``generate`` only its target is read
+    policy : how drafts are drawn; its depth L makes judged strings L + 1 tokens long, in every form
+    exposes : why the case is there, in a few words
+    contexts : the root context of each request; in a batch, trial t belongs to request t mod R
+    lengths : how many tokens are drafted for each request, at most L; ``None``: L for all.  Shorter drafts are
+        handed over in the batched chain form alone, with -1 and rows of zeros behind their end
+    """
+
+    name: str
+    pair: Pair
+    policy: Policy
+    exposes: str
+    contexts: tuple[Context, ...] = ((),)
+    lengths: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.contexts:
+            raise ValueError(f"case {self.name!r} has no contexts; a single request at the root is ((),)")
+        if self.lengths is not None:
+            self._check_lengths(self.lengths)
+
+    def _check_lengths(self, lengths: tuple[int, ...]) -> None:
+        if len(lengths) != len(self.contexts):
+            raise ValueError(f"case {self.name!r} has {len(lengths)} lengths for {len(self.contexts)} contexts")
+        if not isinstance(self.policy, Chain):
+            raise TypeError(f"case {self.name!r} has lengths, which need a Chain, but its policy is {self.policy!r}")
+        for request, length in enumerate(lengths):
+            if check_count(f"lengths row {request}", length, 0) > self.policy.depth:
+                raise ValueError(f"lengths row {request} is {length}, but policy {self.policy.name} has depth "
+                                 f"{self.policy.depth}")  # fmt: skip
+
+    @property
+    def requests(self) -> int:
+        """R, how many requests stand side by side."""
+        return len(self.contexts)
+
+
+SHARED_TOP = [[0.5, 0.3, 0.15, 0.05]] * 4, [[0.4, 0.1, 0.2, 0.3]] * 4
+"""The rows of a target and of a draft in a case made for one policy."""
+
+MOST_STRINGS = 20_000
+"""Of the cases made for one policy, those with more completed strings than this are left out."""
+
+ROWS: dict[str, tuple[Sequence[float], Sequence[float], str]] = {
+    "zeros": ((0.0, 0.5, 0.3, 0.2), (0.4, 0.0, 0.35, 0.25), "tokens that one model cannot emit"),
+    "disjoint": ((0.6, 0.4, 0.0, 0.0), (0.0, 0.0, 0.7, 0.3), "nothing can be accepted"),
+    "ties": ((0.3, 0.3, 0.2, 0.2), (0.2, 0.2, 0.3, 0.3), "equal entries, in both rows"),
+    "equal": ((0.4, 0.3, 0.2, 0.1), (0.4, 0.3, 0.2, 0.1), "target and draft agree: everything is accepted"),
+    "near-equal": ((0.5, 0.301, 0.199, 0.0), (0.5, 0.3, 0.2, 0.0), "a residual of mass 1/1000"),
+    "peaked": ((0.96, 0.02, 0.01, 0.01), (0.85, 0.05, 0.05, 0.05), "one token has nearly all the mass"),
+    "flat target": ((0.25, 0.25, 0.25, 0.25), (0.91, 0.03, 0.03, 0.03), "a sure draft, an unsure target"),
+    "one-hot target": ((0.0, 1.0, 0.0, 0.0), (0.3, 0.4, 0.2, 0.1), "temperature 0 of the target"),
+    "one-hot draft": ((0.4, 0.3, 0.2, 0.1), (0.0, 0.0, 1.0, 0.0), "a deterministic draft"),
+    "padded": ((0.3, 0.5, 0.2, 0.0, 0.0, 0.0), (0.5, 0.2, 0.3, 0.0, 0.0, 0.0), "padding behind the vocabulary"),
+}
+"""Name to a target's row, a draft's row, and what they expose."""
+
+
+def default_cases(form: Form, batched: bool = False) -> tuple[Case, ...]:
+    """The cases of an audit that is given none: depth 1 to 4, and in the forms with several drafts K 1 to 4.
+
+    A batched chain, set of paths or tree is also tried with several requests side by side.
+    """
+    cases = _chains() if form in (Form.CHAIN, Form.GENERATE) else _several_drafts()
+    if batched and form is not Form.GENERATE:
+        policy = Chain(2) if form is Form.CHAIN else Iid(2, 2)
+        cases.append(_requests(policy))
+    return tuple(cases)
+
+
+def policy_cases(policy: Policy, form: Form, batched: bool = False) -> tuple[Case, ...]:
+    """The default cases' rows with one policy for all, without those whose strings are many or that it cannot draw on.
+
+    Raises ``ValueError`` if the form drafts by itself, or if no rows fit.
+    """
+    if form is Form.GENERATE:
+        raise ValueError("policy is for forms that are handed drafts, but form is generate")
+    cases = [
+        *(Case(name, dirichlet_pair(4, seed=seed, concentration=0.7), policy, "rows that differ at every context")
+          for name, seed in (("random", 41), ("random too", 44))),
+        *(_from_rows(name, policy) for name in ROWS),
+        Case("shared top", MarkovPair(*SHARED_TOP), policy, "the draft's top token is one that it underrates"),
+        Case("two tokens", dirichlet_pair(2, seed=42, concentration=0.5), policy, "a vocabulary of two"),
+        Case("long tail", zipf_pair(24, seed=43), policy, "many tokens of small probability"),
+        *([_requests(policy)] if batched else []),
+    ]
+    fitting = tuple(case for case in cases if _fits(case))
+    if not fitting:
+        raise ValueError(f"policy {policy.name} fits no case: strings of {policy.depth + 1} tokens are too many")
+    return fitting
+
+
+def _fits(case: Case) -> bool:
+    """Whether the strings of a case are few enough to be told apart, and its policy can draw on its rows."""
+    if case.pair.vocabulary_size ** (case.policy.depth + 1) > MOST_STRINGS:
+        return False
+    try:
+        case.policy.sample(case.pair, np.random.default_rng(0), case.contexts[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _chains() -> list[Case]:
+    depths = dict.fromkeys(ROWS, 2) | {"one-hot target": 3, "near-equal": 1, "padded": 1}
+    return [
+        Case("random", dirichlet_pair(5, seed=11, concentration=0.5), Chain(2), "rows that differ at every context"),
+        *(_from_rows(name, Chain(depth)) for name, depth in depths.items()),
+        Case("deep", dirichlet_pair(3, seed=12, concentration=0.6), Chain(4), "four levels of drafts"),
+        Case("long tail", zipf_pair(24, seed=13), Chain(1), "many tokens of small probability"),
+    ]
+
+
+def _several_drafts() -> list[Case]:
+    policies = {
+        "zeros": Iid(2, 2), "disjoint": Iid(3, 1), "ties": Iid(3, 2), "equal": Iid(2, 2), "near-equal": Iid(2, 1),
+        "peaked": Iid(4, 1), "flat target": Iid(4, 2), "one-hot target": Iid(3, 2), "one-hot draft": Iid(2, 2),
+        "padded": Iid(2, 1),
+    }  # fmt: skip
+    return [
+        Case("random", dirichlet_pair(4, seed=21, concentration=0.5), Iid(2, 2), "rows that differ at every context"),
+        *(_from_rows(name, policy) for name, policy in policies.items()),
+        Case("one path", dirichlet_pair(4, seed=22, concentration=0.5), Iid(1, 3), "a single path"),
+        Case("interleaved", dirichlet_pair(2, seed=23, concentration=0.4), Iid(3, 3), "paths that part and interleave"),
+        Case("deep", dirichlet_pair(2, seed=24, concentration=0.6), Iid(4, 4), "four paths of four levels"),
+        Case("long tail", zipf_pair(24, seed=25), Iid(3, 1), "many tokens of small probability"),
+    ]
+
+
+def _requests(policy: Policy) -> Case:
+    pair = dirichlet_pair(4, seed=31, concentration=0.3)
+    return Case("requests", pair, policy, "requests with rows of their own in a batch", ((), (0,), (1, 2)))
+
+
+def _from_rows(name: str, policy: Policy) -> Case:
+    """The case of two rows that hold at every context."""
+    target, draft, exposes = ROWS[name]
+    pair = MarkovPair([target] * len(target), [draft] * len(draft))
+    return Case(name, pair, policy, exposes)
+
+
+class TargetOnly(Pair):
+    """The pair of a target of which no draft is known: its draft row is its target row.
+
+    target : anything with ``vocabulary_size`` and ``target_row(context)``, which gives the next token's law (V,)
+        behind a tuple of tokens, as any sequence of numbers.  ``TypeError`` if it lacks one of them.
+    """
+
+    exact = False
+
+    def __init__(self, target: Any) -> None:
+        if not hasattr(target, "vocabulary_size") or not callable(getattr(target, "target_row", None)):
+            raise TypeError(f"target must have vocabulary_size and target_row(context), but is {target!r}")
+        self.target, self.vocabulary_size = target, check_count("vocabulary_size", target.vocabulary_size, 1)
+
+    def target_row(self, context: Context) -> Row:
+        """The target's row (V,) in float64; ``ValueError`` if the target gives none at the context."""
+        try:
+            return np.asarray(self.target.target_row(context), dtype=np.float64)
+        except Exception as error:
+            raise ValueError(f"target has no row at context {context}: {type(error).__name__}: {error}") from error
+
+    def draft_row(self, context: Context) -> Row:
+        """The target's row: nobody reads it."""
+        return self.target_row(context)
+
+
+def target_case(target: Any, length: int) -> Case:
+    """The case of the form ``generate`` in which strings of ``length`` >= 1 tokens are judged against the target.
+
+    target : a :class:`~veridraft.theory.Pair`, of which only the target is read, or what :class:`TargetOnly` takes
+    """
+    pair = target if isinstance(target, Pair) else TargetOnly(target)
+    depth = check_count("length", length, 1) - 1
+    return Case("target", pair, Chain(depth), f"the first {length} tokens of the given target")
+
+
+def chosen_cases(
+    form: Form, batched: bool, cases: Sequence[Case] | None, policy: Policy | str | None, target: Any,
+    length: int | None,
+) -> Sequence[Case]:  # fmt: skip
+    """The cases of an audit, checked; ``ValueError`` or ``TypeError`` for what does not fit together."""
+    given = [name for name, value in (("cases", cases), ("policy", policy), ("target", target)) if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} exclude each other: give one of them")
+    _check_target(form, target, length, cases is not None)
+    if target is not None:
+        return [target_case(target, length or 0)]
+    if policy is not None:
+        return _of_policy(policy, form, batched)
+    return default_cases(form, batched) if cases is None else _checked(cases, form, batched)
+
+
+def _of_policy(policy: Policy | str, form: Form, batched: bool) -> Sequence[Case]:
+    drawn = parse_policy(policy) if isinstance(policy, str) else policy
+    if not isinstance(drawn, Policy):
+        raise TypeError(f"policy must be a Policy or a text that names one, but is {policy!r}")
+    return policy_cases(drawn, check_form(form, drawn), batched)
+
+
+def _check_target(form: Form, target: Any, length: int | None, has_cases: bool) -> None:
+    """Raise unless the form ``generate`` has cases or a target with a length, and no other form has one."""
+    if (target is None) != (length is None):
+        raise ValueError("target and length belong together: give both, or none")
+    if form is not Form.GENERATE and target is not None:
+        raise ValueError(f"target is for the form generate, but form is {form.value}")
+    if form is Form.GENERATE and target is None and not has_cases:
+        raise ValueError("the form generate needs target, the law that strings are judged against, and length")
+
+
+def _checked(cases: Sequence[Case], form: Form, batched: bool) -> Sequence[Case]:
+    if not cases:
+        raise ValueError("cases must not be empty")
+    for case in cases:
+        check_form(form, case.policy)
+        if case.lengths is not None and not (batched and form is Form.CHAIN):
+            raise ValueError(f"case {case.name!r} has lengths, which are for the batched form chain alone")
+        if not batched and case.requests > 1:
+            raise ValueError(f"case {case.name!r} has {case.requests} contexts; without batched, a case has one")
+    return cases

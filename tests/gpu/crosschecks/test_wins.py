@@ -1,0 +1,119 @@
+"""Verifiers and policies at the same roots: the laws of the very trees, a file that goes on, bad input."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
+
+from gpu_tiny import tiny_pair
+
+from veridraft.gpu.crosschecks import wins as same_roots
+from veridraft.gpu.crosschecks.cell_file import WinsFile
+from veridraft.gpu.crosschecks.wins import RootPlan, walk_roots
+from veridraft.theory.verifiers.table import get_verifier
+
+PART = (["naive", "block", "traversal", "nss"], ["Chain(2)", "Iid(2, 2)", "NGram(2)", "TopK(2, 2, 3)"])
+
+
+def plan_of(pair, **numbers) -> RootPlan:
+    chosen = {"texts": 2, "roots": 7, "stride": 2} | numbers
+    return RootPlan.of("full", pair, *PART, temperatures=[0.7], top_ps=[1.0], **chosen)
+
+
+def walked(pair, plan, folder=None, texts=None) -> WinsFile:
+    return next(file for done, total, file in walk_roots(pair, plan, folder, "test") if done == (texts or total))
+
+
+def test_every_pairing_is_looked_at_in_every_unit():
+    pair = tiny_pair()
+    plan = plan_of(pair)
+    file = walked(pair, plan)
+    assert {"nss Chain(0)", "nss NGram(2, 3)", "nss TopK(2, 2, 3)", "block Chain(2)", "traversal Iid(2, 2)"} <= {
+        same_roots.name_of(*one) for one in plan.pairings
+    }
+    for cell in file.cells:
+        assert [unit["roots"] for unit in cell["units"]] == [5, 2]
+        for unit in cell["units"]:
+            assert set(unit["cells"]) == {same_roots.name_of(*one) for one in plan.pairings}
+            assert set(unit["policies"]) == {policy.name for _, policy in plan.pairings}
+            assert unit["cells"]["nss Chain(0)"]["tokens"] == unit["policies"]["Chain(0)"]["nodes"] == unit["roots"]
+            assert unit["policies"]["Chain(0)"]["draft"]["wall"] == unit["policies"]["NGram(2, 3)"]["draft"]["wall"] * 0
+            assert all(one["target"]["wall"] > 0 for one in unit["policies"].values())
+            assert all(one["verification"]["wall"] > 0 for one in unit["cells"].values())
+
+
+def test_tokens_are_those_of_the_laws_on_one_tree_for_all_verifiers(monkeypatch):
+    pair, trees = tiny_pair(), []
+    decide = same_roots._Walk._decide
+
+    def kept(walk, verifier, policy, tree, unit):
+        trees.append((verifier, policy.name, tree))
+        decide(walk, verifier, policy, tree, unit)
+
+    monkeypatch.setattr(same_roots._Walk, "_decide", kept)
+    (cell,) = walked(pair, plan_of(pair, texts=1, roots=2)).cells
+    sums: dict[str, float] = {}
+    for verifier, policy, tree in trees[len(trees) // 3 :]:  # the first look is for warming up
+        name = f"{verifier} {policy}"
+        sums[name] = sums.get(name, 0) + float(get_verifier(verifier).law(tree.to_theory()).block_efficiency)
+    assert {name: one["tokens"] for name, one in cell["units"][0]["cells"].items()} == pytest.approx(sums)
+    of_chains = [tree for _, policy, tree in trees if policy == "Chain(2)"]
+    assert len({id(tree) for tree in of_chains}) == 3, "all verifiers of a policy are asked on the same tree"
+    assert len(of_chains) == 3 * sum(policy == "Chain(2)" for _, policy, _ in trees[: len(trees) // 3])
+
+
+def test_looking_leaves_the_text_as_the_target_writes_it():
+    pair, texts = tiny_pair(), []
+    plan = plan_of(pair, roots=4)
+
+    class Kept(same_roots._Walk):
+        def _look(self, request, unit):
+            if looks:
+                super()._look(request, unit)
+            texts.append(list(request.text))
+
+    for looks in (True, False):
+        Kept(pair, plan, plan.samplings[0], 0).record() if looks else _written(Kept, pair, plan)
+    assert texts[: len(texts) // 2] == texts[len(texts) // 2 :] and texts[-1]
+
+
+def _written(kind, pair, plan) -> None:
+    """The walk without a look: nothing but what the target writes."""
+    walk = kind(pair, plan, plan.samplings[0], 0)
+    request = walk._started()
+    walk._look(request, None)
+    for _ in range(plan.roots):
+        walk._look(request, None)
+        for _ in range(plan.stride):
+            walk.base.step(request)
+
+
+def tokens_of(cell) -> list[float]:
+    return [unit["cells"]["traversal Iid(2, 2)"]["tokens"] for unit in cell["units"]]
+
+
+def test_a_run_goes_on_where_it_was_stopped(tmp_path):
+    pair = tiny_pair()
+    plan = plan_of(pair, roots=2)
+    walked(pair, plan, tmp_path, texts=1)
+    first = WinsFile.load(tmp_path).cells
+    whole = walked(pair, plan, tmp_path)
+    assert whole.cells[0] == first[0] and [cell["text"] for cell in whole.cells] == [0, 1]
+    fresh = walked(pair, plan)
+    assert tokens_of(whole.cells[1]) == pytest.approx(tokens_of(fresh.cells[1]))
+    with pytest.raises(ValueError, match="holds a run whose texts is 2, not 3"):
+        walked(pair, plan_of(pair, roots=2, texts=3), tmp_path)
+
+
+def test_what_lists_every_child_list_is_left_out_and_said():
+    plan = RootPlan.of("full", tiny_pair(), ["optimal_plan", "naive"], temperatures=[1.0], top_ps=[1.0])
+    assert set(plan.left_out) == {"optimal_plan Iid(3, 3)", "optimal_plan Delayed(3, 1, 2)"}
+    assert "is for small vocabularies" in plan.left_out["optimal_plan Iid(3, 3)"]
+    assert {name for name, _ in plan.pairings} == {"nss", "naive"}
+
+
+@pytest.mark.parametrize("name", ["texts", "roots", "stride"])
+def test_numbers_below_one_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, but is 0"):
+        plan_of(tiny_pair(), **{name: 0})

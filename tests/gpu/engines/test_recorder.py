@@ -1,0 +1,43 @@
+"""Decoded texts of a tiny model, exported as engines report them, held against the rows that the run saw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="veridraft.gpu decodes with torch")
+pytest.importorskip("transformers", reason="veridraft.gpu decodes with transformers")
+
+from gpu_tiny import PROMPTS, tiny_pair
+
+from veridraft.gpu import Sampling, decode
+from veridraft.gpu.engines.agreement.agreement import Outcome, compare, compare_same_steps
+from veridraft.gpu.engines.agreement.predictions import predict_from_trace
+from veridraft.gpu.engines.exports import write_lengths, write_prometheus, write_vllm
+from veridraft.gpu.engines.lengths import read_run
+from veridraft.gpu.engines.recorder import RunRecorder
+from veridraft.gpu.engines.traces import load_trace
+from veridraft.theory import Chain, Iid
+
+LEVEL = 1 - 1e-6
+
+
+@pytest.mark.parametrize(("verifier", "policy"), [("naive", Chain(2)), ("traversal", Iid(2, 2))])
+def test_decoded_texts_in_every_shape_agree_with_their_rows(verifier, policy, tmp_path):
+    pair, rng, recorder = tiny_pair(), np.random.default_rng(0), RunRecorder(2, traced=True)
+    for number in range(10):
+        prompt = [*PROMPTS[number % 3], number]
+        decode(pair, prompt, verifier, policy, Sampling(top_k=8), 12, rng.spawn(1)[0], recorder.watch())
+    run = recorder.run()
+    recorder.trace.save(tmp_path / "trace.npz")
+    trace = load_trace(tmp_path / "trace.npz")
+    prediction = predict_from_trace(trace, verifier, policy)
+    assert compare_same_steps(prediction, LEVEL, within=0.5).outcome is Outcome.AGREES
+    write_vllm(run, tmp_path / "v.jsonl", detailed=True)
+    write_prometheus(run, tmp_path / "p.txt", "llamacpp:")
+    write_lengths(run, tmp_path / "l.jsonl")
+    for name in ("v.jsonl", "p.txt", "l.jsonl"):
+        back = read_run(tmp_path / name)
+        assert back.histogram.tolist() == run.histogram.tolist()
+        assert compare(back, prediction, LEVEL).outcome is not Outcome.DISAGREES
+    assert compare_same_steps(predict_from_trace(trace, "nss", policy), 0.9).outcome is Outcome.DISAGREES

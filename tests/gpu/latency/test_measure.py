@@ -1,0 +1,222 @@
+"""The microbenchmark on a tiny pair: the file it leaves, how it goes on, the model it is; under a clock that counts."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
+
+from gpu_tiny import PROMPTS, tiny_pair
+
+from veridraft.gpu.decoding import timing
+from veridraft.gpu.decoding.single import Decoder
+from veridraft.gpu.decoding.timing import TimedDecoder
+from veridraft.gpu.latency import measure as latency
+from veridraft.gpu.latency.file import LatencyFile, median_interval, pass_cell, step_cell
+from veridraft.gpu.latency.measure import LatencyPlan, measure_latency
+from veridraft.gpu.models.random_models import load_timing_pair, random_model
+from veridraft.reports.cli import main
+from veridraft.theory import Chain, Iid, Schedule
+from veridraft.theory.speed import Network, Term
+
+PLAN = LatencyPlan((8, 16), (1, 4), (1, 2), ("block", "traversal"), (Chain(2), Iid(2, 2)), rounds=3)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return tiny_pair()
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Both clocks advance by 1 with every reading, CPU time by half as much."""
+    readings = count()
+
+    def now(device):
+        reading = float(next(readings))
+        return np.array([reading, reading / 2])
+
+    monkeypatch.setattr(timing, "now", now)
+    monkeypatch.setattr(latency, "now", now)
+
+
+def measured(pair, out=None, plan=PLAN):
+    for _, _, file in measure_latency(pair, plan, out, "made by hand"):  # noqa: B007
+        pass
+    return file
+
+
+# The timed decoder
+
+
+def test_a_timed_decoder_writes_what_a_plain_one_does_and_its_parts_add_up(pair):
+    texts, totals, parts = [], [], []
+    for kind in (Decoder, TimedDecoder):
+        decoder = kind(pair, "traversal", Iid(3, 2), rng=np.random.default_rng(3))
+        request = decoder.start(PROMPTS[0], 30)
+        while not request.done:
+            step = decoder.step(request)
+            if kind is TimedDecoder:
+                totals.append(step.seconds)
+                parts.append(decoder.spent)
+        texts.append(request.text)
+    assert texts[0] == texts[1]
+    for total, spent in zip(totals, parts, strict=True):
+        assert min(part[0] for part in spent.values()) > 0
+        assert total <= sum(part[0] for part in spent.values())
+
+
+def test_the_parts_are_between_the_readings_that_they_name(pair, counted):
+    """A pass is read before and after feeding and before and after making rows: 2 readings of 1 each."""
+    decoder = TimedDecoder(pair, "block", Chain(3), rng=np.random.default_rng(0))
+    request = decoder.start(PROMPTS[0], 30)
+    decoder.step(request)
+    assert decoder.spent[Term.DRAFT].tolist() == [2 * 3, 3]
+    assert decoder.spent[Term.TARGET].tolist() == [2, 1]
+    assert decoder.spent[Term.VERIFICATION].tolist() == [1, 0.5]
+
+
+def test_what_happens_between_steps_is_not_counted(pair, counted):
+    decoder = TimedDecoder(pair, "block", Chain(2), rng=np.random.default_rng(0))
+    request = decoder.start(PROMPTS[0], 30)
+    decoder.open(request)
+    with torch.inference_mode():
+        decoder.draft_forest(request, np.random.default_rng(1), 2)
+    request.draft.keep([])
+    decoder.step(request)
+    assert decoder.spent[Term.DRAFT].tolist() == [2 * 2, 2]
+
+
+# The file
+
+
+def test_every_cell_has_one_sample_a_round(pair, counted, tmp_path):
+    file = measured(pair, tmp_path / "latency.json")
+    passes = [pass_cell("target", c, n) for c in (8, 16) for n in (1, 4)]
+    passes += [pass_cell("draft", c, n) for c in (8, 16) for n in (1, 2)]
+    steps = [step_cell("block", "Chain(2)"), step_cell("traversal", "Chain(2)"), step_cell("traversal", "Iid(2, 2)")]
+    assert set(file.cells) == {*passes, *steps}
+    assert all(file.rounds(cell) == 3 for cell in file.cells)
+    assert all(file.cells[cell] == {"wall": [1.0] * 3, "cpu": [0.5] * 3} for cell in passes)
+    assert LatencyFile.load(tmp_path / "latency.json") == file
+    assert file.machine["name"]
+
+
+def test_a_file_is_a_latency_model(pair, counted, tmp_path):
+    model = measured(pair, tmp_path / "latency.json").model()
+    step = model.step(Schedule((1, 2), 4), 12, "block")
+    assert step.draft == 2
+    assert step.target == 1
+    assert step.verification == pytest.approx(4 / 3)  # one size was measured, 3 nodes in a second: proportional
+    assert model.note == "measured"
+    assert not model.knows("specinfer")
+    halves = LatencyFile.load(tmp_path / "latency.json").model("mean", "cpu")
+    assert halves.step(Schedule((1, 2), 4), 12, "block").target == 0.5
+    with pytest.raises(ValueError, match="new tokens 5 lies outside the measured 1 to 4"):
+        model.step(Schedule((1, 2), 5), 12, "block")
+
+
+def test_a_stopped_run_goes_on_without_losing_or_repeating(pair, counted, tmp_path):
+    path = tmp_path / "latency.json"
+    whole = len(list(measure_latency(pair, PLAN)))
+    run = measure_latency(pair, PLAN, path)
+    for _ in range(whole // 2):
+        next(run)
+    kept = LatencyFile.load(path).cells
+    file = measured(pair, path)
+    assert all(file.rounds(cell) == 3 for cell in file.cells)
+    for cell, fields in kept.items():
+        for name, values in fields.items():
+            assert file.cells[cell][name][: len(values)] == values
+    before = path.read_bytes()
+    assert measured(pair, path).cells == file.cells
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_other_settings_or_another_machine_is_refused(pair, counted, tmp_path):
+    path = tmp_path / "latency.json"
+    measured(pair, path)
+    other = LatencyPlan((8, 16), (1, 5), (1, 2), ("block",), (Chain(2),))
+    with pytest.raises(ValueError, match=r"holds latencies with sizes = \[1, 4\], not \[1, 5\]"):
+        measured(pair, path, other)
+    held = json.loads(path.read_text())
+    held["machine"]["name"] = "another"
+    path.write_text(json.dumps(held))
+    with pytest.raises(ValueError, match="was measured with name = 'another'"):
+        measured(pair, path)
+
+
+def test_bad_files_and_plans_are_refused(pair, tmp_path):
+    (tmp_path / "a").write_text("{")
+    (tmp_path / "b").write_text('{"kind": "veridraft latency", "command": ""}')
+    (tmp_path / "c").write_text("[]")
+    for name, message in (("a", "is no JSON"), ("b", "lacks 'machine'"), ("c", "its kind is not")):
+        with pytest.raises(ValueError, match=message):
+            LatencyFile.load(tmp_path / name)
+    with pytest.raises(ValueError, match="sizes must rise from 1"):
+        LatencyPlan((8,), (4, 1), (1,), (), ())
+    with pytest.raises(ValueError, match="verifier 'block' takes none of the policies"):
+        LatencyPlan((8,), (1,), (1,), ("block",), (Iid(2, 2),))
+    with pytest.raises(ValueError, match="need 1025 positions, but the networks have 1024"):
+        next(measure_latency(pair, LatencyPlan((1024,), (1,), (1,), (), ())))
+
+
+def test_an_unfinished_file_names_the_cell(pair, counted, tmp_path):
+    file = measured(pair)
+    del file.cells[pass_cell("draft", 8, 2)]
+    with pytest.raises(ValueError, match=r"no sample of 'draft\|8\|2'"):
+        file.model()
+
+
+def test_the_interval_of_a_median():
+    """Of six samples the extremes, at level 1 - 2 / 64; five reach 1 - 2 / 32 only; of nine the 2nd and 8th, 0.961."""
+    assert median_interval([3, 1, 2, 6, 5, 4]) == (1, 6)
+    assert median_interval([1, 2, 3, 4, 5]) is None
+    assert median_interval(list(range(1, 10))) == (2, 8)
+    assert median_interval([]) is None
+
+
+# Random weights, and the command
+
+
+def test_random_networks_have_the_shape_and_the_parameters():
+    toy = Network("toy", 2, 8, 4, 2, 6, 20, 32)
+    model = random_model(toy)
+    assert sum(parameter.numel() for parameter in model.parameters()) == toy.parameters
+    assert torch.isfinite(model(input_ids=torch.tensor([[1, 2]])).logits).all()
+
+
+@pytest.mark.parametrize(
+    ("target", "draft", "message"),
+    [
+        ("random:8B", None, "give random:SHAPE for both"),
+        ("somewhere", "random:1B", "give random:SHAPE for both"),
+        ("random:8B", "random:135M", "128256 and 49152"),
+        ("random:9B", "random:1B", "shape '9B' is unknown"),
+    ],
+)
+def test_bad_random_pairs_are_refused_before_any_weight_is_drawn(target, draft, message):
+    with pytest.raises(ValueError, match=message):
+        load_timing_pair(target, draft)
+
+
+def test_the_command_measures_shows_and_goes_on(pair, counted, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("veridraft.gpu.models.random_models.load_timing_pair", lambda *_: pair)
+    out = tmp_path / "latency.json"
+    words = ["latency", "--contexts", "8", "--sizes", "1,7", "--draft-sizes", "1,2", "--policies", "Chain(2); Iid(2,2)"]
+    assert main([*words, "--rounds", "6", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "target pass, ms (wall clock): median [95 % interval], by cached tokens and new tokens" in printed
+    assert "1e+03 [1e+03, 1e+03]" in printed
+    assert printed.rstrip().endswith(str(out))
+    assert main(["latency", "--show", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.strip() in printed
+    assert main(["latency", "--show", "--clock", "cpu", "--out", str(out)]) == 0
+    assert "500 [500, 500]" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*words, "--sizes", "0,1", "--out", str(out)])
+    assert "sizes must rise from 1" in capsys.readouterr().err

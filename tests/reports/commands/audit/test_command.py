@@ -1,0 +1,357 @@
+"""``veridraft audit``: what it takes, what it says, its exit status, its JSON and its page."""
+
+import html
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+from browser import frame, look
+from PIL import Image
+from test_reports_page import Outline
+
+from veridraft.reports import cli
+from veridraft.reports.commands.audit.command import _Line, command_of
+from veridraft.reports.commands.audit.page import headlines, render
+from veridraft.reports.running.loading import load
+from veridraft.simulate import Audit, Finding, Sign, Verdict, audit
+
+ENGINE = '''
+import time
+import numpy as np
+
+COUNT = 3
+
+def pick(row, uniform):
+    return int(min(np.searchsorted(np.cumsum(row), uniform, side="right"), np.flatnonzero(row)[-1]))
+
+def right(target, draft, tokens, rng):
+    print("loud")
+    return [pick(target[0], rng.random())]
+
+def wrong(target, draft, tokens, rng):
+    return [int(tokens[0])]
+
+def raises(target, draft, tokens, rng):
+    raise RuntimeError("no kernel")
+
+def slow(target, draft, tokens, rng):
+    time.sleep(0.001)
+    return right(target, draft, tokens, rng)
+
+def leaf(target, draft, parents, tokens, rng):
+    return [pick(target[0], rng.random())]
+
+def generate(rng):
+    return [int(rng.random() < 0.5)]
+
+class Coin:
+    vocabulary_size = 2
+    def target_row(self, context):
+        return [0.5, 0.5]
+
+class Engine:
+    wrong = wrong
+
+coin = Coin()
+'''
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a module that no other test knows, from which the command is called."""
+    (tmp_path / "audited_engine.py").write_text(ENGINE)
+    (tmp_path / "failing_engine.py").write_text("import nothing_of_that_name\n")
+    (tmp_path / "leaving_engine.py").write_text("raise SystemExit('usage: engine')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    for name in ("audited_engine", "failing_engine", "leaving_engine"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+def run(words: str) -> int:
+    return cli.main(["audit", *words.split()])
+
+
+GOOD = {
+    "audited_engine:wrong": (1, "LOSSY: audited_engine:wrong, form chain"),
+    "audited_engine.py:wrong": (1, "LOSSY: audited_engine.py:wrong, form chain"),
+    "audited_engine:right --trials 200": (0, "NO DEFECT FOUND: audited_engine:right, form chain"),
+    "audited_engine:Engine.wrong": (1, "LOSSY: audited_engine:Engine.wrong"),
+    "audited_engine:leaf --form tree --policy Static(2x1) --seconds 0.01 --merged": (2, "form tree"),
+    "audited_engine:generate --form generate --target audited_engine:coin --length 2 --trials 300": (0, "generate"),
+    "audited_engine:raises": (2, "RuntimeError: no kernel ("),
+    "audited_engine:right --seconds 0.001": (2, "UNDECIDED"),
+}
+
+
+@pytest.mark.parametrize("words", GOOD)
+def test_the_verdict_is_printed_and_is_the_exit_status(folder, capsys, words):
+    status, text = GOOD[words]
+    assert run(words) == status
+    printed = capsys.readouterr()
+    assert text in printed.out
+    assert "loud" not in printed.out, "what the function prints is not in the way of the verdict"
+    assert ("loud" in printed.err) == (":right" in words)
+
+
+BAD = {
+    "audited_engine": "function must be package.module:name or file.py:name, but is 'audited_engine'",
+    ":right": "function must be package.module:name or file.py:name",
+    "no_engine:right": "cannot import no_engine: ModuleNotFoundError: No module named 'no_engine'",
+    "failing_engine:right": "cannot import failing_engine: ModuleNotFoundError: No module named 'nothing_",
+    "leaving_engine:right": "cannot import leaving_engine: SystemExit: usage: engine (",
+    "no_engine.py:right": "cannot import no_engine.py: FileNotFoundError: there is no file",
+    "failing_engine.py:right": "cannot import failing_engine.py: ModuleNotFoundError",
+    "audited_engine:rihgt": "audited_engine has no 'rihgt'; did you mean right?",
+    "audited_engine:Engine.nothing": "audited_engine has no 'Engine.nothing'",
+    "audited_engine:COUNT": "function 'audited_engine:COUNT' is not callable, but int",
+    "audited_engine:right --form circle": "--form: invalid choice: 'circle'",
+    "audited_engine:right --adapter llama": "adapter must be one of transformers_speculative_sampling",
+    "audited_engine:right --adapter vllm --form tree": "adapter vllm has the form chain, but --form is tree",
+    "audited_engine:right --adapter eagle --batched": "adapter eagle is called with one trial at a time",
+    "audited_engine:right --adapter vllm --arrays torch": "adapter vllm makes its own tensors",
+    "audited_engine:right --adapter vllm --option 3": "--option must be NAME=VALUE, but is '3'",
+    "audited_engine:right --adapter vllm --option x=nope:x": "cannot import nope",
+    "audited_engine:right --adapter vllm --option height=3": "unexpected keyword argument 'height'",
+    "audited_engine:right --option x=3": "--option is for an adapter",
+    "audited_engine:right --merged": "--merged is for the form tree, but the form is chain",
+    "audited_engine:right --policy Bush(3)": "policy 'Bush(3)' is none of Chain(L)",
+    "audited_engine:right --policy Iid(2,2)": "the form chain needs a policy Chain(L), but has Iid(2, 2)",
+    "audited_engine:generate --form generate": "the form generate needs target",
+    "audited_engine:generate --form generate --target audited_engine:coin": "target and length belong together",
+    "audited_engine:generate --form generate --target audited_engine:COUNT --length 2": "target must have",
+    "audited_engine:right --dtype int32": "dtype must name floats of numpy, but is 'int32'",
+    "audited_engine:right --trials 0": "trials must be at least 1, but is 0",
+    "audited_engine:right --level 2": "level must lie in (0, 1), but is 2.0",
+    "audited_engine:right --seconds -1": "seconds must be above 0, but is -1.0",
+    "audited_engine:right --call-seconds 0": "call_seconds must be above 0, but is 0.0",
+    "audited_engine:right --json .": "is a folder; a file is needed",
+    "audited_engine:right --out .": "is a folder; a file is needed",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_bad_input_is_one_line_and_status_2(folder, capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        run(words)
+    assert stop.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("veridraft audit: error: ")
+    assert BAD[words] in printed.err
+
+
+def test_a_page_without_its_packages_is_bad_input_before_any_call(folder, capsys, monkeypatch):
+    monkeypatch.setattr("veridraft.reports.commands.report.page.find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        run("audited_engine:wrong --out page.html")
+    assert "pip install 'veridraft[report]'" in capsys.readouterr().err
+
+
+def test_json_goes_to_a_file_or_to_the_output_alone(folder, capsys):
+    assert run("audited_engine:wrong --json results/audit.json") == 1
+    assert "LOSSY" in capsys.readouterr().out
+    values = json.loads((folder / "results" / "audit.json").read_text())
+    assert values["verdict"] == "lossy"
+    assert values["exit_status"] == 1
+    assert values["findings"][0]["expected"] != values["findings"][0]["observed"]
+    assert values["cases"][0]["departures"]
+    assert values["command"] == "veridraft audit audited_engine:wrong --json results/audit.json"
+    assert run("audited_engine:wrong --json -") == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["findings"] == values["findings"]
+    assert "LOSSY" in printed.err
+
+
+def test_the_command_is_said_with_what_is_not_the_default():
+    words = ["audit", "a.b:c", "--form", "tree", "--merged", "--policy", "Iid(2, 2)", "--level", "1e-3",
+             "--adapter", "vllm", "--option", "x=1", "--option", "y=2", "--trials", "30", "--batched"]  # fmt: skip
+    again = command_of(cli.parser("audit").parse_args(words))
+    assert again == (
+        "veridraft audit a.b:c --form tree --batched --adapter vllm --option x=1 --option y=2 --policy 'Iid(2, 2)' "
+        "--merged --trials 30 --level 0.001"
+    )
+    assert command_of(cli.parser("audit").parse_args(["audit", "a:b"])) == "veridraft audit a:b"
+
+
+def test_a_file_and_its_name_are_one_module(folder):
+    assert load("function", "audited_engine.py:right") is load("target", f"{folder}/audited_engine.py:right")
+    assert load("function", "audited_engine:right") is load("function", "audited_engine.py:right")
+
+
+def test_a_file_named_like_a_module_does_not_take_its_place(folder):
+    (folder / "json.py").write_text("def verify():\n    return 3\n")
+    assert load("function", "json.py:verify")() == 3
+    assert sys.modules["json"] is json
+
+
+def test_an_adapter_wraps_the_function_and_is_named(folder, capsys):
+    pytest.importorskip("torch")
+    (folder / "audited_engine.py").write_text(
+        "import torch\n"
+        "def sampled(ids, logits, length, new_logits, shift=0):\n"
+        "    row = torch.softmax(new_logits[0, 0].double(), 0)\n"
+        "    return (torch.multinomial(row, 1)[None] + shift) % len(row), 0\n"
+    )
+    assert run("audited_engine:sampled --adapter transformers_speculative_sampling --option shift=1") == 1
+    named = "audited_engine:sampled through the adapter transformers_speculative_sampling, form chain"
+    assert f"LOSSY: {named}" in capsys.readouterr().out
+
+
+def test_progress_is_one_line_drawn_over_itself(capsys):
+    show = _Line(sys.stderr)
+    show(1000, 2000)
+    show.clear()
+    assert capsys.readouterr().err == "\r\x1b[K1,000 of 2,000 trials, 0 s\r\x1b[K"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_prints_and_writes_what_was_seen(folder, sign):
+    code = "import sys; from veridraft.reports.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "audit", "audited_engine:slow", "--json", "seen.json"]
+    with subprocess.Popen(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
+    ) as process:
+        heard = process.stderr.readline()
+        time.sleep(0.7)
+        process.send_signal(sign)
+        out, err = process.communicate(timeout=60)
+    assert heard == "loud\n"
+    assert process.returncode == 130, err
+    assert "Stopped" in err
+    assert "Traceback" not in err
+    assert out.startswith("UNDECIDED: audited_engine:slow, form chain\n")
+    assert json.loads((folder / "seen.json").read_text())["verdict"] == "undecided"
+
+
+def heed_interrupts() -> None:
+    """A job in the background of a shell is born deaf to SIGINT, and its children with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def always_drafted(target, draft, tokens, rng):
+    return [int(tokens[0])]
+
+
+def shortest(target, draft, tokens, rng):
+    return [int(min((target[0].cumsum() <= rng.random()).sum(), target[0].nonzero()[0][-1]))]
+
+
+def broken(target, draft, tokens, rng):
+    raise RuntimeError("a <b> that must be escaped")
+
+
+@pytest.fixture(scope="module")
+def audits() -> dict[Verdict, Audit]:
+    """One audit of each kind."""
+    return {
+        Verdict.LOSSY: audit(always_drafted),
+        Verdict.NO_DEFECT_FOUND: audit(shortest, trials=1500, chosen_uniforms=False),
+        Verdict.ERROR: audit(broken),
+        Verdict.UNDECIDED: audit(shortest, seconds=0.001),
+    }
+
+
+@pytest.fixture(scope="module")
+def pages(audits) -> dict[Verdict, str]:
+    return {verdict: render(result, "veridraft audit a:b") for verdict, result in audits.items()}
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_page_is_well_formed_and_points_at_nothing_outside(pages, verdict):
+    outline = Outline(pages[verdict])
+    assert outline.open == []
+    ids = [attributes["id"] for _, attributes in outline.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert not outline.all("script")
+    for tag, attributes in outline.elements:
+        for name in ("src", "href", "xlink:href", "style"):
+            assert "//" not in (attributes.get(name) or ""), (tag, attributes)
+    pictures = [attributes for _, attributes in outline.elements if attributes.get("role") == "img"]
+    assert len(pictures) == pages[verdict].count("<svg")
+    assert all(len(picture["aria-label"]) > 40 for picture in pictures)
+
+
+def words_of(page: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_a_lossy_page_shows_the_counterexample_and_the_numbers_of_its_pictures(audits, pages):
+    finding, words = audits[Verdict.LOSSY].findings[0], words_of(pages[Verdict.LOSSY])
+    assert "No: the text that it emits does not have the target’s law." in words
+    assert "The counterexample" in words
+    assert "Where the laws differ" in words
+    assert f"{finding.expected:.6g}" in words
+    assert f"{finding.observed:.6g} in {finding.trials:,} trials" in words
+    assert pages[Verdict.LOSSY].count("<svg") == 3
+    assert "veridraft audit a:b" in words
+
+
+def test_a_passing_page_says_what_a_pass_is_worth(audits, pages):
+    words, sure = words_of(pages[Verdict.NO_DEFECT_FOUND]), audits[Verdict.NO_DEFECT_FOUND].smallest_total_variation
+    assert "A pass is no proof." in words
+    assert f"to {sure:.2g} total variation that would surely have been found" in words
+    assert "The counterexample" not in words
+    for case in audits[Verdict.NO_DEFECT_FOUND].cases:
+        assert f"{case.case} {case.policy} {case.vocabulary_size} {case.length} {case.trials:,}" in words
+
+
+def test_a_page_of_a_chosen_uniform_says_that_chance_shows_nothing(audits):
+    sign, found = Sign.CHOSEN_UNIFORMS, audits[Verdict.NO_DEFECT_FOUND]
+    finding = Finding(sign, "zeros", 0, (0,), 0.0, 1.0, 1, 0.0, place="with 0.0 as uniform 1 of 2")
+    words = words_of(render(replace(found, verdict=Verdict.LOSSY, findings=(finding,)), "veridraft audit a:b"))
+    assert "is the target’s probability of 0 ..., which a chosen uniform brings out" in words
+    assert "with 0.0 as uniform 1 of 2" in words
+    assert "Where the laws differ" not in words
+    assert "Nothing was left to chance here" in words
+
+
+def test_an_error_page_says_what_happened_and_shows_no_law(pages):
+    page = pages[Verdict.ERROR]
+    assert "RuntimeError: a &lt;b&gt; that must be escaped" in page
+    assert "Why it could not be audited" in page
+    assert "<svg" not in page
+    assert "nothing is said about its law" in words_of(page)
+
+
+def test_headlines_raise_an_alarm_unless_it_passed(audits):
+    assert [well for _, _, well in headlines(audits[Verdict.NO_DEFECT_FOUND])] == [True] * 4
+    for verdict in (Verdict.LOSSY, Verdict.ERROR, Verdict.UNDECIDED):
+        assert not headlines(audits[verdict])[0][2]
+
+
+def test_the_page_is_written_and_its_path_is_the_last_line(folder, capsys):
+    assert run("audited_engine:wrong --out pages/audit.html") == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "pages/audit.html"
+    assert "audited_engine:wrong" in (folder / "pages" / "audit.html").read_text()
+
+
+def test_chromium_shows_the_page_on_a_wide_and_on_a_narrow_screen(tmp_path, pages):
+    path = tmp_path / "audit.html"
+    path.write_text(pages[Verdict.LOSSY])
+    for width in (1280, 390):
+        dom, console = look(frame(path, width), "--dump-dom", "--window-size=1400,1000")
+        assert console == []
+        found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', dom)[1]))
+        assert found["page"][0] == width, "the page scrolls sideways"
+        assert found["requests"] == []
+        assert len(found["tables"]) == 2
+        assert len(found["figures"]) == 3
+        assert all(high > 60 and wide > 300 for wide, high in found["figures"])
+
+
+def test_chromium_paints_expected_and_observed(tmp_path, pages):
+    path = tmp_path / "audit.html"
+    path.write_text(pages[Verdict.LOSSY])
+    shot = tmp_path / "page.png"
+    look(path, f"--screenshot={shot}", "--window-size=1000,1500")
+    with Image.open(shot) as image:
+        colours = {colour for _, colour in image.convert("RGB").getcolors(maxcolors=1_000_000)}
+    assert {(0, 114, 178), (213, 94, 0), (163, 59, 0)} <= colours

@@ -1,0 +1,18 @@
+"""Block efficiency: by listing trees, by dynamic programmes, in bounds, by sampling."""
+
+from .by_rank import acceptance_by_rank
+from .delayed import efficiency_of, reach_by_action
+from .dynamic import DynamicBlockEfficiency
+from .efficiency import BlockEfficiency, SampledBlockEfficiency, block_efficiency
+from .weighted_bounds import BoundedBlockEfficiency
+
+__all__ = [
+    "BlockEfficiency",
+    "BoundedBlockEfficiency",
+    "DynamicBlockEfficiency",
+    "SampledBlockEfficiency",
+    "acceptance_by_rank",
+    "block_efficiency",
+    "efficiency_of",
+    "reach_by_action",
+]

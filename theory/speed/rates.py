@@ -1,0 +1,225 @@
+"""Throughput: tokens per second of a verifier with a policy, E[tau + 1] / E[T], a ratio of means over contexts.
+
+The time of a step is 2602.16994, eq. 11, with what a real run adds to it: ``T = sum of draft passes + target pass +
+verification + overhead``.  At a context of l tokens, the root's included, a draft's pass that brings the tokens
+fed since then to j + 1 attends to l + j; the target's pass over N nodes attends to l + N - 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from math import sqrt
+from typing import Any
+
+import scipy
+
+from ..efficiency.delayed import efficiency_of, reach_by_action
+from ..efficiency.efficiency import block_efficiency
+from ..pairs.base import Pair
+from ..policies.base import Delayed, Policy
+from ..rows.distributions import check_count
+from ..rows.trees import Context
+from ..verifiers.table import Verifier, get_verifier
+from .hardware import Device, Network
+from .latency import Line, PassTime, Roofline, Seconds
+from .schedules import Schedule
+
+ROW_BYTES = 128
+"""Bytes that verification moves for each node and token: two float64 rows, each read or written eight times."""
+
+VERIFICATION_FLOOR, STEP_OVERHEAD = 2e-4, 5e-4
+"""Seconds a step that do not grow with the tree: kernels of the verifier; host work between passes.  Round numbers."""
+
+NOTHING = Line()
+"""A part that takes no time."""
+
+
+class Term(Enum):
+    """The parts of a step's time."""
+
+    DRAFT = "draft passes"
+    TARGET = "target pass"
+    VERIFICATION = "verification"
+    OVERHEAD = "overhead"
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Seconds of one step, or means of many, by term."""
+
+    draft: Seconds
+    target: Seconds
+    verification: Seconds = 0
+    overhead: Seconds = 0
+
+    @property
+    def terms(self) -> dict[Term, Seconds]:
+        """The four parts."""
+        return dict(zip(Term, (self.draft, self.target, self.verification, self.overhead), strict=True))
+
+    @property
+    def total(self) -> Seconds:
+        """T."""
+        return self.draft + self.target + self.verification + self.overhead
+
+    @property
+    def dominant(self) -> Term:
+        """The greatest part, the first of equals."""
+        return max(self.terms, key=self.terms.__getitem__)
+
+    @classmethod
+    def mean(cls, times: Sequence[StepTime]) -> StepTime:
+        """The mean of at least one; exact for Fractions."""
+        columns = zip(*(time.terms.values() for time in times), strict=True)
+        return cls(*(sum(column) / len(times) for column in columns))
+
+
+@dataclass(frozen=True)
+class LatencyModel:
+    """How long the parts of a step take on one machine with one pair of networks.
+
+    target, draft : their passes; verification : by verifier's name, ``"*"`` for all that are not named
+    overhead : of a step; name : stands in tables; note : what a reader should know
+    """
+
+    target: PassTime
+    draft: PassTime
+    verification: Mapping[str, Line] = field(default_factory=lambda: {"*": NOTHING})
+    overhead: Line = NOTHING
+    name: str = "latency model"
+    note: str = ""
+
+    def step(self, schedule: Schedule, context: int, verifier: str | Verifier = "*") -> StepTime:
+        """The seconds of a step whose root is the last of ``context`` >= 1 tokens.
+
+        Raises ``ValueError`` for a verifier whose verification is not known, or sizes that were not measured.
+        """
+        before, line = check_count("context", context, 1) - 1, self._line(verifier)
+        if line is None:
+            known = ", ".join(self.verification)
+            raise ValueError(f"{self.name} knows no verification by {verifier!r}, only by {known}")
+        draft: Seconds = 0
+        fed = 0
+        for new in schedule.draft:
+            draft = draft + self.draft.seconds(before + fed, new)
+            fed += new
+        target = self.target.seconds(before, schedule.nodes)
+        return StepTime(draft, target, line.seconds(schedule.nodes), self.overhead.seconds(schedule.nodes))
+
+    def knows(self, verifier: str | Verifier) -> bool:
+        """True if the time of its verification is known."""
+        return self._line(verifier) is not None
+
+    def _line(self, verifier: str | Verifier) -> Line | None:
+        name = verifier if verifier == "*" else get_verifier(verifier).name
+        return self.verification.get(str(name), self.verification.get("*"))
+
+    def plain(self, context: int) -> Seconds:
+        """The seconds of one target pass for one token: decoding without a draft, its overhead left out."""
+        return self.target.seconds(check_count("context", context, 1) - 1, 1)
+
+
+def roofline_model(target: Network, draft: Network, device: Device, **options: Any) -> LatencyModel:
+    """The latency model of a pair on a device, from its published figures.
+
+    ``options`` are those of :class:`.Roofline`.  Verification moves ``ROW_BYTES`` for each node and token, and has a
+    floor; both are assumptions.  Raises ``ValueError`` for vocabularies that differ, and weights that do not fit.
+    """
+    if target.vocabulary_size != draft.vocabulary_size:
+        raise ValueError(
+            f"target {target.name} and draft {draft.name} must share a vocabulary, but have "
+            f"{target.vocabulary_size} and {draft.vocabulary_size} tokens"
+        )
+    large, small = (Roofline(network, device, **options) for network in (target, draft))
+    weights = (target.parameters + draft.parameters) * large.weight_bytes
+    device.require_room(weights, f"the pair {target.name} and {draft.name}")
+    moved = target.vocabulary_size * ROW_BYTES / (device.bandwidth * large.bandwidth_share)
+    name = f"{device.name}, {target.name} with {draft.name}"
+    note = "roofline from published figures, not measured"
+    return LatencyModel(large, small, {"*": Line(VERIFICATION_FLOOR, moved)}, Line(STEP_OVERHEAD), name, note)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Tokens per second over contexts or trees that count alike: ``tokens`` and ``times`` of each, at least one."""
+
+    tokens: tuple[Any, ...]
+    times: tuple[StepTime, ...]
+
+    def __post_init__(self) -> None:
+        if not self.tokens or len(self.tokens) != len(self.times):
+            raise ValueError(f"tokens and times must be as many, at least 1: {len(self.tokens)} and {len(self.times)}")
+        for row, time in enumerate(self.times):
+            if not time.total > 0:
+                raise ValueError(f"times row {row} takes {time.total} seconds; a step takes more than 0")
+
+    @property
+    def block_efficiency(self) -> Any:
+        """The mean of E[tau + 1]."""
+        return sum(self.tokens) / len(self.tokens)
+
+    @property
+    def time(self) -> StepTime:
+        """The mean time of a step, by term."""
+        return StepTime.mean(self.times)
+
+    @property
+    def tokens_per_second(self) -> Any:
+        """The ratio of the two means; exact for Fractions."""
+        return sum(self.tokens) / sum(time.total for time in self.times)
+
+    def confidence_interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Student's interval of the ratio, linearised, for independent contexts or trees; at least two of them."""
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie in (0, 1), but is {level}")
+        count, ratio = len(self.tokens), float(self.tokens_per_second)
+        if count < 2:
+            raise ValueError("one context is too few to know how much they differ")
+        seconds = [float(time.total) for time in self.times]
+        squares = sum((float(tokens) - ratio * s) ** 2 for tokens, s in zip(self.tokens, seconds, strict=True))
+        error = sqrt(squares * count / (count - 1)) / sum(seconds)
+        half = float(scipy.stats.t.ppf((1 + level) / 2, count - 1)) * error
+        return ratio - half, ratio + half
+
+
+def throughput(
+    model: LatencyModel,
+    verifier: str | Verifier,
+    policy: Policy,
+    pair: Pair,
+    roots: Iterable[tuple[Context, int]] = (((), 1),),
+    method: str = "enumerate",
+) -> Throughput:
+    """The throughput of a verifier and a policy, over roots of a pair, with the passes that the policy plans.
+
+    roots : contexts of the pair, and for each the number of tokens that count for time (the root's included)
+    method : "enumerate" or "dp", of :func:`.block_efficiency`; exact for Fractions
+    """
+    schedule, tokens, times = Schedule.of_policy(policy), [], []
+    for context, length in roots:
+        tokens.append(block_efficiency(verifier, policy, pair, method, context=context).value)
+        times.append(model.step(schedule, length, verifier))
+    return Throughput(tuple(tokens), tuple(times))
+
+
+def throughput_by_action(
+    model: LatencyModel, verifier: str | Verifier, pair: Pair, paths: int, depth: int, context: int, root: Context = ()
+) -> dict[Delayed, Throughput]:
+    """The throughput of ``Delayed(K, L1, L2)`` for K to ``paths``, L1 + L2 to ``depth``, best first.
+
+    context : tokens that count for time.  For top-down verifiers with a known joint law on layered pairs: all
+    block efficiencies come from one table (see :func:`.reach_by_action`).
+    """
+    reach = reach_by_action(verifier, pair, paths, depth, root)
+    actions = [Delayed(1, 0, length) for length in range(depth + 1)]
+    actions += [Delayed(k, trunk, branch) for k in range(2, paths + 1) for trunk in range(depth)
+                for branch in range(1, depth + 1 - trunk)]  # fmt: skip
+    found = {
+        action: Throughput(
+            (efficiency_of(reach, action),), (model.step(Schedule.of_policy(action), context, verifier),)
+        )
+        for action in actions
+    }
+    return dict(sorted(found.items(), key=lambda item: item[1].tokens_per_second, reverse=True))

@@ -1,0 +1,82 @@
+"""What a step computes: the draft's passes one after another, and the target's single pass over the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..policies.base import Delayed, Policy
+from ..policies.best_first import TopK
+from ..policies.static import Static
+from ..policies.top_plus_one import HubPairs, TopPlusOne
+from ..policies.topologies import Topology
+from ..rows.trees import DraftTree
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The passes of one step.
+
+    draft : how many tokens each pass of the draft feeds, in order; the first is the root's pass
+    nodes : N, the tokens that the target's pass feeds, the root included
+    """
+
+    draft: tuple[int, ...]
+    nodes: int
+
+    def __post_init__(self) -> None:
+        if self.nodes < 1 or any(new < 1 for new in self.draft):
+            raise ValueError(f"every pass must feed at least one token, but draft is {self.draft}, nodes {self.nodes}")
+
+    @classmethod
+    def of_policy(cls, policy: Policy) -> Schedule:
+        """The passes that a policy plans, as if no two draws agreed: eq. 11 of 2602.16994 for delayed trees.
+
+        Raises ``ValueError`` for a policy whose passes depend on what is drawn: take those of its trees.
+        """
+        if isinstance(policy, TopK):
+            inner = (1, *[policy.k] * policy.depth)[: policy.depth]
+            drafted = sum(policy.k * expanded for expanded in inner)
+            return cls(inner, 1 + min(policy.budget, drafted))
+        return cls.of_levels(_planned_levels(policy))
+
+    @classmethod
+    def of_levels(cls, levels: Sequence[tuple[int, int]]) -> Schedule:
+        """The passes of a tree with so many (nodes, nodes with children) at depths 0, 1, ...: one pass per level."""
+        return cls(tuple(inner for _, inner in levels if inner), sum(size for size, _ in levels))
+
+    @classmethod
+    def of_tree(cls, tree: DraftTree) -> Schedule:
+        """The passes of one tree that is grown level by level; draws that agreed are one node."""
+        depths = tree.depths
+        inner = np.array([bool(listed) for listed in tree.child_lists])
+        levels = range(int(depths.max()) + 1)
+        return cls.of_levels([(int((depths == d).sum()), int((inner & (depths == d)).sum())) for d in levels])
+
+
+def _planned_levels(policy: Policy) -> list[tuple[int, int]]:
+    """(nodes, nodes with children) at every depth that the policy plans."""
+    if isinstance(policy, Delayed):
+        trunk = [1] * (policy.L1 + 1)
+        return _all_inner(trunk + [policy.K] * policy.L2)
+    if isinstance(policy, TopPlusOne | HubPairs):
+        width = policy.m if isinstance(policy, TopPlusOne) else 2
+        return _all_inner([width**level for level in range(policy.depth + 1)])
+    if isinstance(policy, Static):
+        return _topology_levels(policy.topology)
+    raise ValueError(f"the passes of {policy.name} depend on what is drawn: take the schedules of its trees")
+
+
+def _all_inner(widths: Sequence[int]) -> list[tuple[int, int]]:
+    """Levels of given widths, on all of which but the last every node has children."""
+    return [(width, width) for width in widths[:-1]] + [(widths[-1], 0)]
+
+
+def _topology_levels(topology: Topology) -> list[tuple[int, int]]:
+    levels, level = [], [topology]
+    while level:
+        levels.append((len(level), sum(bool(node.children) for node in level)))
+        level = [child for node in level for child in node.children]
+    return levels
