@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,28 @@ def frame(page: Path, width: int) -> Path:
     view = f'<iframe id="view" src="{page.name}" style="width:{width}px;height:900px;border:0"></iframe>'
     path.write_text(f"<!doctype html><body>{view}{MEASURE}</body>")
     return path
+
+
+class Outline(HTMLParser):
+    """Elements with their attributes, in order, and the tags left open."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "br", "img", "link", "input"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
+        self.open.pop()
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]

@@ -56,8 +56,8 @@ INNER_ARROWS = {
         "crosschecks": {"models", "trees", "verification", "decoding", "latency"},
     },
     "reports": {
-        "running": set(),
         "writing": set(),
+        "running": {"writing"},
         "commands": {"running", "writing"},
         "studies": {"running", "writing"},
     },

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -36,18 +37,34 @@ class CellFile:
     command: str
     settings: dict[str, Any]
     machine: dict[str, Any]
-    cells: list[dict[str, Any]] = field(default_factory=list)
+    finished: dict[Key, dict[str, Any]] = field(default_factory=dict)
 
     @property
+    def cells(self) -> list[dict[str, Any]]:
+        """The finished cells."""
+        return list(self.finished.values())
+
+    @cached_property
     def planned(self) -> tuple[Key, ...]:
         """The keys of all cells."""
-        return tuple(tuple(key) for key in self.settings["cells"])
+        return tuple(dict.fromkeys(tuple(key) for key in self.settings["cells"]))
+
+    @cached_property
+    def _places(self) -> frozenset[Key]:
+        return frozenset(self.planned)
 
     @property
     def missing(self) -> tuple[Key, ...]:
         """The keys of planned cells that are not finished, in their order."""
-        finished = set(map(self.key, self.cells))
-        return tuple(key for key in self.planned if key not in finished)
+        return tuple(key for key in self.planned if key not in self.finished)
+
+    def finish(self: Kind, measure: Callable[..., dict[str, Any]]) -> Iterator[tuple[int, int, Kind]]:
+        """Cells done, cells in all, and the file: at once, then after each cell that ``measure(*key)`` gives."""
+        total = len(self.planned)
+        yield len(self.finished), total, self
+        for key in self.missing:
+            self.add(dict(zip(self.fields, key, strict=True)) | measure(*key))
+            yield len(self.finished), total, self
 
     @classmethod
     def key(cls, record: Mapping[str, Any]) -> Key:
@@ -97,17 +114,17 @@ class CellFile:
 
     def add(self, record: dict[str, Any]) -> None:
         """Append a finished cell, and force it to the disk."""
-        self._take(len(self.cells) + 2, record)
+        self._take(len(self.finished) + 2, json.loads(json.dumps(record, allow_nan=False)))
         self._write(record, "a")
 
     def _take(self, number: int, record: dict[str, Any]) -> None:
         """Keep a cell; raises ``ValueError`` where it stands twice, or was not planned."""
         key, where = self.key(record), f"{self.what} file {self.path} line {number}"
-        if key not in self.planned:
+        if key not in self._places:
             raise ValueError(f"{where}: {key} is none of its planned cells")
-        if key in map(self.key, self.cells):
+        if key in self.finished:
             raise ValueError(f"{where}: {key} stands there twice")
-        self.cells.append(record)
+        self.finished[key] = record
 
     def _begin(self) -> None:
         if self.path is not None:

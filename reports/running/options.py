@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from veridraft.theory.policies.base import Chain, Policy, parse_policy
@@ -89,12 +88,3 @@ def check_verifiers(names: Iterable[str]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"verifiers names {repeated[0]!r} more than once")
-
-
-def check_folder(folder: Path) -> Path:
-    """The folder, made if it is missing; ``ValueError`` if something else stands there or it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from None
-    return folder

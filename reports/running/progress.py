@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from types import TracebackType
 from typing import TextIO
+
+from ..writing.html import duration
 
 
 class Progress:
     """Says what is being done: in place on a terminal, elsewhere as a line every few seconds.
 
-    ``label`` names the part, ``total`` its number of pieces, ``done`` those that an earlier run has finished.
+    ``label`` names the part, ``total`` its number of pieces, ``done`` those that an earlier run has finished.  As a
+    context it says at its end, however that comes, how far it has got.
     """
 
     def __init__(
@@ -19,7 +23,13 @@ class Progress:
         self._label, self._total, self._every = label, total, every
         self._stream = stream or sys.stderr
         self._started = self._said = time.monotonic()
-        self._done = done
+        self._done = self._before = done
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
 
     def step(self, detail: str) -> None:
         """One piece more is done; ``detail`` says which."""
@@ -33,10 +43,13 @@ class Progress:
         self._stream.flush()
 
     def close(self) -> None:
-        """Say that the part is finished, and how long it took."""
+        """Say how far the part has got, and how long it took."""
         start = "\r\x1b[K" if self._stream.isatty() else ""
         self._stream.write(f"{start}{self._line(time.monotonic())}\n")
         self._stream.flush()
 
     def _line(self, now: float) -> str:
-        return f"{self._label} {self._done}/{self._total} ({now - self._started:.0f} s)"
+        spent, made = now - self._started, self._done - self._before
+        missing = self._total - self._done
+        left = f", about {duration(spent / made * missing)} left" if made and missing else ""
+        return f"{self._label} {self._done}/{self._total} ({spent:.0f} s{left})"

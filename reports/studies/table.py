@@ -1,27 +1,56 @@
-"""``veridraft findings``, ``veridraft gaps``, ``veridraft delayed``: committed studies, computed again."""
+"""``veridraft study list | run NAME | show NAME``: every study by its name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+from ..running.console import Parser
+from ..writing.tables import Table
+
+if TYPE_CHECKING:
+    from ..running.study import Study
 
 STUDIES = {
-    "findings": "published claims against exact cases",
     "gaps": "what each verifier misses of the tree-level optimum",
+    "findings": "published claims held against exact cases",
     "auditing": "how good the auditor is: defects found, false alarms, sensitivity",
     "real-audits": "code that people run, audited: transformers, and packages of the Python index",
     "delayed": "where delayed expansion beats branching at the root",
+    "lengths": "which defects show in the accepted lengths that engines report, and which cannot",
+    "suites": "every verifier with its policies on a real pair, predicted and measured",
+    "wins": "where each verifier and delayed expansion win on a real pair, at the same roots",
+    "speed": "throughput of a few verifiers on a real pair, predicted and measured in one run",
 }
-"""By the module of this folder that has the study's ``main``, its underscores written as hyphens."""
+"""Names, and what each is about; the module is ``study`` in the sub-package of that name, and holds ``STUDY``."""
+
+ACTIONS = {"list": "the studies", "run": "run a study, or go on with it", "show": "what is finished of a study"}
 
 
-def add_to(commands: Any) -> None:
-    """List the studies among the commands; their own parsers read what follows the name."""
-    for name, text in STUDIES.items():
-        commands.add_parser(name, help=text, add_help=False)
+def main(words: Sequence[str]) -> int:
+    """The exit status of ``veridraft study`` with the words behind it."""
+    options, rest = _parser().parse_known_args(words)
+    if options.action == "list":
+        print(Table("Studies", ("name", "about"), tuple(STUDIES.items()), names=2).text())
+        return 0
+    study = get_study(options.name)
+    from ..running import study as running
+
+    return (running.run if options.action == "run" else running.show)(study, rest)
 
 
-def run_study(name: str, arguments: Sequence[str]) -> int:
-    """The exit status of a study."""
-    return int(import_module(f"{__package__}.{name.replace('-', '_')}.study").main(arguments))
+def get_study(name: str) -> Study:
+    """The study of a name."""
+    found: Study = import_module(f"{__package__}.{name.replace('-', '_')}.study").STUDY
+    return found
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="veridraft study", description="Studies: tables that anybody can compute again.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for action, text in ACTIONS.items():
+        sub = actions.add_parser(action, help=text, description=text, add_help=action == "list")
+        if action != "list":
+            sub.add_argument("name", choices=tuple(STUDIES), metavar="NAME")
+    return parser

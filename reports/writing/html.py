@@ -1,8 +1,9 @@
-"""What every page shares."""
+"""What every page shares: its packages, its templates."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 
 def require_page_packages() -> None:
@@ -16,3 +17,15 @@ def duration(seconds: float) -> str:
     """Seconds as words, such as "3 min 05 s"."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A template of this folder with values; raises ``ValueError`` if the packages for pages are missing."""
+    require_page_packages()
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader(__package__ or "", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(template).render(**values)

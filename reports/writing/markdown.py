@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from .html import require_page_packages
+from .html import rendered
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, paragraphs, and perhaps a table (headers, rows of text) and an SVG picture with its description."""
+    """A heading, paragraphs, and perhaps a table (headers, rows of text) and a picture with its description.
+
+    ``drawing()`` is the picture as SVG text; it is called where the picture is shown.
+    """
 
     title: str
     paragraphs: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
-    svg: str = ""
+    drawing: Callable[[], str] | None = None
     caption: str = ""
+
+    @property
+    def svg(self) -> str:
+        """The picture, or nothing."""
+        return self.drawing() if self.drawing else ""
 
 
 @dataclass(frozen=True)
@@ -51,20 +58,4 @@ def text_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def render_note(note: Note) -> str:
     """The note as HTML text; raises ``ValueError`` if the page's packages are missing."""
-    require_page_packages()
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("veridraft.reports.writing", "templates")
-    environment = Environment(
-        loader=loader, trim_blocks=True, lstrip_blocks=True, autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template("note.html").render(note=note)
-
-
-def write_note(note: Note, stem: Path) -> Path:
-    """The path of the HTML file, after it and the text beside it have been written."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    stem.with_suffix(".txt").write_text(note_text(note), encoding="utf-8")
-    path = stem.with_suffix(".html")
-    path.write_text(render_note(note), encoding="utf-8")
-    return path
+    return rendered("note.html", note=note)

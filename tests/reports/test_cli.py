@@ -15,6 +15,7 @@ import pytest
 
 from veridraft.reports import cli
 from veridraft.reports.commands.certify.instances import Instance
+from veridraft.reports.commands.report import command as report_command
 from veridraft.reports.commands.report import synthetic
 from veridraft.reports.commands.report.provenance import command_of
 from veridraft.reports.commands.report.settings import Settings
@@ -57,8 +58,27 @@ def test_the_list_of_commands_is_printed_without_loading_any():
     code = "import sys; from veridraft.reports.cli import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     help_text, modules = run.stdout.rsplit("\n", 2)[:2]
-    assert all(f"    {name}" in help_text for name in (*cli.COMMANDS, *STUDIES))
-    assert not {"numpy", "veridraft.theory"} & set(modules.split())
+    assert all(f"    {name}" in help_text for name in cli.COMMANDS)
+    assert not {"numpy", "veridraft.theory", "veridraft.gpu"} & set(modules.split())
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_has_its_own_help(name, capsys):
+    for action in ("run", "show"):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["study", action, name, "--help"])
+        assert stop.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: veridraft study {action} {name} ")
+    assert cli.main(["study", "list"]) == 0
+    assert f"  {name}  " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["nothing"], ["study"], ["study", "run"], ["study", "run", "nothing"]])
+def test_a_command_or_study_that_is_none_is_one_line_and_status_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -71,9 +91,9 @@ def test_every_command_in_the_list_has_its_own_help(name, capsys):
 
 def test_an_out_that_is_a_file_and_a_folder_without_a_report_are_bad_input(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    for arguments in (["report", "--synthetic", "--out", str(tmp_path / "file")], ["page", "--out", str(tmp_path)]):
+    for words in (["--synthetic", "--out", str(tmp_path / "file")], ["--show", "--out", str(tmp_path)]):
         with pytest.raises(SystemExit) as stop:
-            cli.main(arguments)
+            cli.main(["report", *words])
         assert stop.value.code == 2
     errors = capsys.readouterr().err.splitlines()
     assert "cannot be made a folder" in errors[0]
@@ -99,7 +119,7 @@ def test_synthetic_report_and_its_page_made_again(tmp_path, capsys):
     assert {row["rational"] for row in numbers["certificates"]} == {"0"}
     assert f"{numbers['league']['rows'][0]['values'][0]:.4f}" in page
     (out / "report.html").unlink()
-    assert cli.main(["page", "--out", str(out)]) == 0
+    assert cli.main(["report", "--show", "--out", str(out)]) == 0
     assert (out / "report.html").read_text() == page
 
 
@@ -109,18 +129,18 @@ def test_the_command_on_the_page_makes_the_same_settings():
     assert words == (
         "veridraft report --verifiers naive,nss --policy 'Iid(2, 1)' --temperature 0.5 --steps 3 --synthetic"
     )
-    options = cli.parser("report").parse_args(shlex.split(words)[1:])
+    options = report_command.parser().parse_args(shlex.split(words)[2:])
     assert Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__}) == settings
     assert command_of(Settings()) == "veridraft report"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_keeps_what_it_finished_and_goes_on(tmp_path, sign):
-    out, pieces = tmp_path / "out", tmp_path / "out" / "pieces.jsonl"
+    out = tmp_path / "out"
     command = [*VERIDRAFT, "report", "--synthetic", "--verifiers", "specinfer", "--out", str(out)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes, text=True, preexec_fn=heed_interrupts) as run:
-        wait_for_lines(pieces, 2, run)
+        pieces = wait_for_lines(out, 3, run)
         run.send_signal(sign)
         printed, _ = run.communicate(timeout=60)
     lines = pieces.read_text().splitlines()
@@ -139,10 +159,12 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_for_lines(path: Path, count: int, run: subprocess.Popen) -> None:
+def wait_for_lines(out: Path, count: int, run: subprocess.Popen) -> Path:
+    """The file of finished pieces, once it has so many lines."""
     for _ in range(1200):
-        if path.exists() and path.read_text().count("\n") >= count:
-            return
+        for path in out.glob("work-*/pieces.jsonl"):
+            if path.read_text().count("\n") >= count:
+                return path
         assert run.poll() is None, run.stderr.read()
         time.sleep(0.05)
     pytest.fail("the run finished no piece in a minute")
@@ -249,7 +271,7 @@ def test_bad_models_are_one_line_before_any_work(tmp_path, capsys, quick, model,
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("veridraft report: error: ")
     assert message in line
-    assert not (tmp_path / "out" / "pieces.jsonl").exists()
+    assert not list((tmp_path / "out").glob("work-*"))
 
 
 def test_no_network_at_the_fetch_says_how_to_supply_a_model(tmp_path):

@@ -8,7 +8,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +20,9 @@ from veridraft.simulate.auditing.verdict import Audit
 from veridraft.simulate.forms.calls import ARRAYS
 from veridraft.simulate.forms.form import Form
 
-from ...running.console import STOPPED, bad_input
+from ...running.console import STOPPED, Parser, bad_input
+from ...running.files import write_json
 from ...running.loading import load
-from ...running.store import write_json
 from ...writing.html import require_page_packages
 from .page import write_audit_page
 
@@ -99,15 +99,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser(
-        "audit", description=TEXT, epilog=STATUS, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    sub.add_argument("function", metavar="MODULE:FUNCTION", help="package.module:function or file.py:function")
+def main(words: Sequence[str]) -> int:
+    """The exit status of ``veridraft audit`` with the words behind it."""
+    return run_audit(parser().parse_args(words))
+
+
+def parser() -> Parser:
+    """The parser of the words behind the command's name."""
+    made = Parser(prog="veridraft audit", description=TEXT, epilog=STATUS,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    made.add_argument("function", metavar="MODULE:FUNCTION", help="package.module:function or file.py:function")
     for flag, options in OPTIONS.items():
-        sub.add_argument(flag, **options)
-    sub.set_defaults(run=run_audit)
+        made.add_argument(flag, **options)
+    return made
 
 
 @dataclass(frozen=True)

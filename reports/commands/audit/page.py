@@ -10,6 +10,7 @@ from typing import Any
 
 from veridraft.simulate.auditing.verdict import Audit, CaseResult, Finding, Sign, Verdict, departures, pattern_text
 
+from ...writing.html import rendered
 from ...writing.tables import ABSENT, Table, number
 from . import figures as audit_figures
 
@@ -29,13 +30,7 @@ def write_audit_page(audit: Audit, command: str, path: Path) -> Path:
 
 def render(audit: Audit, command: str) -> str:
     """The page as HTML text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("veridraft.reports.writing", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("audit.html").render(_values(audit, command))
+    return rendered("audit.html", **_values(audit, command))
 
 
 def _values(audit: Audit, command: str) -> dict[str, Any]:

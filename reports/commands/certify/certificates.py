@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
-from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.base import Policy, parse_policy
 from veridraft.theory.verifiers.certificates import Certificate, certify
 from veridraft.theory.verifiers.table import get_verifier
 
-from ...running.progress import Progress
-from ...running.store import Store, make_key
+from ...running.options import check_verifiers
 from ..report.data import CertificateRow
 from .instances import Instance
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One piece of work: an instance with a policy, and the verifiers that support it."""
+class Case:
+    """An instance with a policy, and the verifiers that support it."""
 
     instance: Instance
     policy: Policy
@@ -30,10 +30,10 @@ class Cell:
         """The number of trees when every draft row has full support."""
         return self.policy.tree_count(self.instance.vocabulary_size)
 
-    def key(self, seed: int) -> str:
-        """The key of the finished piece."""
-        names = ",".join(self.verifiers)
-        return make_key("certificates", pair=self.instance.index, seed=seed, policy=self.policy.name, verifiers=names)
+    @property
+    def key(self) -> tuple[int, str]:
+        """The number of the pair, and the policy."""
+        return self.instance.index, self.policy.name
 
     def run(self, seed: int) -> dict[str, Any]:
         """Every verifier's certificate in rational arithmetic and in float64, as JSON values."""
@@ -47,15 +47,15 @@ class Cell:
         return {"kind": self.instance.kind, "V": self.instance.vocabulary_size, "trees": trees, "results": results}
 
 
-def cells(pairs: int, verifiers: Sequence[str], most_trees: int) -> list[Cell]:
-    """The cells of the first ``pairs`` instances with at most ``most_trees`` trees, small ones first."""
+def cases(pairs: int, verifiers: Sequence[str], most_trees: int) -> list[Case]:
+    """The cases of the first ``pairs`` instances with at most ``most_trees`` trees, small ones first."""
     found = []
     for instance in map(Instance.number, range(pairs)):
         for policy in instance.policies:
             able = tuple(name for name in verifiers if get_verifier(name).supports(policy))
             if able:
-                found.append(Cell(instance, policy, able))
-    return sorted((cell for cell in found if cell.trees <= most_trees), key=lambda cell: cell.trees)
+                found.append(Case(instance, policy, able))
+    return sorted((case for case in found if case.trees <= most_trees), key=lambda case: case.trees)
 
 
 def _difference(certificate: Certificate) -> str:
@@ -69,23 +69,44 @@ def _difference(certificate: Certificate) -> str:
     )
 
 
-def run_certificates(wanted: Sequence[Cell], seed: int, store: Store) -> None:
-    """Make the certificates that are not yet in the store, one piece per cell."""
-    progress = Progress("certificates", len(wanted))
-    for cell in wanted:
-        store.piece(cell.key(seed), lambda cell=cell: cell.run(seed))  # type: ignore[misc]
-        instance = cell.instance
-        progress.step(f"pair {instance.index} ({instance.kind}), |V| = {instance.vocabulary_size}, {cell.policy}")
-    progress.close()
+@dataclass(frozen=True)
+class CertificatesPlan:
+    """Which certificates are made; ``ValueError`` that names what is out of range."""
+
+    pairs: int
+    verifiers: tuple[str, ...]
+    most_trees: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("pairs", "most_trees"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name.replace('_', '-')} must be at least 1, but is {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, but is {self.seed}")
+        check_verifiers(self.verifiers)
+
+    @cached_property
+    def cases(self) -> dict[tuple[int, str], Case]:
+        """By key, in the order in which they are made."""
+        return {case.key: case for case in cases(self.pairs, self.verifiers, self.most_trees)}
+
+    def settings(self) -> dict[str, Any]:
+        """What determines the certificates."""
+        numbers = {"pairs": self.pairs, "most_trees": self.most_trees, "seed": self.seed}
+        return numbers | {"verifiers": list(self.verifiers), "cells": [list(key) for key in self.cases]}
+
+    def measure(self, pair: int, policy: str) -> dict[str, Any]:
+        """The certificates of one case."""
+        return self.cases[pair, policy].run(self.seed)
 
 
-def read_certificates(wanted: Iterable[Cell], seed: int, store: Store) -> tuple[CertificateRow, ...]:
+def rows_of(cells: Iterable[Mapping[str, Any]]) -> tuple[CertificateRow, ...]:
     """One row per verifier over its finished certificates."""
     found: dict[str, list[tuple[Policy, int, list[Any]]]] = {}
-    for cell in wanted:
-        value = store.get(cell.key(seed)) or {"results": {}}
-        for verifier, result in value["results"].items():
-            found.setdefault(verifier, []).append((cell.policy, value["trees"], result))
+    for cell in cells:
+        for verifier, result in cell["results"].items():
+            found.setdefault(verifier, []).append((parse_policy(cell["policy"]), cell["trees"], result))
     return tuple(_row(verifier, results) for verifier, results in found.items())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,7 @@ from veridraft.theory.pairs.recorded import RecordedPair
 from veridraft.theory.policies.base import Chain, Policy, parse_policy
 from veridraft.theory.verifiers.table import VERIFIERS
 
-from ...running.console import BAD_INPUT, FAILED, bad_input
-from ...studies.suites import study as suite_command
+from ...running.console import BAD_INPUT, FAILED, Parser, bad_input
 from .agreement_text import agreement_json, agreement_text
 
 STATUS = {Outcome.AGREES: 0, Outcome.DISAGREES: FAILED, Outcome.UNDECIDED: BAD_INPUT}
@@ -95,15 +95,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser("crosscheck", help="accepted lengths, predicted and measured: an engine's, or a suite's",
-                              description=DESCRIPTION)  # fmt: skip
-    for title, group in (("an engine's run", OPTIONS), ("a suite of runs", suite_command.OPTIONS)):
-        part = sub.add_argument_group(title)
-        for flag, options in group.items():
-            part.add_argument(flag, **options)
-    sub.set_defaults(run=run_crosscheck)
+def main(words: Sequence[str]) -> int:
+    """The exit status of ``veridraft crosscheck`` with the words behind it."""
+    return run_crosscheck(parser().parse_args(words))
+
+
+def parser() -> Parser:
+    """The parser of the words behind the command's name."""
+    made = Parser(prog="veridraft crosscheck", description=DESCRIPTION)
+    for flag, options in OPTIONS.items():
+        made.add_argument(flag, **options)
+    return made
 
 
 def run_crosscheck(options: argparse.Namespace) -> int:
@@ -112,22 +114,9 @@ def run_crosscheck(options: argparse.Namespace) -> int:
         print(inspect.getsource(trace_writer), end="")
         return 0
     with bad_input("crosscheck"):
-        suite = is_suite(options)
-    return suite_command.run_suite_command(options) if suite else run_engine_check(options)
-
-
-def is_suite(options: argparse.Namespace) -> bool:
-    """True for a suite, False for an engine's run; ``ValueError`` for neither, both, and options of the other."""
-    suite = options.suite is not None or options.show
-    if suite == (options.source is not None):
-        said = "--from and --suite exclude each other" if suite else "--from is missing, and so is --suite"
-        raise ValueError(f"{said}: give a file that an engine wrote, or small or full")
-    given, other = ("--suite", OPTIONS) if suite else ("--from", suite_command.OPTIONS)
-    for flag, settings in other.items():
-        name = settings.get("dest", flag[2:].replace("-", "_"))
-        if getattr(options, name) != suite_command.default_of(settings):
-            raise ValueError(f"{flag} does not go with {given}")
-    return suite
+        if options.source is None:
+            raise ValueError("--from is missing: give a file that an engine wrote")
+    return run_engine_check(options)
 
 
 def run_engine_check(options: argparse.Namespace) -> int:

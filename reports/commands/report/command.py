@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from veridraft.theory.verifiers.table import VERIFIERS
 
-from ...running.console import STOPPED, bad_input, broken_off, names, say_stopped
-from ...running.options import check_folder
+from ...running.console import STOPPED, Parser, bad_input, broken_off, names, say_stopped
+from ...running.files import check_folder, write_json
 from ...writing.html import require_page_packages
 from . import real
 from .job import Job
-from .page_command import publish
+from .page import write_page
 from .settings import Settings
+from .tables import report_text
 
 NO_TORCH = (
     "the real pair: PyTorch and transformers are not installed (pip install 'veridraft[gpu]' installs them); "
@@ -24,6 +27,12 @@ NO_TORCH = (
 
 DEFAULT = Settings()
 MODEL = "a folder, a GGUF file, or a name that transformers knows"
+
+DESCRIPTION = (
+    "Compute exact block efficiencies and certificates on synthetic pairs, run every verifier on a real model pair "
+    "and compare with the prediction, print the tables and write one HTML page, whose path is the last line. "
+    "Finished pieces are kept in the folder of --out: the same command goes on where a stopped one was."
+)
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--target": {"metavar": "MODEL", "help": f"{MODEL} (default: SmolLM2-135M-Instruct, fetched once)"},
@@ -57,25 +66,30 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--out": {"type": Path, "default": Path("report-out"), "help": "folder, made if missing (default: %(default)s)"},
     "--synthetic": {"action": "store_true", "help": "leave the real pair out"},
+    "--show": {"action": "store_true", "help": "print and write again what is finished in --out; run nothing"},
 }
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to the parsers of ``commands``."""
-    text = (
-        "Compute exact block efficiencies and certificates on synthetic pairs, run every verifier on a real model pair "
-        "and compare with the prediction, print the tables and write one HTML page, whose path is the last line. "
-        "Finished pieces are kept in the folder of --out: the same command goes on where a stopped one was."
-    )
-    sub = commands.add_parser("report", description=text)
+def main(words: Sequence[str]) -> int:
+    """The exit status of ``veridraft report`` with the words behind it."""
+    return run_report(parser().parse_args(words))
+
+
+def parser() -> Parser:
+    """The parser of the words behind the command's name."""
+    made = Parser(prog="veridraft report", description=DESCRIPTION)
     for flag, options in OPTIONS.items():
-        sub.add_argument(flag, **options)
-    sub.set_defaults(run=run_report)
+        made.add_argument(flag, **options)
+    return made
 
 
 def run_report(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft report``."""
     with bad_input("report"):
+        if options.show:
+            require_page_packages()
+            publish(Job.opened(options.out))
+            return 0
         settings = Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__})
         require_page_packages()
         left_out = _left_out(settings)
@@ -101,3 +115,13 @@ def _left_out(settings: Settings) -> tuple[str, ...]:
     if find_spec("torch") is None or find_spec("transformers") is None:
         return (NO_TORCH,)
     return ()
+
+
+def publish(job: Job, unfinished: bool = False) -> None:
+    """Print the tables, write the numbers and the page, print its path last."""
+    report = job.read(unfinished)
+    write_json(job.folder / "report.json", report.to_json())
+    if report.real is not None:
+        shutil.copyfile(job.work / "crosscheck.json", job.folder / "crosscheck.json")
+    print(report_text(report), end="\n\n")
+    print(write_page(report, job.folder / "report.html"))

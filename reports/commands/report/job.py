@@ -1,21 +1,28 @@
 """The main job: everything that one report shows, piece by piece, each piece kept once it is finished.
 
-The folder of a report holds ``run.json`` (what was asked for, and how it was run), ``pieces.jsonl`` (finished
-pieces), and what is made from them: ``report.html``, ``report.json`` and, with a real pair, ``crosscheck.json``.
+The folder of a report holds ``run.json`` (what was asked for, and how it was run), a folder for each set of settings
+and state of the code with the finished pieces, and what is made from them: ``report.html``, ``report.json`` and, with a
+real pair, ``crosscheck.json``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+from veridraft.gpu.crosschecks.cell_file import CellFile
+
+from ...running.families import FAMILIES
+from ...running.files import write_json
+from ...running.progress import Progress
 from ...running.sources import source_digest
-from ...running.store import Store, write_json
-from ..certify import certificates
+from ..certify.certificates import CertificatesPlan, rows_of
 from . import real, synthetic
 from .data import Provenance, Report
 from .provenance import provenance
@@ -26,6 +33,12 @@ MOST_TREES = 729
 """The report's certificates: every verifier and policy on so many pairs, up to so many trees."""
 
 
+class PiecesFile(CellFile):
+    """The finished pieces of the synthetic part: profiles by verifier and family, certificates by pair and policy."""
+
+    kind, name, what, fields = "veridraft report", "pieces.jsonl", "report", ("part", "of", "with")
+
+
 class Job:
     """One report in its folder: ``run`` does what is missing, ``read`` gives what is finished.
 
@@ -34,9 +47,9 @@ class Job:
 
     def __init__(self, settings: Settings, folder: Path, made: Provenance, left_out: Sequence[str] = ()) -> None:
         self.settings, self.folder, self.made, self.left_out = settings, folder, made, tuple(left_out)
-        self.store = Store(folder / "pieces.jsonl", made.source)
-        self.real_folder = real.folder_of(settings, folder, made.source)
-        self._cells = certificates.cells(PAIRS, settings.verifiers, MOST_TREES)
+        digest = hashlib.sha256(repr((settings, made.source)).encode()).hexdigest()[:8]
+        self.work = folder / f"work-{digest}"
+        self._plan = CertificatesPlan(PAIRS, settings.verifiers, MOST_TREES, settings.seed)
 
     @classmethod
     def new(cls, settings: Settings, folder: Path, left_out: Sequence[str] = ()) -> Job:
@@ -61,25 +74,45 @@ class Job:
         started = time.monotonic()
         self._save_record()
         try:
-            synthetic.run_synthetic(self.settings, self.store)
-            certificates.run_certificates(self._cells, self.settings.seed, self.store)
+            self._run_synthetic()
             if pair is not None:
-                real.run_real(self.settings, pair, self.real_folder, self.made.command)
+                real.run_real(self.settings, pair, self.work, self.made.command)
         finally:
             self.made = replace(self.made, seconds=time.monotonic() - started)
             self._save_record()
 
+    def _run_synthetic(self) -> None:
+        file = self._pieces()
+        progress = Progress("synthetic pairs and certificates", len(file.planned), done=len(file.finished))
+        for _ in islice(file.finish(self._measure), 1, None):
+            progress.step(", ".join(map(str, list(file.finished)[-1])))
+        progress.close()
+
+    def _pieces(self) -> PiecesFile:
+        profiles = [["profile", name, family.name] for name, family in product(self.settings.verifiers, FAMILIES)]
+        cells = profiles + [["certificates", *key] for key in self._plan.cases]
+        return PiecesFile.open(self.work, self.made.command, {"cells": cells}, {})
+
+    def _measure(self, part: str, of: Any, other: str) -> dict[str, Any]:
+        """One profile, or the certificates of one pair with one policy."""
+        if part == "certificates":
+            return self._plan.measure(of, other) | {"policy": other}
+        family = next(family for family in FAMILIES if family.name == other)
+        return {"profile": synthetic.mean_profile(of, family, self.settings)}
+
     def read(self, unfinished: bool = False) -> Report:
         """The report of the finished pieces; ``unfinished`` adds a line that says that it is not whole."""
         stopped = ("the run was stopped; what it had finished is here",) if unfinished else ()
+        cells = self._pieces().cells
+        profiles = {(cell["of"], cell["with"]): cell["profile"] for cell in cells if cell["part"] == "profile"}
         return Report(
             settings=self.settings,
             provenance=self.made,
-            league=synthetic.read_league(self.settings, self.store),
+            league=synthetic.read_league(self.settings, profiles),
             profile_family=synthetic.PROFILE_FAMILY.name,
-            profiles=synthetic.read_profiles(self.settings, self.store),
-            certificates=certificates.read_certificates(self._cells, self.settings.seed, self.store),
-            real=real.read_real(self.real_folder),
+            profiles=synthetic.read_profiles(self.settings, profiles),
+            certificates=rows_of(cell for cell in cells if cell["part"] == "certificates"),
+            real=real.read_real(self.work),
             left_out=self.left_out + stopped,
         )
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ...writing.html import duration
+from ...writing.html import duration, rendered
 from . import figures, tables
 from .data import CertificateRow, League, RealRun, Report
 
@@ -23,13 +23,7 @@ def write_page(report: Report, path: Path) -> Path:
 
 def render(report: Report) -> str:
     """The page as HTML text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("veridraft.reports.writing", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("page.html").render(_values(report))
+    return rendered("page.html", **_values(report))
 
 
 def _values(report: Report) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
@@ -43,12 +42,6 @@ def not_run(settings: Settings, pair: Any) -> dict[str, str]:
     policy = parse_policy(settings.policy)
     reasons = {name: too_large(name, fitting_policy(name, policy), pair.vocabulary_size) for name in settings.verifiers}
     return {name: reason for name, reason in reasons.items() if reason}
-
-
-def folder_of(settings: Settings, folder: Path, source: str) -> Path:
-    """Where the rows of a run lie: a folder of its own for every setting and every state of the code."""
-    digest = hashlib.sha256(repr((settings, source)).encode()).hexdigest()[:8]
-    return folder / f"real-{digest}"
 
 
 def run_real(settings: Settings, pair: Any, place: Path, command: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from veridraft.theory.policies.base import Iid, Policy
 
 from ...running.families import FAMILIES, VOCABULARY_SIZE, Family
 from ...running.options import fitting_policy
-from ...running.progress import Progress
-from ...running.store import Store, make_key
 from .data import League, LeagueRow, Profile
 from .settings import Settings
 
@@ -24,6 +22,9 @@ PAIRS = 4
 
 PROFILE_FAMILY = FAMILIES[-1]
 """The family whose depth profiles are shown."""
+
+Found = Mapping[tuple[str, str], list[float]]
+"""Verifier and family to the finished profile."""
 
 
 def family_pair(family: Family, settings: Settings, index: int) -> Pair:
@@ -42,28 +43,11 @@ def mean_profile(verifier: str, family: Family, settings: Settings) -> list[floa
     return np.mean(profiles, axis=0).tolist()
 
 
-def profile_key(verifier: str, family: Family, settings: Settings) -> str:
-    """The key of one finished profile: everything that determines its numbers."""
-    drawn = {"seed": settings.seed, "temperature": settings.temperature, "top_p": settings.top_p}
-    return make_key("profile", verifier=verifier, family=family.name, policy=POLICY.name, **drawn)
-
-
-def run_synthetic(settings: Settings, store: Store) -> None:
-    """Compute what is not yet in the store: one piece per verifier and family."""
-    progress = Progress("synthetic pairs", len(settings.verifiers) * len(FAMILIES))
-    for verifier in settings.verifiers:
-        for family in FAMILIES:
-            key = profile_key(verifier, family, settings)
-            store.piece(key, lambda v=verifier, f=family: mean_profile(v, f, settings))  # type: ignore[misc]
-            progress.step(f"{verifier}, {family.name}")
-    progress.close()
-
-
-def read_league(settings: Settings, store: Store) -> League:
-    """The league table of the finished pieces, ``None`` where one is missing."""
+def read_league(settings: Settings, found: Found) -> League:
+    """The league table of the finished profiles, ``None`` where one is missing."""
     rows = []
     for verifier in settings.verifiers:
-        profiles = (store.get(profile_key(verifier, family, settings)) for family in FAMILIES)
+        profiles = (found.get((verifier, family.name)) for family in FAMILIES)
         values = tuple(None if profile is None else _efficiency(profile) for profile in profiles)
         rows.append(LeagueRow(verifier, fitting_policy(verifier, POLICY).name, values))
     families = tuple((family.name, family.description) for family in FAMILIES)
@@ -75,13 +59,10 @@ def _efficiency(stopping: list[float]) -> float:
     return sum((depth + 1) * probability for depth, probability in enumerate(stopping))
 
 
-def read_profiles(settings: Settings, store: Store) -> tuple[Profile, ...]:
+def read_profiles(settings: Settings, found: Found) -> tuple[Profile, ...]:
     """The finished depth profiles on the family that parts with depth."""
-    found: list[tuple[str, Any]] = [
-        (verifier, store.get(profile_key(verifier, PROFILE_FAMILY, settings))) for verifier in settings.verifiers
-    ]
     return tuple(
-        Profile(verifier, fitting_policy(verifier, POLICY).name, tuple(stopping))
-        for verifier, stopping in found
-        if stopping is not None
+        Profile(verifier, fitting_policy(verifier, POLICY).name, tuple(found[verifier, PROFILE_FAMILY.name]))
+        for verifier in settings.verifiers
+        if (verifier, PROFILE_FAMILY.name) in found
     )

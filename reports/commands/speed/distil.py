@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from veridraft.gpu.distilling.plan import DistilPlan, Embeddings, LossWeights, StudentShape
 
-from ...running.console import STOPPED, bad_input, broken_off, say_stopped
+from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
 from ...running.progress import Progress
 
 if TYPE_CHECKING:
@@ -76,13 +77,18 @@ DEFAULTS |= {name: getattr(DEFAULT.weights, name) for name in LossWeights.__data
 DEFAULTS["embeddings"] = DEFAULT.student.embeddings.value
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser("distil", description=DESCRIPTION)
+def main(words: Sequence[str]) -> int:
+    """The exit status of ``veridraft distil`` with the words behind it."""
+    return run_distil(parser().parse_args(words))
+
+
+def parser() -> Parser:
+    """The parser of the words behind the command's name."""
+    made = Parser(prog="veridraft distil", description=DESCRIPTION)
     for flag, options in OPTIONS.items():
         name = flag[2:].replace("-", "_")
-        sub.add_argument(flag, **({"default": DEFAULTS[name]} if name in DEFAULTS else {}) | options)
-    sub.set_defaults(run=run_distil)
+        made.add_argument(flag, **({"default": DEFAULTS[name]} if name in DEFAULTS else {}) | options)
+    return made
 
 
 def run_distil(options: argparse.Namespace) -> int:

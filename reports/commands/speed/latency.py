@@ -14,7 +14,7 @@ from typing import Any
 from veridraft.gpu.latency.file import LatencyFile, median_interval, pass_cell
 from veridraft.theory.speed.hardware import NETWORKS
 
-from ...running.console import STOPPED, bad_input, broken_off, names, say_stopped
+from ...running.console import STOPPED, Parser, bad_input, broken_off, names, say_stopped
 from ...running.options import CLOCK_NAMES, numbers, policies, words_of
 from ...writing.tables import ABSENT, Table
 
@@ -51,12 +51,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser("latency", description=DESCRIPTION)
+def main(words: Sequence[str]) -> int:
+    """The exit status of ``veridraft latency`` with the words behind it."""
+    return run_latency(parser().parse_args(words))
+
+
+def parser() -> Parser:
+    """The parser of the words behind the command's name."""
+    made = Parser(prog="veridraft latency", description=DESCRIPTION)
     for flag, options in OPTIONS.items():
-        sub.add_argument(flag, **options)
-    sub.set_defaults(run=run_latency)
+        made.add_argument(flag, **options)
+    return made
 
 
 def run_latency(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from veridraft.gpu.latency.file import LatencyFile
@@ -11,7 +12,7 @@ from veridraft.theory.speed.hardware import DEVICES, NETWORKS, get_device, get_n
 from veridraft.theory.speed.rates import LatencyModel, Term, roofline_model
 from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
-from ...running.console import bad_input, names
+from ...running.console import Parser, bad_input, names
 from ...running.families import FAMILIES, VOCABULARY_SIZE
 from ...running.options import decimals, numbers, policies, words_of
 from ...writing.tables import Table
@@ -57,12 +58,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to the parsers of ``commands``."""
-    sub = commands.add_parser("what-if", description=DESCRIPTION)
+def main(words: Sequence[str]) -> int:
+    """The exit status of ``veridraft what-if`` with the words behind it."""
+    return run_what_if(parser().parse_args(words))
+
+
+def parser() -> Parser:
+    """The parser of the words behind the command's name."""
+    made = Parser(prog="veridraft what-if", description=DESCRIPTION)
     for flag, options in OPTIONS.items():
-        sub.add_argument(flag, **options)
-    sub.set_defaults(run=run_what_if)
+        made.add_argument(flag, **options)
+    return made
 
 
 def run_what_if(options: argparse.Namespace) -> int:

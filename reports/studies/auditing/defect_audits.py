@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,9 @@ from veridraft.simulate.defects.table import DEFECTS, TRAPS, Defect, Trap
 from veridraft.simulate.forms.cases import Case, default_cases
 from veridraft.simulate.forms.form import Form
 
-from ...running.store import Store, make_key
 from ...writing.markdown import Section
 
-LEVEL, SEEDS = 1e-6, 5
+LEVEL = 1e-6
 TRIALS = 20_000_000
 """Trials of an audit of a defect, at most; the rarest deviation, of bfloat16, takes some millions."""
 
@@ -25,26 +24,18 @@ RIGHT_TRIALS = 1_000_000
 """Trials of an audit of a correct verifier."""
 
 
-def run(store: Store, seeds: int = SEEDS) -> Iterator[str]:
-    """Compute the audits that are missing; says what was done after each."""
-    for defect in DEFECTS.values():
-        for seed in range(seeds):
-            store.piece(_key(defect.name, seed), lambda d=defect, s=seed: _broken(d, s))  # type: ignore[misc]
-            yield f"{defect.name}, seed {seed}"
-        store.piece(_key(f"correct {defect.name}", 0), lambda d=defect: _correct(d))  # type: ignore[misc]
-        yield f"{defect.name}, correct"
-    for trap in TRAPS.values():
-        store.piece(_key(f"trap {trap.name}", 0), lambda t=trap: _trap(t))  # type: ignore[misc]
-        yield f"trap {trap.name}"
+def cells(seeds: int) -> list[tuple[str, int]]:
+    """Name and seed of every audit: each defect under every seed, its correct counterpart, then the traps."""
+    defects = [(name, seed) for name in DEFECTS for seed in range(seeds)]
+    return defects + [(f"correct {name}", 0) for name in DEFECTS] + [(f"trap {name}", 0) for name in TRAPS]
 
 
-def steps(seeds: int) -> int:
-    """How many audits :func:`run` says that it has done."""
-    return len(DEFECTS) * (seeds + 1) + len(TRAPS)
-
-
-def _key(name: str, seed: int) -> str:
-    return make_key("defects", name=name, seed=seed, level=LEVEL, trials=TRIALS, right=RIGHT_TRIALS)
+def measure(name: str, seed: int) -> dict[str, Any]:
+    """The audits of one cell together."""
+    kind, _, rest = name.partition(" ")
+    if kind == "correct":
+        return _correct(DEFECTS[rest])
+    return _trap(TRAPS[rest]) if kind == "trap" else _broken(DEFECTS[name], seed)
 
 
 def audits_of(verifier: Any, form: Form, cases: tuple[Case, ...], trials: int, seed: int) -> Iterator[Audit]:
@@ -95,19 +86,19 @@ def _passed(verifier: Any, form: Form, cases: tuple[Case, ...]) -> dict[str, Any
     }
 
 
-def read(store: Store, seeds: int = SEEDS) -> dict[str, list[dict[str, Any]]]:
+def read(found: Mapping[tuple[str, int], dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The finished audits: a row for each defect with its correct counterpart, and for each trap."""
-    defects = [row for defect in DEFECTS.values() if (row := _defect_row(store, defect, seeds))]
+    defects = [row for defect in DEFECTS.values() if (row := _defect_row(found, defect))]
     traps = [
         {"name": trap.name, "form": trap.form.value, "looks_wrong": trap.looks_wrong, "is_right": trap.is_right} | piece
         for trap in TRAPS.values()
-        if (piece := store.get(_key(f"trap {trap.name}", 0)))
+        if (piece := found.get((f"trap {trap.name}", 0)))
     ]
     return {"defects": defects, "traps": traps}
 
 
-def _defect_row(store: Store, defect: Defect, seeds: int) -> dict[str, Any] | None:
-    pieces = [piece for seed in range(seeds) if (piece := store.get(_key(defect.name, seed)))]
+def _defect_row(found: Mapping[tuple[str, int], dict[str, Any]], defect: Defect) -> dict[str, Any] | None:
+    pieces = [piece for (name, _), piece in sorted(found.items()) if name == defect.name]
     if not pieces:
         return None
     trials = [piece["trials"] for piece in pieces]
@@ -117,7 +108,7 @@ def _defect_row(store: Store, defect: Defect, seeds: int) -> dict[str, Any] | No
         "found": sum(piece["verdict"] == Verdict.LOSSY.value for piece in pieces),
         "named": sum(piece["named"] for piece in pieces), "median": float(np.median(trials)),
         "median_seconds": float(np.median([piece["seconds"] for piece in pieces])),
-        "correct": store.get(_key(f"correct {defect.name}", 0)),
+        "correct": found.get((f"correct {defect.name}", 0)),
     }  # fmt: skip
 
 

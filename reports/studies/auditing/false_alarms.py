@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import scipy
@@ -14,12 +14,11 @@ from veridraft.simulate.procedures.table import PROCEDURES
 from veridraft.theory.pairs.families import dirichlet_pair
 from veridraft.theory.policies.base import Chain, Iid, Policy
 
-from ...running.store import Store, make_key
 from ...writing.markdown import Section
 
 LEVEL = 0.01
-AUDITS, TRIALS, PIECE = 10_000, 4_000, 100
-"""Audits in the committed study, trials of each, and audits in one piece of the store."""
+TRIALS, PIECE = 4_000, 100
+"""Trials of each audit, and audits in one cell of the study."""
 
 SINGLE_PATH = ("naive", "block")
 POLICIES: tuple[Policy, ...] = (Iid(2, 1), Iid(3, 1), Iid(2, 2), Iid(3, 2))
@@ -38,27 +37,20 @@ def one_audit(number: int) -> Verdict:
     return result.verdict
 
 
-def run(store: Store, audits: int) -> Iterator[str]:
-    """Compute the pieces that are missing; says what was done after each."""
-    for first in range(0, audits, PIECE):
-        store.piece(_key(first), lambda first=first: _piece(first))  # type: ignore[misc]
-        yield f"audits {first} to {first + PIECE - 1}"
+def cells(audits: int) -> list[tuple[str, int]]:
+    """Name and first number of every piece."""
+    return [("correct procedures", first) for first in range(0, audits, PIECE)]
 
 
-def _key(first: int) -> str:
-    return make_key("false alarms", first=first, audits=PIECE, trials=TRIALS, level=LEVEL)
-
-
-def _piece(first: int) -> dict[str, int]:
+def measure(name: str, first: int) -> dict[str, int]:
     """How often each verdict came, of PIECE audits."""
     verdicts = [one_audit(number).value for number in range(first, first + PIECE)]
     return {verdict.value: verdicts.count(verdict.value) for verdict in Verdict}
 
 
-def read(store: Store, audits: int) -> dict[str, Any]:
+def read(found: Mapping[tuple[str, int], dict[str, Any]]) -> dict[str, Any]:
     """The finished pieces together: audits, alarms, others, and a 95 % interval of the rate of alarms."""
-    pieces = [piece for first in range(0, audits, PIECE) if (piece := store.get(_key(first))) is not None]
-    counts = {verdict.value: sum(piece[verdict.value] for piece in pieces) for verdict in Verdict}
+    counts = {verdict.value: sum(piece[verdict.value] for piece in found.values()) for verdict in Verdict}
     done = sum(counts.values())
     alarms = counts[Verdict.LOSSY.value]
     interval = scipy.stats.binomtest(alarms, done).proportion_ci(0.95, "exact") if done else (0.0, 1.0)

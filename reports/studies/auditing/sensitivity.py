@@ -6,7 +6,7 @@ than log(1/a) / KL(Q, P) (Wald; the log-likelihood ratio grows by KL a trial, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -26,12 +26,10 @@ from veridraft.theory.pairs.base import MarkovPair
 from veridraft.theory.policies.base import Chain
 from veridraft.theory.rows.distributions import NO_TOKEN
 
-from ...running.store import Store, make_key
 from ...writing.markdown import Section
 
 VOCABULARY, DEPTH, LEVEL = 50, 3, 1e-6
 VARIATIONS = (0.02, 0.01, 0.005)
-SEEDS = 10
 TRIALS = 4_000_000
 
 
@@ -107,41 +105,34 @@ def divergence(plant: Plant, variation: float) -> float:
     return float((law * np.log(law / first)).sum())
 
 
-def run(store: Store, seeds: int = SEEDS) -> Iterator[str]:
-    """Compute the audits that are missing; says what was done after each."""
-    for name in PLANTS:
-        for variation in VARIATIONS:
-            for seed in range(seeds):
-                store.piece(_key(name, variation, seed), lambda n=name, v=variation, s=seed: _piece(n, v, s))  # type: ignore[misc]
-                yield f"{name}, {variation:g}, seed {seed}"
+def cells(seeds: int) -> list[tuple[str, int]]:
+    """Name and seed of every audit."""
+    return [(name, seed) for name in deviations() for seed in range(seeds)]
 
 
-def steps(seeds: int = SEEDS) -> int:
-    """How many audits :func:`run` says that it has done."""
-    return len(PLANTS) * len(VARIATIONS) * seeds
+def deviations() -> dict[str, tuple[str, float]]:
+    """What is planted, and the total variation, by the name of both."""
+    return {f"{plant} {variation:g}": (plant, variation) for plant in PLANTS for variation in VARIATIONS}
 
 
-def _key(name: str, variation: float, seed: int) -> str:
-    return make_key("sensitivity", plant=name, variation=variation, seed=seed, level=LEVEL, trials=TRIALS)
-
-
-def _piece(name: str, variation: float, seed: int) -> dict[str, Any]:
+def measure(name: str, seed: int) -> dict[str, Any]:
+    """One audit of a planted deviation."""
+    plant, variation = deviations()[name]
     case = Case("planted", pair(), Chain(DEPTH), "a planted deviation")
     result = audit(
-        planted(PLANTS[name], variation), "paths", batched=True, cases=[case], level=LEVEL, trials=TRIALS, seed=seed,
+        planted(PLANTS[plant], variation), "paths", batched=True, cases=[case], level=LEVEL, trials=TRIALS, seed=seed,
         call_seconds=None,
     )  # fmt: skip
     return {"found": result.verdict is Verdict.LOSSY, "trials": result.trials, "seconds": round(result.seconds, 2)}
 
 
-def read(store: Store, seeds: int = SEEDS) -> list[dict[str, Any]]:
+def read(found: Mapping[tuple[str, int], dict[str, Any]]) -> list[dict[str, Any]]:
     """A row for each plant and total variation: the floor, and the median trials to detection."""
     rows = []
-    for name, plant in PLANTS.items():
-        for variation in VARIATIONS:
-            pieces = [piece for seed in range(seeds) if (piece := store.get(_key(name, variation, seed)))]
-            if pieces:
-                rows.append(_row(name, plant, variation, pieces))
+    for name, (plant, variation) in deviations().items():
+        pieces = [piece for (deviation, _), piece in found.items() if deviation == name]
+        if pieces:
+            rows.append(_row(plant, PLANTS[plant], variation, pieces))
     return rows
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def divergence_of(setting: Setting) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ShapeComparison:
     """The best shapes of one size: branching at the root, delayed, and the chain; each with its block efficiency."""
 
     root: Delayed
@@ -130,15 +131,15 @@ class Comparison:
         return first if values[first] > values[second] * (1 + LEAST_GAIN) else "none"
 
 
-def compare(values: Values, size: int) -> Comparison:
+def compare(values: Values, size: int) -> ShapeComparison:
     """The best of each kind among all trees of a size."""
     found = [policy for policy in values if size == policy.L1 + policy.K * policy.L2]
     root = max(filter(is_root, found), key=values.__getitem__)
     delayed = max(filter(is_delayed, found), key=values.__getitem__)
-    return Comparison(root, values[root], delayed, values[delayed], values[Delayed(1, 0, size)])
+    return ShapeComparison(root, values[root], delayed, values[delayed], values[Delayed(1, 0, size)])
 
 
-def compare_same_depth(values: Values, root: Delayed) -> Comparison | None:
+def compare_same_depth(values: Values, root: Delayed) -> ShapeComparison | None:
     """A tree that branches at its root against the best delayed ones of its size and its depth, if there are any."""
     size = root.K * root.L2
     others = [policy for policy in values if is_delayed(policy) and policy.depth == root.depth
@@ -146,10 +147,46 @@ def compare_same_depth(values: Values, root: Delayed) -> Comparison | None:
     if not others:
         return None
     delayed = max(others, key=values.__getitem__)
-    return Comparison(root, values[root], delayed, values[delayed], values[Delayed(1, 0, size)])
+    return ShapeComparison(root, values[root], delayed, values[delayed], values[Delayed(1, 0, size)])
 
 
 def shares(gains: Sequence[float], least: float = LEAST_GAIN) -> tuple[float, float]:
     """The shares of gains above ``least`` and below minus it."""
     found = np.asarray(gains)
     return float((found > least).mean()), float((found < -least).mean())
+
+
+KINDS = {"all shapes": (TOP_DOWN, SETTINGS, values_of), "small pairs": (SMALL, SMALL_SETTINGS, small_values_of)}
+"""Of the study's cells: verifiers, settings, and what is computed of each."""
+
+
+@dataclass(frozen=True)
+class DelayedPlan:
+    """Every verifier with every setting of its kind; ``quick`` keeps two settings of each kind, to see that it runs."""
+
+    quick: bool = False
+
+    def settings(self) -> dict[str, Any]:
+        """What determines the numbers."""
+        last = 2 if self.quick else None
+        cells = [
+            [kind, verifier, *astuple(setting)]
+            for kind, (verifiers, settings, _) in KINDS.items()
+            for verifier, setting in product(verifiers, settings[:last])
+        ]
+        return {"vocabulary_size": VOCABULARY_SIZE, "depth": DEPTH, "seeds": list(SEEDS), "cells": cells}
+
+    def measure(self, kind: str, verifier: str, *setting: float) -> dict[str, Any]:
+        """Block efficiencies by shape, each ``[K, L1, L2, value]``."""
+        values = KINDS[kind][2](verifier, Setting(*setting))
+        return {"values": [[policy.K, policy.L1, policy.L2, round(value, 9)] for policy, value in values.items()]}
+
+
+def values_by_setting(cells: Iterable[Mapping[str, Any]], kind: str) -> dict[tuple[str, Setting], Values]:
+    """The finished values of a kind."""
+    return {
+        (cell["verifier"], Setting(*(cell[field.name] for field in fields(Setting)))):
+            {Delayed(*shape): value for *shape, value in cell["values"]}
+        for cell in cells
+        if cell["kind"] == kind
+    }  # fmt: skip

@@ -12,14 +12,14 @@ import scipy
 
 from ...writing.figures import BLUE, VERMILION, drawn
 from ...writing.markdown import Note, Section
-from .study import CASES, CLOSENESS, CONCENTRATION, EXPONENT, FAMILIES, NOISE, Family, Gap
+from .cases import CASES, CLOSENESS, CONCENTRATION, EXPONENT, FAMILIES, NOISE, Gap, GapFamily
 
 LEVEL = 0.95
 ATTAINED = 1e-7
 """A verifier that misses less than this share of E[tau] counts as attaining the optimum, which is proven to 1e-7 at
 worst and mostly to rounding."""
 
-GROUPS: tuple[tuple[str, Callable[[Family], bool]], ...] = (
+GROUPS: tuple[tuple[str, Callable[[GapFamily], bool]], ...] = (
     *((f"near {c:g}", lambda f, c=c: f.kind == "dirichlet" and f.distance == c) for c in CLOSENESS),
     *((f"flat {c:g}", lambda f, c=c: f.kind == "dirichlet" and f.shape == c) for c in CONCENTRATION),
     ("Zipf", lambda f: f.kind == "zipf"),
@@ -56,7 +56,7 @@ class Missed:
         return float(scipy.stats.t.ppf((1 + level) / 2, count * (size - 1)) * error)
 
 
-def missed(found: Sequence[Gap], policy: str, verifier: str, belongs: Callable[[Family], bool]) -> Missed | None:
+def missed(found: Sequence[Gap], policy: str, verifier: str, belongs: Callable[[GapFamily], bool]) -> Missed | None:
     """One verifier under one policy over the families that belong; None if one of them is not finished."""
     shares = [gap.shares for gap in found if (gap.policy, gap.verifier) == (policy, verifier) and belongs(gap.family)]
     wanted = sum(map(belongs, FAMILIES))
@@ -133,7 +133,7 @@ def gap_note(found: Sequence[Gap], command: str) -> Note:
     )
     picture = Section(
         "Share of E[tau] missed, by policy",
-        svg=gap_figure(found),
+        drawing=lambda: gap_figure(found),
         caption="Circles: rules that walk down from the root. Triangles: rules that decide whole paths or subtrees. "
         "Bars: the intervals of the tables. NSS lies far to the right and is left out.",
     )

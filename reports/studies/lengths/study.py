@@ -1,280 +1,53 @@
-"""Which defects accepted lengths show: real decoding with every one in place, exported in every shape and read back.
-
-``veridraft lengths`` writes ``length_defects.json`` and ``.txt``.  Finished defects are kept
-in another file, so that a stopped run goes on.
-
-A defect is first tried on the trees of a pilot run, coin after coin, and the theory's exact law on the same trees says
-by how much it changes the law of accepted lengths.  From that follow the steps after which the comparison given the
-trees must find it.
-"""
+"""Which defects accepted lengths show: real decoding with every one in place, in every shape that engines report."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache, partial
-from math import ceil, inf, log, sqrt
+import argparse
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-import scipy
-import torch
-import transformers
+from veridraft.gpu.crosschecks.cell_file import CellFile
+from veridraft.simulate.defects.table import DEFECTS
 
-from veridraft.gpu.engines.agreement.agreement import ROUNDING, compare
-from veridraft.gpu.engines.agreement.predictions import LengthPrediction, predict_from_trace
-from veridraft.gpu.engines.recorder import RunRecorder
-from veridraft.gpu.engines.traces import Trace
-from veridraft.gpu.models.layer_skip import without_layers
-from veridraft.gpu.models.pairs import ModelPair
-from veridraft.simulate.batches.rows import Floats, Ints
-from veridraft.simulate.defects.table import Defect
-from veridraft.theory.rows.trees import DraftTree
-
-from ...running.console import STOPPED, Parser, bad_input, names, say_stopped
-from ...running.options import check_folder
-from ...running.progress import Progress
-from ...running.sources import source_digest
-from ...running.store import Store, make_key, write_json
-from ...writing.markdown import note_text
-from .defective_engines import IN_PLACE, NOT_IN_PLACE, Engine, decoded, place_of
-from .readings import Reading, readings
-from .text import RIGHT_ROWS, note
-
-DEFAULT_OUT = Path("reports/runs/length-defects")
-FILE = "length_defects.json"
-DEFAULT_PIECES = Path("report-out/length-defects.jsonl")
-LEVEL, MISS = 1 - 1e-6, 1e-4
-"""The level of each comparison, and the probability that one misses a defect at the steps planned for it."""
-
-PILOT, COINS = 1024, 200
-"""Steps of a pilot run, and how often a defect decides each of its trees."""
-
-COIN_STEPS = 128
-"""Trees on which a defect that seems to leave lengths alone is held against the right procedure, coin by coin."""
-
-LEAST_STEPS, MOST_STEPS, RIGHT_STEPS = 1000, 6000, 2000
-"""Steps of a run: as planned, within these; of a right procedure, and of a defect that lengths cannot show."""
+from ...running.console import names
+from ...running.study import Step, Study, cell_by_cell, noted
+from ...writing.markdown import Note
+from ..table import STUDIES
+from . import text
 
 
-@cache
-def small_pair() -> ModelPair:
-    """A Llama of 3 layers, 16 tokens and random weights, as peaked as a text model; its draft leaves a layer out."""
-    config = transformers.LlamaConfig(
-        vocab_size=16, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.3, bos_token_id=None,
-        eos_token_id=None, attn_implementation="sdpa",
-    )  # fmt: skip
-    torch.manual_seed(0)
-    model = transformers.LlamaForCausalLM(config).eval()
-    return ModelPair(model, without_layers(model, (1,)), None, "small", "skip:1")
+class LengthsFile(CellFile):
+    """The finished defects, and the right procedures beside them."""
+
+    kind, name, what, fields = "veridraft lengths", "lengths.jsonl", "study", ("which", "name")
 
 
-@dataclass(frozen=True, eq=False)
-class Effect:
-    """What a defect does to the probabilities (L,) of reaching each position, on the same trees.
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+    """The steps of the study that was asked for."""
+    from .defective_engines import IN_PLACE
+    from .measuring import LengthsPlan
 
-    right : exact, the mean over trees; broken : seen in many decisions; spread : (L,) their standard error
-    impossible : how often a step does what has probability 0 given its tree, on average
-    """
-
-    right: Floats
-    broken: Floats
-    spread: Floats
-    impossible: float
-
-    @property
-    def total_variation(self) -> float:
-        """Between the two laws of accepted lengths, in [0, 1]; what chance gives is in it."""
-        laws = [-np.diff(np.concatenate([[1.0], rates, [0.0]])) for rates in (self.right, self.broken)]
-        return float(np.abs(laws[0] - laws[1]).sum() / 2)
-
-    @property
-    def is_seen(self) -> bool:
-        """True if a position differs by more than 4 standard errors, or something impossible was done."""
-        return bool((np.abs(self.broken - self.right) > 4 * self.spread + ROUNDING).any()) or self.impossible > 0
-
-    def steps(self) -> float:
-        """After how many steps the comparison given the trees finds it, but for the probability ``MISS``.
-
-        Either the difference, less 3 standard errors, exceeds the interval's half-width (Bernstein's at ``LEVEL``) and
-        what chance may take off, or something impossible is done; infinite if there is nothing of either.
-        """
-        sizes = np.abs(self.broken - self.right) - 3 * self.spread
-        needed = [_needed(*one, len(sizes)) for one in zip(sizes, self.right, self.broken, strict=True)]
-        certain = log(1 / MISS) / self.impossible if self.impossible else inf
-        return max(float(LEAST_STEPS), min(*needed, certain))
+    return cell_by_cell(LengthsFile, LengthsPlan(options.defects or tuple(IN_PLACE)), folder, command)
 
 
-def _needed(size: float, right: float, broken: float, depth: int) -> float:
-    """The steps N for which ``size`` is the half-width plus the normal quantile of ``MISS``: a root in 1 / sqrt(N)."""
-    if size <= 0:
-        return inf
-    logarithm = log(2 * (depth + 2) / (1 - LEVEL))
-    slope = sqrt(2 * right * (1 - right) * logarithm) + float(scipy.stats.norm.isf(MISS)) * sqrt(broken * (1 - broken))
-    root = (sqrt(slope**2 + 4 * size * logarithm / 3) - slope) / (2 * logarithm / 3)
-    return 1 / root**2
+def note(file: LengthsFile) -> Note:
+    """The study as a page."""
+    return text.note(rows(file), file.settings, file.command)
 
 
-def effect_of(engine: Engine, trees: Sequence[DraftTree], right: Floats, seed: int) -> Effect:
-    """The effect on S trees, each decided ``COINS`` times; right: (S, L) the theory's probabilities on these trees."""
-    rng, reached, positions = np.random.default_rng(seed), np.zeros(right.shape), np.arange(right.shape[1])
-    for places, arrays in engine.groups(trees):
-        for start in range(0, len(places), 64):
-            some = tuple(np.concatenate([array[start : start + 64]] * COINS) for array in arrays)
-            taus = engine.call(some, rng).accepted.reshape(COINS, -1, 1)
-            reached[places[start : start + 64]] = (taus > positions).mean(axis=0)
-    broken, trials = reached.mean(axis=0), len(trees) * COINS
-    impossible = np.where(right < ROUNDING, reached, np.where(right > 1 - ROUNDING, 1 - reached, 0.0))
-    spread = np.sqrt(np.maximum(broken * (1 - broken), 1 / trials) / trials)
-    return Effect(right.mean(axis=0), broken, spread, float(impossible.max(axis=1).mean()))
+def rows(file: LengthsFile) -> list[Mapping[str, Any]]:
+    """The finished defects, each with what is read of the right procedure beside it."""
+    beside = {name: file.finished.get(("right", right)) for name, right in file.settings["beside"].items()}
+    defects = [cell for (which, _), cell in file.finished.items() if which == "defect"]
+    return [cell | {"beside": beside[cell["name"]]} for cell in defects if beside[cell["name"]]]
 
 
-@dataclass(frozen=True, eq=False)
-class Recorded:
-    """A run: its recorder, its trees, and the lengths that the right verifier would show on these."""
-
-    recorder: RunRecorder
-    trees: list[DraftTree]
-    prediction: LengthPrediction
-
-    @property
-    def laws(self) -> Floats:
-        """(S, L) the right verifier's probabilities in the order of the trees; the prediction goes by request."""
-        assert self.recorder.trace is not None and self.prediction.laws is not None
-        laws = np.empty_like(self.prediction.laws)
-        laws[np.argsort(self.recorder.trace.found["requests"], kind="stable")] = self.prediction.laws
-        return laws
-
-
-def recorded(defect: Defect, engine: Engine, steps: int, seed: int) -> Recorded:
-    """A run of so many steps."""
-    verifier, policy = place_of(defect)
-    recorder, trees = decoded(small_pair(), verifier, engine, steps, seed)
-    assert recorder.trace is not None
-    return Recorded(recorder, trees, predict_from_trace(Trace(recorder.trace.arrays()), verifier, policy))
-
-
-def _engine(defect: Defect, verifier: Any, seed: int) -> Engine:
-    return Engine(defect.form, verifier, place_of(defect)[1], seed)
-
-
-def piece_of(name: str, beside: str, folder: Path) -> dict[str, Any]:
-    """What a defect does to lengths, and what is found of it; ``beside`` names one with the same right procedure."""
-    defect = IN_PLACE[name]
-    pilot = recorded(defect, _engine(defect, defect.broken, 1), PILOT, 2)
-    effect = effect_of(_engine(defect, defect.broken, 0), pilot.trees, pilot.laws, 3)
-    planned = effect.steps()
-    steps = ceil(planned) if planned <= MOST_STEPS else RIGHT_STEPS
-    run = recorded(defect, _engine(defect, defect.broken, 4), steps, 5)
-    found = readings(run.recorder, run.prediction, pilot.prediction, folder, LEVEL)
-    found[RIGHT_ROWS] = Reading.of(compare(run.recorder.run(), right_run(beside).prediction, LEVEL))
-    verifier, policy = place_of(defect)
-    return {
-        "number": defect.number, "name": defect.name, "form": defect.form.value, "verifier": verifier,
-        "policy": policy.name, "right": effect.right.tolist(), "broken": effect.broken.tolist(),
-        "total_variation": effect.total_variation, "seen": effect.is_seen,
-        "impossible": effect.impossible,
-        "planned": planned if planned <= MOST_STEPS else None, "steps": steps,
-        "found": {name: reading.to_json() for name, reading in found.items()},
-    }  # fmt: skip
-
-
-def right_piece(name: str, folder: Path) -> dict[str, Any]:
-    """What is read of the right procedure beside a defect."""
-    defect = IN_PLACE[name]
-    run = recorded(defect, _engine(defect, defect.correct, 4), RIGHT_STEPS, 5)
-    found = readings(run.recorder, run.prediction, right_run(name).prediction, folder, LEVEL)
-    return {"steps": RIGHT_STEPS, "found": {name: reading.to_json() for name, reading in found.items()}}
-
-
-def same_coins(name: str) -> bool:
-    """True if the defect and the right procedure accept the same lengths on the same trees, coin by coin."""
-    defect = IN_PLACE[name]
-    trees = recorded(defect, _engine(defect, defect.broken, 1), COIN_STEPS, 2).trees
-    taus = [_decided(_engine(defect, which, 0), trees) for which in (defect.broken, defect.correct)]
-    return bool((taus[0] == taus[1]).all())
-
-
-def _decided(engine: Engine, trees: Sequence[DraftTree]) -> Ints:
-    """The accepted lengths of every tree, decided ``COINS`` times, with coins that depend on the trees alone."""
-    found = [
-        engine.call(tuple(np.repeat(array, COINS, axis=0) for array in arrays), np.random.default_rng(place)).accepted
-        for place, (_, arrays) in enumerate(engine.groups(trees))
-    ]
-    return np.concatenate(found)
-
-
-@cache
-def right_run(name: str) -> Recorded:
-    """A run of the right procedure beside a defect, for its rows."""
-    defect = IN_PLACE[name]
-    return recorded(defect, _engine(defect, defect.correct, 1), PILOT, 2)
-
-
-def representative(defect: Defect) -> str:
-    """The first defect with the same right procedure, form and place."""
-    return next(
-        name for name, one in IN_PLACE.items()
-        if (one.correct, one.form, place_of(one)) == (defect.correct, defect.form, place_of(defect))
-    )  # fmt: skip
-
-
-def run(store: Store, chosen: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of the table, each computed unless the store has it."""
-    progress, rows = Progress("defects", len(chosen)), []
-    for name in chosen:
-        beside = representative(IN_PLACE[name])
-        with TemporaryDirectory() as folder:
-            right = store.piece(make_key("right", name=beside), partial(right_piece, beside, Path(folder)))
-            row = store.piece(make_key("defect", name=name), partial(piece_of, name, beside, Path(folder)))
-            coins = not row["seen"] and store.piece(make_key("coins", name=name), partial(same_coins, name))
-        rows.append(row | {"beside": right, "same_coins": coins})
-        progress.step(name)
-    progress.close()
-    return rows
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status 0 after the study was computed and written, 130 if it was stopped."""
-    parser = Parser(prog="python -m veridraft.reports.studies.lengths.study", description=__doc__)
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder (default: %(default)s)")
-    parser.add_argument("--pieces", type=Path, default=DEFAULT_PIECES, help="finished defects (default: %(default)s)")
-    parser.add_argument("--defects", type=names, default=tuple(IN_PLACE), help="names with commas (default: all)")
-    parser.add_argument("--render", action="store_true", help="write the text again, from length_defects.json")
-    options = parser.parse_args(argv)
-    with bad_input("length-defects"):
-        folder = check_folder(options.out)
-        options.pieces.parent.mkdir(parents=True, exist_ok=True)
-        unknown = [name for name in options.defects if name not in IN_PLACE]
-        if unknown:
-            raise ValueError(f"defects {unknown[0]!r} is none of {', '.join(IN_PLACE)}")
-    if options.render:
-        return render(folder)
-    try:
-        rows = run(Store(options.pieces, source_digest(__name__)), options.defects)
-    except KeyboardInterrupt:
-        say_stopped()
-        return STOPPED
-    chosen = "" if options.defects == tuple(IN_PLACE) else f" --defects {','.join(options.defects)}"
-    settings = {"level": LEVEL, "miss": MISS, "pilot": PILOT, "coins": COINS, "most_steps": MOST_STEPS}
-    command = f"{parser.prog} --out {options.out}{chosen}"
-    write_json(folder / FILE, {"command": command, **settings, "rows": rows})
-    return render(folder)
-
-
-def render(folder: Path) -> int:
-    """Exit status 0 after the text was made of the study's JSON, written and printed."""
-    with bad_input("length-defects"):
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    text = note_text(note(found, NOT_IN_PLACE))
-    (folder / FILE).with_suffix(".txt").write_text(text, encoding="utf-8")
-    print(text)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+STUDY = Study(
+    "lengths",
+    STUDIES["lengths"],
+    {"--defects": {"type": names, "help": f"names with commas, of {', '.join(DEFECTS)} (default: all that fit)"}},
+    LengthsFile,
+    start,
+    **noted(note),
+)

@@ -10,7 +10,7 @@ from veridraft.gpu.engines.agreement.agreement import Outcome
 from ...writing.markdown import Note, Section
 from .readings import OTHER, SAME, SHAPES
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 RIGHT_ROWS = "right engine's rows"
 """Lengths held against the rows that the right engine came to, with other prompts."""
@@ -46,22 +46,21 @@ def outcome(row: Mapping[str, Any], column: str) -> str:
     return str(row["found"][column][0])
 
 
-def note(found: Mapping[str, Any], left_out: Mapping[str, str]) -> Note:
-    """The study as a page; ``left_out``: defects that were not put in place, and why."""
-    rows: list[Row] = found["rows"]
+def note(rows: Sequence[Row], settings: Mapping[str, Any], command: str) -> Note:
+    """The study as a page: finished defects, and the settings of their file."""
     expected = [row for row in rows if is_expected(row)]
     small = [row for row in rows if not is_expected(row) and not row["same_coins"]]
     alone = [row for row in rows if row["same_coins"]]
-    words = _found_words(expected, found["level"], found["miss"])
+    words = _found_words(expected, settings["level"], settings["miss"])
     return Note(
         "What accepted lengths show of defects", LEAD,
         (
             Section("Found by lengths", (words, READING), HEADERS, _cells(expected)),
             Section("Too small for these steps", (SMALL,), HEADERS, _cells(small)),
             Section("Lengths are left alone", (_alone_words(alone),), HEADERS, _cells(alone)),
-            Section("Not put in place", tuple(f"{name}: {why}." for name, why in left_out.items())),
+            Section("Not put in place", tuple(f"{name}: {why}." for name, why in settings["left_out"].items())),
         ),
-        found["command"],
+        command,
     )  # fmt: skip
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import scipy
 
 from ...writing.figures import BLUE, GREEN, INK, VERMILION, drawn
-from .leads import Quantity, wins
-from .rows import SCORES, WITHIN, Shape, Suite, SuiteRow, fastest, setting_text
+from .rows import SCORES, WITHIN, Shape, Suite, SuiteRow
 
 ORANGE, PURPLE = "#E69F00", "#CC79A7"
 
@@ -116,52 +115,6 @@ def _score_axes(axes: Any, threshold: float, end: float) -> None:
     axes.set_ylabel("score")
     axes.grid(True)
     axes.set_axisbelow(True)
-
-
-def heat_figure(suite: Suite) -> str:
-    """Each verifier's fastest policy at each setting: tokens per second over plain decoding's, or over the best's."""
-    verifiers = list(dict.fromkeys(row.verifier for row in suite.timed if row.shape is not Shape.PLAIN))
-    against = [win.plain or win.best for win in wins(suite, Quantity.SPEED)]
-    settings = [row.setting for row in against]
-    values = np.array([[_relative(suite, name, row) for row in against] for name in verifiers])
-
-    def paint(figure: Any) -> None:
-        axes = figure.subplots()
-        _heat(axes, values)
-        axes.set_yticks(range(len(verifiers)), verifiers)
-        axes.set_xticks(range(len(settings)), [setting_text(one).replace(", ", "\n") for one in settings])
-        axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
-        for side in axes.spines.values():
-            side.set_visible(False)
-
-    return drawn("heat", heat_width(suite), 0.27 * len(verifiers) + 0.7, paint)
-
-
-def heat_width(suite: Suite) -> float:
-    """The width of the heat map in inches: its fields are as wide for one setting as for eight."""
-    return min(9.6, 2.4 + 0.9 * len(suite.settings))
-
-
-def _relative(suite: Suite, verifier: str, against: SuiteRow) -> float:
-    """The fastest drafting cell of a verifier over a row of the same setting; NaN without one."""
-    own = [row for row in suite.at(against.setting) if row.verifier == verifier and row.shape is not Shape.PLAIN]
-    best = fastest(own)
-    return best.tokens_per_second / against.tokens_per_second if best else float("nan")
-
-
-def _heat(axes: Any, values: Any) -> None:
-    """Blue is faster, orange slower than what stands at 1; the number is in the field."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    colours = LinearSegmentedColormap.from_list("speed", ["#b35900", "#f7e3cb", "#ffffff", "#cfe4f2", BLUE])
-    end = max(0.1, float(np.nanmax(np.abs(np.log(values)))))
-    lines, columns = (np.arange(size + 1) - 0.5 for size in values.shape)
-    axes.pcolormesh(columns, lines, np.log(values), cmap=colours, vmin=-end, vmax=end, edgecolors="white", linewidth=1)
-    for (line, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            ink = "white" if abs(np.log(value)) > 0.75 * end else INK
-            axes.text(column, line, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
-    axes.invert_yaxis()
 
 
 def _legend(figure: Any, marks: dict[str, tuple[str, str]]) -> None:

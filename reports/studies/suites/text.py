@@ -1,4 +1,4 @@
-"""What ``veridraft crosscheck --suite`` prints: the run, what agrees, what parts, what is fastest.
+"""What a suite's study prints: the run, what agrees, what parts.
 
 A suite of many cells is printed setting by setting, with the cells that are farthest off; its page has them all.
 """
@@ -12,7 +12,6 @@ from typing import Any
 
 from ...running.options import CLOCK_NAMES
 from ...writing.tables import Table, signed
-from .leads import Quantity, delays
 from .rows import SCORES, Suite, SuiteRow, setting_text
 from .tables import (
     cell_table,
@@ -29,7 +28,6 @@ from .tables import (
     step_table,
     worst_rows,
 )
-from .win_tables import delay_line, delay_matrix, delay_table, shape_table, win_table
 
 MOST_ROWS = 40
 """A printed table with more is replaced by one row for each setting, and the worst rows."""
@@ -70,7 +68,7 @@ def _wrapped(lines: Iterable[str]) -> str:
 
 def tables(suite: Suite) -> list[Table]:
     """The tables that are printed."""
-    return [*_agreement(suite), *_speeds(suite), *_winners(suite)]
+    return [*_agreement(suite), *_speeds(suite)]
 
 
 def _agreement(suite: Suite) -> list[Table]:
@@ -88,17 +86,6 @@ def _speeds(suite: Suite) -> list[Table]:
     caption = f"The {WORST} throughputs that are farthest off, {CLOCK_NAMES[suite.clock]}"
     worst = speed_table(suite, worst_rows(suite.timed, off, WORST), caption)
     return [speed_setting_table(suite), worst, fastest_step_table(suite)]
-
-
-def _winners(suite: Suite) -> list[Table]:
-    found = []
-    for quantity in Quantity if suite.timed and not suite.timing_only else ():
-        found += [win_table(suite, quantity), shape_table(suite, quantity)]
-        compared = delays(suite, quantity)
-        if compared:
-            short = len(compared) > MOST_ROWS
-            found.append(delay_matrix(suite, quantity) if short else delay_table(suite, quantity, compared))
-    return found
 
 
 def summary(suite: Suite) -> list[str]:
@@ -181,27 +168,16 @@ def _errors(suite: Suite) -> str:
 
 
 def closing(suite: Suite) -> list[str]:
-    """Verification's share, delayed expansion in one sentence, memory, and what speeds rest on."""
+    """Verification's share, memory, and what speeds rest on."""
     if not suite.timed:
         return [memory_line(suite), "No cell has rounds enough to say how much speeds differ."]
-    return [
-        share_line(suite),
-        *(delay_line(suite, quantity) for quantity in Quantity if not suite.timing_only),
-        memory_line(suite),
-        comparisons(suite),
-    ]
+    return [share_line(suite), memory_line(suite), *([] if suite.timing_only else [COMPARISONS])]
 
 
-def comparisons(suite: Suite) -> str:
-    """What comparisons between cells rest on; "" where they mean nothing."""
-    if suite.timing_only:
-        return ""
-    return (
-        "Cells are compared by all their passes, with the tokens that the laws of the drafted trees give. Of a best "
-        f'cell, "equals" counts the others that are not told apart from it. Intervals between cells are at level '
-        f"{suite.level:g} each; the best of a group is chosen by the same figures, and cells ran one after another, so "
-        "that a drift of the machine is not in their intervals."
-    )
+COMPARISONS = (
+    "Cells ran one after another: a drift of the machine lies between them. Which verifier or policy is faster is told "
+    "by `veridraft study run wins`, which holds them against each other at the same roots."
+)
 
 
 def chance(suite: Suite) -> str:

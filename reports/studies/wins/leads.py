@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from math import comb, exp, log, sqrt
 
 import scipy
@@ -16,9 +17,8 @@ import scipy
 from veridraft.gpu.latency.speed_rows import Estimate
 from veridraft.theory.verifiers.table import VERIFIERS
 
-from ..suites.leads import Lead, Quantity, Standing
 from ..suites.rows import Shape
-from .rows import LEAST_UNITS, RootRow, RootSetting, Wins
+from .rows import LEAST_UNITS, Quantity, RootRow, RootSetting, Wins
 
 LEVEL = 0.95
 """At which all comparisons of one table hold together."""
@@ -30,8 +30,30 @@ BASELINES = ("naive_tree", "naive", "nss")
 """The first of these among a policy's verifiers is what the others are held against; else the first of the table."""
 
 
+class Standing(Enum):
+    """How one cell stands to another."""
+
+    WINS = "wins"
+    LOSES = "loses"
+    LEVEL = "not told apart"
+
+
 @dataclass(frozen=True)
-class Difference:
+class Lead:
+    """By what factor one cell's rate is another's, with its interval."""
+
+    ratio: Estimate
+
+    @property
+    def standing(self) -> Standing:
+        """Told apart only where 1 lies outside the interval."""
+        if self.ratio.low > 1:
+            return Standing.WINS
+        return Standing.LOSES if self.ratio.high < 1 else Standing.LEVEL
+
+
+@dataclass(frozen=True)
+class LogRatio:
     """The logarithm of a ratio of rates, its standard error, and the degrees of freedom of that."""
 
     value: float
@@ -44,12 +66,12 @@ class Difference:
         return Lead(Estimate(exp(self.value), exp(self.value - half), exp(self.value + half)))
 
 
-def paired(first: RootRow, second: RootRow, quantity: Quantity) -> Difference:
+def paired(first: RootRow, second: RootRow, quantity: Quantity) -> LogRatio:
     """How far the first row is ahead of the second at the same units."""
     without = first.without(quantity) - second.without(quantity)
     count = len(without)
     error = sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
-    return Difference(log(first.rate(quantity) / second.rate(quantity)), error, count - 1)
+    return LogRatio(log(first.rate(quantity) / second.rate(quantity)), error, count - 1)
 
 
 def dependence(at: RootSetting) -> tuple[float, ...]:
@@ -65,12 +87,12 @@ def dependence(at: RootSetting) -> tuple[float, ...]:
     return tuple(by_text.error / by_unit.error for by_text, by_unit in pairs if by_unit.error)
 
 
-def mean_of(found: Sequence[Difference]) -> Difference:
+def mean_of(found: Sequence[LogRatio]) -> LogRatio:
     """The mean of independent differences (the ratios' geometric mean), with Welch's degrees of freedom."""
     squares = [(one.error / len(found)) ** 2 for one in found]
     spread = sum(square**2 / one.freedom for square, one in zip(squares, found, strict=True))
     freedom = sum(squares) ** 2 / spread if spread else found[0].freedom
-    return Difference(sum(one.value for one in found) / len(found), sqrt(sum(squares)), freedom)
+    return LogRatio(sum(one.value for one in found) / len(found), sqrt(sum(squares)), freedom)
 
 
 def each(count: int, level: float = LEVEL) -> float:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..suites.leads import Lead, Quantity
 from ..suites.rows import Shape
-from .leads import baseline_of, each, mean_of, paired
-from .rows import RootSetting, Wins
+from .leads import Lead, baseline_of, each, mean_of, paired
+from .rows import Quantity, RootSetting, Wins
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import groupby
 from typing import Any
 
@@ -16,11 +17,17 @@ from numpy.typing import NDArray
 from veridraft.gpu.crosschecks.cell_file import WinsFile
 from veridraft.gpu.latency.speed_rows import LEAST_ROUNDS
 
-from ..suites.leads import Quantity
 from ..suites.rows import Setting, Shape, setting_text, shape_of
 
 LEAST_UNITS = LEAST_ROUNDS
 """A setting with fewer says nothing about how much units differ."""
+
+
+class Quantity(Enum):
+    """What cells are compared by."""
+
+    SPEED = "tokens per second"
+    EFFICIENCY = "block efficiency"
 
 
 @dataclass(frozen=True, eq=False)

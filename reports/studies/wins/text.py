@@ -9,11 +9,10 @@ from textwrap import fill
 
 from ...running.options import CLOCK_NAMES
 from ...writing.tables import ABSENT, Table
-from ..suites.leads import Lead, Quantity, Standing
 from ..suites.rows import setting_text
-from .leads import LEVEL, Delayed, SameTrees, delayed_of, dependence, over, same_trees, standings
+from .leads import LEVEL, Delayed, Lead, SameTrees, Standing, delayed_of, dependence, over, same_trees, standings
 from .pooled import pooled
-from .rows import LEAST_UNITS, RootRow, RootSetting, Wins
+from .rows import LEAST_UNITS, Quantity, RootRow, RootSetting, Wins
 
 WIDTH = 120
 """Characters of a printed line that is no table's."""

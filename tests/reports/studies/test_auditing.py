@@ -1,15 +1,12 @@
 """The study of the auditor: its pieces on small budgets, its page, its command."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy.stats import binom
 
-from veridraft.reports.running.store import Store
+from veridraft.reports import cli
 from veridraft.reports.studies.auditing import defect_audits, false_alarms, sensitivity
-from veridraft.reports.studies.auditing import study as auditing
-from veridraft.reports.writing.markdown import note_text, render_note
+from veridraft.reports.studies.auditing.study import AuditingFile
 from veridraft.simulate.auditing import auditor
 from veridraft.simulate.auditing.verdict import Verdict
 from veridraft.simulate.defects.table import DEFECTS, TRAPS
@@ -60,8 +57,9 @@ def test_divergence_of_a_planted_deviation_is_that_of_the_whole_law(name, few_to
     assert sensitivity.divergence(plant, 0.02) == pytest.approx(sensitivity.check_divergence(plant, 0.02), rel=1e-9)
 
 
-def test_a_planted_deviation_is_found_within_a_few_times_the_floor(few_tokens):
-    piece = sensitivity._piece("one token", 0.05, seed=0)
+def test_a_planted_deviation_is_found_within_a_few_times_the_floor(few_tokens, monkeypatch):
+    monkeypatch.setattr(sensitivity, "VARIATIONS", (0.05,))
+    piece = sensitivity.measure("one token 0.05", 0)
     floor = 13.8155 / sensitivity.divergence(sensitivity.PLANTS["one token"], 0.05)
     assert piece["found"] and floor / 3 < piece["trials"] < 20 * floor
 
@@ -76,48 +74,49 @@ def small(monkeypatch, tmp_path, few_tokens):
     monkeypatch.setattr(sensitivity, "VARIATIONS", (0.1,))
     monkeypatch.setattr(false_alarms, "PIECE", 2)
     out = tmp_path / "out"
-    return ["--audits", "2", "--seeds", "1", "--out", str(out), "--pieces", str(tmp_path / "pieces.jsonl")], out
+    return ["study", "run", "auditing", "--audits", "2", "--seeds", "1", "--out", str(out)], out
 
 
-def test_the_command_writes_numbers_text_and_page_and_prints_the_path(small, capsys):
+def test_the_command_writes_cells_text_and_page_and_prints_the_path(small, capsys):
     arguments, out = small
-    assert auditing.main(arguments) == 0
-    assert capsys.readouterr().out.strip() == str(out / "auditing.html")
-    found = json.loads((out / "auditing.json").read_text())
-    assert len(found["defects"]["defects"]) == 2 and found["false_alarms"]["audits"] == 2
-    text = note_text(auditing.note(found))
-    assert "2 of 2 defects are found" in text and "median / floor" in text
-    assert "<table" in render_note(auditing.note(found))
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(out / "auditing.html")
+    assert len(AuditingFile.load(out).cells) == 2 * 2 + 1 + 2 + 1
+    text = (out / "auditing.txt").read_text()
+    assert "2 of 2 defects are found" in text and "median / floor" in text and "2 audits of the nine correct" in text
+    assert "<table" in (out / "auditing.html").read_text()
 
 
 def test_a_second_run_computes_nothing_again(small, monkeypatch):
     arguments, out = small
-    assert auditing.main(arguments) == 0
-    before = (out / "auditing.json").read_text()
-    for module, name in ((defect_audits, "audit"), (sensitivity, "audit"), (false_alarms, "audit")):
-        monkeypatch.setattr(module, name, None)
-    assert auditing.main(arguments) == 0
-    assert (out / "auditing.json").read_text() == before
+    assert cli.main(arguments) == 0
+    before = (out / "auditing.txt").read_text()
+    for module in (defect_audits, sensitivity, false_alarms):
+        monkeypatch.setattr(module, "audit", None)
+    assert cli.main(arguments) == 0
+    assert (out / "auditing.txt").read_text() == before
 
 
-def test_a_stopped_run_keeps_what_is_finished(small, monkeypatch, tmp_path):
+def test_a_stopped_run_keeps_what_is_finished_and_shows_it(small, monkeypatch, capsys):
     arguments, out = small
 
-    def stop(*_):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sensitivity, "_piece", stop)
-    assert auditing.main(arguments) == 130
-    assert not (out / "auditing.json").exists()
-    kept = (tmp_path / "pieces.jsonl").read_text().splitlines()
-    assert len(kept) == 2 * 2 + 1
-    assert isinstance(Store(tmp_path / "pieces.jsonl", json.loads(kept[0])["digest"]), Store)
+    monkeypatch.setattr(sensitivity, "audit", stop)
+    assert cli.main(arguments) == 130
+    assert not (out / "auditing.txt").exists()
+    assert len(AuditingFile.load(out).cells) == 2 * 2 + 1
+    capsys.readouterr()
+    assert cli.main(["study", "show", "auditing", "--out", str(out)]) == 0
+    assert "2 of 2 defects are found" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["--audits", "0"], ["--seeds", "0"], ["--render", "--out", "nowhere"]])
-def test_bad_input_is_one_line_and_status_2(arguments, capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("words", ["run auditing --audits 0", "run auditing --seeds 0", "show auditing --out nowhere"])
+def test_bad_input_is_one_line_and_status_2(words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:
-        auditing.main(arguments)
+        cli.main(["study", *words.split()])
     assert stopped.value.code == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())

@@ -1,16 +1,16 @@
 """The delayed-expansion report: the shapes that are compared, the comparison, and its files."""
 
-import json
 from itertools import pairwise
 
 import pytest
 
-from veridraft.reports.studies.delayed import study as delayed
+from veridraft.reports import cli
+from veridraft.reports.studies.delayed import cases
 from veridraft.reports.studies.delayed.cases import (
     SETTINGS,
     SMALL_SETTINGS,
-    Comparison,
     Setting,
+    ShapeComparison,
     compare,
     compare_same_depth,
     divergence_of,
@@ -18,8 +18,10 @@ from veridraft.reports.studies.delayed.cases import (
     is_root,
     shapes,
     small_values_of,
+    values_by_setting,
     values_of,
 )
+from veridraft.reports.studies.delayed.study import DelayedFile
 from veridraft.theory import Chain, Delayed, block_efficiency
 
 SETTING = Setting(start=0.2, growth=0.05, spread=1.5, temperature=1.0, top_p=0.99)
@@ -46,7 +48,7 @@ def test_comparisons_take_the_best_of_each_kind():
     same = compare_same_depth(values, Delayed(2, 0, 4))
     assert same is not None and (same.delayed, same.gain) == (Delayed(3, 2, 2), pytest.approx(-0.1))
     assert compare_same_depth(values, Delayed(4, 0, 2)) is None
-    assert Comparison(Delayed(2, 0, 4), 3.0, Delayed(2, 2, 3), 2.0, 3.001).best == "none"
+    assert ShapeComparison(Delayed(2, 0, 4), 3.0, Delayed(2, 2, 3), 2.0, 3.001).best == "none"
 
 
 def test_values_are_those_of_the_programme():
@@ -66,18 +68,19 @@ def test_divergence_rises_exactly_where_it_is_said_to():
 
 
 def test_files_are_written_and_hold_what_the_tables_show(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(delayed, "SETTINGS", [SETTING])
-    monkeypatch.setattr(delayed, "SMALL_SETTINGS", SMALL_SETTINGS[:1])
-    monkeypatch.setattr(delayed, "SMALL", ("lifted_rrs",))
-    monkeypatch.setattr(delayed, "TOP_DOWN", ("specinfer",))
-    assert delayed.main(["--out", str(tmp_path)]) == 0
-    record = json.loads((tmp_path / "delayed.json").read_text())
-    row = dict(zip(record["columns"], record["best"][-1], strict=True))
+    kinds = {
+        "all shapes": (("specinfer",), (SETTING,), values_of),
+        "small pairs": (("lifted_rrs",), SMALL_SETTINGS[:1], small_values_of),
+    }
+    monkeypatch.setattr(cases, "KINDS", kinds)
+    assert cli.main(["study", "run", "delayed", "--out", str(tmp_path)]) == 0
     found = compare(values_of("specinfer", SETTING), 16)
-    assert (row["best root"], row["best delayed"], row["size"]) == (found.root.name, found.delayed.name, 16)
-    assert row["delayed value"] == pytest.approx(found.delayed_value, abs=1e-5)
+    held = values_by_setting(DelayedFile.load(tmp_path).cells, "all shapes")["specinfer", SETTING]
+    again = compare(held, 16)
+    assert (again.root, again.delayed) == (found.root, found.delayed)
+    assert again.delayed_value == pytest.approx(found.delayed_value, abs=1e-9)
     text = (tmp_path / "delayed.txt").read_text()
-    assert f"{found.delayed_value:.3f}" in text and text.split("\n\n", 1)[1] in capsys.readouterr().out
+    assert f"{found.delayed_value:.3f}" in text and text.strip() in capsys.readouterr().out
     assert (tmp_path / "delayed.svg").read_text().count("<path") > 20
 
 

@@ -1,8 +1,7 @@
-"""The gap table: shares, intervals, and a run that goes on where it was stopped."""
+"""The gap table: shares, intervals, cells, and the command."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -10,9 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from veridraft.reports.studies.gaps import study as gaps
+from veridraft.reports import cli
+from veridraft.reports.studies.gaps import cases as gaps
 from veridraft.reports.studies.gaps import tables as gap_tables
-from veridraft.reports.studies.gaps.study import FAMILIES, Family, Gap, Gaps
+from veridraft.reports.studies.gaps.cases import FAMILIES, OPTIMUM, Gap, GapFamily, GapPlan, gaps_of
+from veridraft.reports.studies.gaps.study import GapsFile
 from veridraft.reports.studies.gaps.tables import Missed, gap_note, gap_rows, gap_table, percent
 from veridraft.reports.writing.markdown import note_text
 from veridraft.theory import Chain, Iid
@@ -46,46 +47,19 @@ def test_interval_is_student_s_of_the_families_with_equal_weight() -> None:
 def test_families_reach_from_far_to_near() -> None:
     """At closeness 0.9 the rows of a pair are nearer than at 0, for every concentration."""
     for concentration in gaps.CONCENTRATION:
-        far, near = (Family("dirichlet", concentration, closeness).pair(4, 0) for closeness in (0.0, 0.9))
+        far, near = (GapFamily("dirichlet", concentration, closeness).pair(4, 0) for closeness in (0.0, 0.9))
         distances = [abs(pair.target_row(()) - pair.draft_row(())).sum() for pair in (far, near)]
         assert distances[1] == pytest.approx(distances[0] / 10)
 
 
-def test_run_goes_on_where_it_was_stopped(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pieces, compute, done = tmp_path / "pieces.jsonl", Gaps._compute, []
-
-    def interrupted(self: Gaps, *case: object) -> list[float]:
-        if len(done) == 7:
-            raise KeyboardInterrupt
-        done.append(case)
-        return compute(self, *case)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Gaps, "_compute", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        Gaps(pieces, 2, ("nss", "block")).run()
-    assert len(pieces.read_text().splitlines()) == 7
-    pieces.write_bytes(pieces.read_bytes()[:-5])  # as if killed within a line
-    monkeypatch.setattr(Gaps, "_compute", compute)
-    again = Gaps(pieces, 2, ("nss", "block"))
-    again.run()
-    assert len(pieces.read_text().splitlines()) == len(again.cells)
-    assert len(again.read()) == len(again.cells) - 2 * len(FAMILIES)
+def measured(plan: GapPlan) -> list[dict]:
+    """Every cell of a plan."""
+    return [dict(zip(GapsFile.fields, key, strict=True)) | plan.measure(*key) for key in plan.cells()]
 
 
-def test_a_second_run_computes_new_verifiers_only(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pieces = tmp_path / "pieces.jsonl"
-    Gaps(pieces, 2, ("nss",)).run()
-    asked, compute = [], Gaps._compute
-    monkeypatch.setattr(Gaps, "_compute", lambda self, *case: asked.append(case[-1]) or compute(self, *case))
-    Gaps(pieces, 2, ("nss", "block")).run()
-    assert {verifier.name for verifier in asked} == {"block"}
-
-
-def test_table_and_page(small: None, tmp_path: Path) -> None:
+def test_table_and_page(small: None) -> None:
     """Block verification misses nothing on a chain, which NSS does; nothing is missed that is below 0."""
-    runner = Gaps(tmp_path / "pieces.jsonl", 2, ("nss", "block", "lifted_optimal"))
-    runner.run()
-    found = runner.read()
+    found = gaps_of(measured(GapPlan(2, ("nss", "block", "lifted_optimal"))))
     assert min(share for gap in found for share in gap.shares) > -1e-9
     assert [verifier for verifier, _ in gap_rows(found, "Chain(2)")][-1] == "nss"
     block = next(cells for cells in gap_table(found, "Chain(2)") if cells[0] == "block")
@@ -96,21 +70,30 @@ def test_table_and_page(small: None, tmp_path: Path) -> None:
     assert "<svg" in note.sections[1].svg
 
 
-def test_json_holds_every_number(small: None, tmp_path: Path) -> None:
-    runner = Gaps(tmp_path / "pieces.jsonl", 2, ("nss",))
-    runner.run()
-    gaps.write_json(tmp_path / "gaps.json", runner.read(), "command")
-    content = json.loads((tmp_path / "gaps.json").read_text())
-    assert set(content["optimum"]) == {"Chain(2)", "Iid(2, 2)"}
-    assert gaps.read_json(tmp_path / "gaps.json") == (runner.read(), "command")
-    assert all(len(values) == 2 for values in content["block_efficiency"]["Iid(2, 2)"]["nss"].values())
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+def test_a_verifier_whose_optimum_is_not_finished_is_left_out(small: None) -> None:
+    cells = measured(GapPlan(2, ("nss",)))
+    unfinished = [cell for cell in cells if (cell["policy"], cell["verifier"]) != ("Chain(2)", OPTIMUM)]
+    assert {gap.policy for gap in gaps_of(unfinished)} == {"Iid(2, 2)"}
+    assert all(len(gap.values) == len(gap.optima) == 2 for gap in gaps_of(cells))
+    assert len(gaps_of(cells)) == 2 * len(FAMILIES)
+
+
+def test_the_command_writes_cells_text_and_page(small: None, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["study", "run", "gaps", "--pairs", "2", "--verifiers", "nss,block", "--out", str(tmp_path)]
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "gaps.html")
+    assert len(GapsFile.load(tmp_path).cells) == 5 * len(FAMILIES)
+    assert "Made by: veridraft study run gaps --pairs 2 --verifiers nss,block" in (tmp_path / "gaps.txt").read_text()
+    assert "<svg" in (tmp_path / "gaps.html").read_text()
 
 
 def test_percent_is_never_a_negative_zero() -> None:
     assert (percent(-1e-12), percent(0.12345), percent(0)) == ("0.00", "12.35", "0.00")
 
 
-def test_one_pair_has_no_interval(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=re.escape("pairs must be at least 2")):
-        Gaps(tmp_path / "pieces.jsonl", 1)
+@pytest.mark.parametrize(
+    ("pairs", "verifiers", "said"), [(1, ("nss",), "pairs must be at least 2"), (2, ("foo",), "unknown verifier 'foo'")]
+)
+def test_bad_plans_are_refused(pairs: int, verifiers: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        GapPlan(pairs, verifiers)

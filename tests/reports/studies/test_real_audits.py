@@ -11,9 +11,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("jinja2")
 
-from veridraft.reports.running.store import Store
-from veridraft.reports.studies.real_audits import audited_packages, exact_packages, exact_transformers
-from veridraft.reports.studies.real_audits import study as real_audits
+from veridraft.reports import cli
+from veridraft.reports.studies.real_audits import (
+    audited_packages,
+    audited_transformers,
+    exact_packages,
+    exact_transformers,
+)
+from veridraft.reports.studies.real_audits import plan as real_audits
 from veridraft.reports.studies.real_audits.audited import (
     Auditee,
     ExactCase,
@@ -23,6 +28,8 @@ from veridraft.reports.studies.real_audits.audited import (
     total_variation,
 )
 from veridraft.reports.studies.real_audits.audited_models import RowModel, prompt
+from veridraft.reports.studies.real_audits.plan import RealAuditsPlan
+from veridraft.reports.studies.real_audits.text import note
 from veridraft.simulate.forms.form import Form
 
 HALF = (Fraction(1, 2), Fraction(1, 2))
@@ -113,28 +120,30 @@ def test_failure_is_told_without_its_place():
     assert ".py" not in record["failure"]
 
 
-def test_run_goes_on_where_it_stopped_and_says_what_is_missing(tmp_path):
-    built = []
-    there = Auditee("a", "numpy", "f", "", Form.CHAIN, lambda: built.append(1) or (drafts, None), False, 300)
+def test_what_is_not_installed_is_said(monkeypatch):
+    there = Auditee("a", "numpy", "f", "", Form.CHAIN, lambda: (drafts, None), False, 300)
     absent = made(drafts, package="no-such-package-of-verifiers")
-    for _ in range(2):
-        records = real_audits.run([there, absent], Store(tmp_path / "pieces.jsonl", "digest"))
-    assert len(built) == 1 and [record["key"] for record in records] == ["a"]
-    note = real_audits.as_note(records, real_audits.missing([there, absent]), {"Python": "3"}, "command")
-    assert note.sections[-1].rows[-1] == (absent.package, f"not installed: pip install {absent.package}")
+    monkeypatch.setattr(real_audits.audited_transformers, "auditees", lambda: (there,))
+    monkeypatch.setattr(real_audits.audited_packages, "auditees", lambda: (absent,))
+    plan = RealAuditsPlan()
+    settings = plan.settings()
+    assert settings["cells"] == [["a"]] and settings["packages"] == {"numpy": np.__version__}
+    page = note([plan.measure("a")], settings, "command")
+    assert page.sections[-1].rows[-1] == (absent.package, f"not installed: pip install {absent.package}")
+    with pytest.raises(ValueError, match="leaves no audit of a package that is installed"):
+        RealAuditsPlan("of no-such")
 
 
 def test_audits_have_names_of_their_own_and_lossy_ones_can_be_confirmed():
-    auditees = real_audits.all_auditees()
+    auditees = audited_transformers.auditees() + audited_packages.auditees()
     assert len({auditee.key for auditee in auditees}) == len(auditees) > 30
     assert not set(audited_packages.LEFT_OUT) & {auditee.package for auditee in auditees}
 
 
-def test_command_writes_json_text_and_page(tmp_path):
+def test_command_writes_cells_text_and_page(tmp_path):
     arguments = ["--only", "transformers ensemble", "--trials", "300"]
-    assert real_audits.main([*arguments, "--out", str(tmp_path), "--pieces", str(tmp_path / "p")]) == 0
-    content = json.loads((tmp_path / "real_audits.json").read_text())
-    (record,) = content["records"]
+    assert cli.main(["study", "run", "real-audits", *arguments, "--out", str(tmp_path)]) == 0
+    _, record = map(json.loads, (tmp_path / "real_audits.jsonl").read_text().splitlines())
     assert record["verdict"] == "lossy" and record["exact"]["total_variation"] == "1/6"
     text, page = ((tmp_path / f"real_audits.{kind}").read_text() for kind in ("txt", "html"))
     assert "documented as biased: a control" in text and "Total variation 1/6, exact" in page

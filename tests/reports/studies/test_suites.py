@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import html
 import json
 import re
@@ -18,9 +17,7 @@ from suite_samples import MS, cell, cells_of, left_out, plain, suite
 from veridraft.gpu.crosschecks import suite as gpu_suite
 from veridraft.gpu.crosschecks.cell_file import SuiteFile
 from veridraft.reports import cli
-from veridraft.reports.studies.suites import study as suite_command
-from veridraft.reports.studies.suites.leads import Quantity, Standing, Win, delays, lead, wins
-from veridraft.reports.studies.suites.page import render, winners, write_suite_page
+from veridraft.reports.studies.suites.page import render
 from veridraft.reports.studies.suites.rows import Shape, Suite, SuiteRow, shape_of
 from veridraft.reports.studies.suites.tables import memory_table, share
 from veridraft.reports.studies.suites.text import MOST_ROWS, suite_text, tables
@@ -42,61 +39,6 @@ def told(text: str) -> str:
     return " ".join(text.split())
 
 
-# Comparisons between cells
-
-
-@pytest.mark.parametrize("quantity", Quantity)
-@pytest.mark.parametrize("level", [0.5, 0.99])
-def test_intervals_between_cells_cover_the_truth_as_often_as_they_say(quantity, level):
-    """The truth: 1.1 in tokens, and in speed 1.1 over 1.2; missed as often as a binomial count at the level can be."""
-    pairs, missed = 250, 0
-    truth = 1.1 if quantity is Quantity.EFFICIENCY else 1.1 / 1.2
-    for seed in range(pairs):
-        first = row(seed=seed, efficiency=2.2, noise=0.05, slower=1.2)
-        second = row(seed=pairs + seed, efficiency=2.0, noise=0.05)
-        found = lead(first, second, quantity, level).ratio
-        missed += not found.low <= truth <= found.high
-    error = 1e-5
-    assert stats.binom.ppf(error, pairs, 0.8 * (1 - level)) <= missed <= stats.binom.isf(error, pairs, 1 - level)
-
-
-def test_standings_and_what_is_level_with_the_best():
-    slow, fast = row(seed=1, efficiency=1.5), row(seed=2, efficiency=2.5)
-    assert lead(fast, slow, Quantity.SPEED, 0.99).standing is Standing.WINS
-    assert lead(slow, fast, Quantity.SPEED, 0.99).standing is Standing.LOSES
-    assert lead(slow, slow, Quantity.SPEED, 0.99).standing is Standing.LEVEL
-    near = row(seed=3, efficiency=2.5)
-    win = Win((1.0, 1.0), (slow, fast, near), Quantity.SPEED, 0.999)
-    assert {win.best, win.runner_up} == {fast, near}
-    assert win.equals == 1
-    assert win.over(win.best) is None
-    assert win.plain is None
-
-
-def test_plain_decoding_has_no_spread_in_tokens_and_is_compared_nonetheless():
-    (win,) = wins(read(plain(), cell(efficiency=2.0, noise=0.01)), Quantity.EFFICIENCY)
-    assert win.plain.verifier == "nss"
-    assert win.over(win.plain).ratio.value == pytest.approx(2.0, rel=0.03)
-    (alone,) = wins(read(plain()), Quantity.EFFICIENCY)
-    assert lead(alone.best, alone.best, Quantity.EFFICIENCY, 0.99).standing is Standing.LEVEL
-
-
-def test_delayed_trees_meet_the_verifiers_own_trees_and_the_best_chain_where_it_has_none():
-    given = read(
-        cell("traversal", "Delayed(3, 1, 2)", efficiency=2.6), cell("traversal", "Delayed(2, 1, 2)", efficiency=2.2),
-        cell("traversal", "Iid(4, 3)", efficiency=2.0), cell("block", "Chain(3)", efficiency=3.2),
-        cell("naive", "Chain(3)", efficiency=1.5),
-    )  # fmt: skip
-    (found,) = delays(given, Quantity.SPEED)
-    assert found.delayed.policy == "Delayed(3, 1, 2)"
-    assert found.over_independent.standing is Standing.WINS
-    assert found.chain.verifier == "block"
-    assert found.over_chain.standing is Standing.LOSES
-    text = suite_text(given)
-    assert "block, Chain(3)" in next(line for line in text.splitlines() if re.match(r"\s+1\s+1\s+traversal", line))
-    assert "delayed expansion wins 1 of 2 comparisons and loses 1; 0 are not told apart" in told(text)
-
-
 def test_shapes_by_name():
     names = {"Chain(0)": Shape.PLAIN, "Chain(3)": Shape.CHAIN, "NGram(3, 3)": Shape.LOOKUP, "Iid(4, 3)":
              Shape.INDEPENDENT, "Delayed(3, 1, 2)": Shape.DELAYED, "TopK(3, 3, 9)": Shape.OTHER}  # fmt: skip
@@ -116,8 +58,7 @@ def test_a_small_suite_is_printed_cell_by_cell():
     largest = max(map(abs, given.scores))
     assert f"{len(given.scores)} looked at, the largest |z| is {largest:.2f}" in text
     assert [len(table.rows) for table in tables(given)[:3]] == [len(given.rows)] * 3
-    best = {win.best.name for win in wins(given, Quantity.SPEED)}
-    assert all(name in text for name in best)
+    assert "at the same roots" in text
 
 
 def test_a_large_suite_is_printed_setting_by_setting_with_the_cells_that_are_farthest_off():
@@ -167,7 +108,7 @@ def test_a_suite_of_too_few_rounds_has_scores_and_no_throughput():
     assert "<h1>" in render(given)
 
 
-def test_random_weights_are_said_everywhere_and_nothing_wins():
+def test_random_weights_are_said_everywhere_and_no_winner_is_sent_for():
     given = read(plain(), cell(), timing_only=True, target="random:8B", draft="random:1B")
     assert "TIMING ONLY: the weights are random" in suite_text(given)
     shown = [*tables(given), memory_table(given, given.rows)]
@@ -175,8 +116,7 @@ def test_random_weights_are_said_everywhere_and_nothing_wins():
     page = render(given)
     assert page.index("TIMING ONLY") < page.index('class="facts"')
     assert page.count("<caption>") == page.count("random weights: acceptance means nothing)")
-    assert not winners(given)
-    assert 'id="wins"' not in page
+    assert "study run wins" not in page + suite_text(given)
 
 
 # The page
@@ -187,7 +127,9 @@ def page(tmp_path_factory):
     """A page of two settings, one cell that disagrees, names that need escaping."""
     cells = [*cells_of(("block", "traversal")), cell("naive", "Chain(3)", 0.2, z=-5.0)]
     given = read(*cells, target="a <model>")
-    return write_suite_page(given, tmp_path_factory.mktemp("page") / "suite.html")
+    path = tmp_path_factory.mktemp("page") / "suite.html"
+    path.write_text(render(given), encoding="utf-8")
+    return path
 
 
 def test_the_page_holds_every_cell_and_escapes_names(page):
@@ -211,7 +153,7 @@ def test_chromium_shows_the_page_on_a_wide_and_on_a_narrow_screen(page):
         found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', dom)[1]))
         assert found["page"][0] == width, "the page scrolls sideways"
         assert found["requests"] == []
-        assert len(found["figures"]) == 3
+        assert len(found["figures"]) == 2
         assert all(high > 100 and wide > 150 for wide, high in found["figures"])
 
 
@@ -219,7 +161,9 @@ def test_chromium_shows_the_page_on_a_wide_and_on_a_narrow_screen(page):
 
 
 def command(*words) -> int:
-    return cli.main(["crosscheck", *map(str, words)])
+    """The study run, or shown where the first word says so."""
+    action, *rest = words if words and words[0] == "show" else ("run", *words)
+    return cli.main(["study", action, "suites", *map(str, rest)])
 
 
 def written(folder, *cells, **settings):
@@ -235,7 +179,7 @@ def test_show_prints_what_is_finished_and_needs_no_torch(tmp_path):
         file.write('{"verifier": "block", "poli')
     code = (
         "import sys; from veridraft.reports.cli import main\n"
-        f"status = main(['crosscheck', '--show', '--out', {str(tmp_path)!r}])\n"
+        f"status = main(['study', 'show', 'suites', '--out', {str(tmp_path)!r}])\n"
         "sys.exit(9 if 'torch' in sys.modules else status)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -246,17 +190,18 @@ def test_show_prints_what_is_finished_and_needs_no_torch(tmp_path):
     assert "1 not finished" in (tmp_path / "suite.html").read_text()
 
 
-def test_statuses_of_a_suite(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(suite_command, "_page", lambda suite, folder: folder)
-    assert command("--show", "--out", written(tmp_path / "right", cell(z=1.0))) == 0
-    assert command("--show", "--out", written(tmp_path / "wrong", cell(z=1.0), cell("block", "Chain(3)", z=6.0))) == 1
-    assert command("--show", "--out", written(tmp_path / "empty", left_out())) == 2
+def test_statuses_of_a_suite(tmp_path, capsys):
+    assert command("show", "--out", written(tmp_path / "right", cell(z=1.0))) == 0
+    assert command("show", "--out", written(tmp_path / "wrong", cell(z=1.0), cell("block", "Chain(3)", z=6.0))) == 1
+    with pytest.raises(SystemExit) as stop:
+        command("show", "--out", written(tmp_path / "empty", left_out()))
+    assert stop.value.code == 2
     assert "no cell has been compared" in capsys.readouterr().err
 
 
 def test_without_the_page_s_packages_the_text_stands(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("veridraft.reports.commands.report.page.find_spec", lambda name: None)
-    assert command("--show", "--out", written(tmp_path, cell(z=1.0))) == 0
+    monkeypatch.setattr("veridraft.reports.writing.html.find_spec", lambda name: None)
+    assert command("show", "--out", written(tmp_path, cell(z=1.0))) == 0
     printed = capsys.readouterr()
     assert printed.out.splitlines()[-1] == str(tmp_path / "suite.txt")
     assert "suite.html is left out: the page needs matplotlib and jinja2" in printed.err
@@ -279,16 +224,15 @@ def test_a_stopped_suite_goes_on_with_the_same_command(tmp_path, capsys, monkeyp
     assert command(*words) == 130
     printed = capsys.readouterr()
     assert "Stopped: the same command goes on from here." in printed.err
-    assert "suite: 1/2 cells, about" in printed.err
+    assert "suites 1/2" in printed.err
     assert command(*words) in (0, 1)
     assert begun == ["nss", "block", "block"]
     printed = capsys.readouterr()
-    assert "suite: 1/2 cells" in printed.err
-    assert "suite: 2/2 cells\n" in printed.err
+    assert "suites 2/2" in printed.err
     assert printed.out.splitlines()[-1] == str(tmp_path / "suite.html")
     file = SuiteFile.load(tmp_path)
     assert not file.missing
-    assert file.command.startswith("veridraft crosscheck --suite small --verifiers block --steps 12 --rows 2")
+    assert file.command.startswith("veridraft study run suites --verifiers block --steps 12 --rows 2")
     assert f"Made by: {file.command}" in told(printed.out).replace(" - ", "-")
 
 
@@ -304,23 +248,7 @@ def test_running_out_of_memory_ends_with_a_line(tmp_path, capsys, monkeypatch):
     assert "error: a tree of 5 nodes would fit" in capsys.readouterr().err
 
 
-def test_the_command_that_is_kept_is_the_one_that_was_given():
-    words = ["--suite", "full", "--policies", "Chain(3); Iid(4, 3)", "--temperatures", "0.2,1", "--pack"]
-    parser = argparse.ArgumentParser()
-    for flag, options in suite_command.OPTIONS.items():
-        parser.add_argument(flag, **options)
-    text = suite_command.command_of(parser.parse_args([*words, "--out", "x y"]))
-    assert text == ("veridraft crosscheck --suite full --pack --policies 'Chain(3); Iid(4, 3)' --temperatures 0.2,1 "
-                    "--out 'x y'")  # fmt: skip
-
-
 BAD = {
-    "": "--from is missing, and so is --suite",
-    "--from x.jsonl --suite small": "--from and --suite exclude each other",
-    "--from x.jsonl --rows 4": "--rows does not go with --from",
-    "--from x.jsonl --show": "--from and --suite exclude each other",
-    "--suite small --json": "--json does not go with --suite",
-    "--suite small --verifier block": "--verifier does not go with --suite",
     "--suite huge": "invalid choice: 'huge'",
     "--suite small --verifiers nobody": "unknown verifier 'nobody'",
     "--suite small --policies Iid(3": "'Iid(3'",
@@ -330,8 +258,8 @@ BAD = {
     "--suite small --top-ps 2": "top_p must",
     "--suite small --device nowhere": "device 'nowhere'",
     "--suite small --target random:8B": "give random:SHAPE for both",
-    "--show --out NOWHERE": "No such file",
-    "--show --out BROKEN": "line 1 is no JSON",
+    "show --out NOWHERE": "No such file",
+    "show --out BROKEN": "line 1 is no JSON",
 }
 
 

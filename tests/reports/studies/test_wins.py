@@ -14,10 +14,12 @@ from suite_samples import MACHINE
 from veridraft.gpu.crosschecks import wins as same_roots
 from veridraft.gpu.crosschecks.cell_file import WinsFile
 from veridraft.reports import cli
-from veridraft.reports.studies.suites.leads import Quantity, Standing
-from veridraft.reports.studies.wins import study as wins_command
+from veridraft.reports.running.study import command_of, run_parser
+from veridraft.reports.studies.wins import study as wins_study
 from veridraft.reports.studies.wins.leads import (
-    Difference,
+    LogRatio,
+    Quantity,
+    Standing,
     delayed_of,
     dependence,
     each,
@@ -150,7 +152,7 @@ def test_equal_laws_that_differ_by_rounding_are_not_told_apart():
     second = RootRow("other", first.policy, first.tokens * (1 + 1e-8), first.roots, first.seconds, first.texts)
     assert paired(second, first, Quantity.EFFICIENCY).lead(0.95).standing is Standing.LEVEL
     assert paired(first, first, Quantity.EFFICIENCY).error == 0
-    assert mean_of([Difference(0.0, 0.0, 7.0)] * 2).lead(0.95).standing is Standing.LEVEL
+    assert mean_of([LogRatio(0.0, 0.0, 7.0)] * 2).lead(0.95).standing is Standing.LEVEL
 
 
 def test_a_rate_is_a_ratio_of_sums_and_a_level_is_split():
@@ -271,14 +273,16 @@ def test_the_wall_clock_counts_off_a_cpu():
 
 
 def command(*words):
-    return cli.main(["wins", *map(str, words)])
+    """The study run, or shown where the first word says so."""
+    action, *rest = words if words and words[0] == "show" else ("run", *words)
+    return cli.main(["study", action, "wins", *map(str, rest)])
 
 
 def test_show_prints_a_half_finished_run_and_what_is_missing(tmp_path, capsys):
     made(tmp_path, done=9)
     with (tmp_path / WinsFile.name).open("a") as file:
         file.write('{"temperature": 1.0, "top_')
-    assert command("--show", "--out", tmp_path) == 0
+    assert command("show", "--out", tmp_path) == 0
     printed = capsys.readouterr().out
     assert "Texts: 9 of 16 finished (the first that is not: 1 at T 1, top-p 1)" in told(printed)
     assert "Not shown, with fewer than 3 units of roots: T 1, top-p 1" in told(printed)
@@ -288,7 +292,9 @@ def test_show_prints_a_half_finished_run_and_what_is_missing(tmp_path, capsys):
 
 def test_a_run_with_too_little_says_so(tmp_path, capsys):
     made(tmp_path, done=1)
-    assert command("--show", "--out", tmp_path) == 2
+    with pytest.raises(SystemExit) as stop:
+        command("show", "--out", tmp_path)
+    assert stop.value.code == 2
     assert "units enough" in capsys.readouterr().err
 
 
@@ -317,7 +323,7 @@ def test_a_run_is_stopped_goes_on_and_is_printed(tiny, tmp_path, capsys, monkeyp
     assert calls == [0, 1, 1, 2]
     printed = capsys.readouterr()
     assert "Texts: 3 of 3 finished" in printed.out
-    assert "wins: 3/3 texts" in printed.err
+    assert "wins 3/3" in printed.err
     assert "--policies 'Chain(1); Chain(2)' --temperatures 1" in WinsFile.load(tmp_path).command
 
 
@@ -330,10 +336,10 @@ BAD = {
     "--stride 0": "stride must be at least 1, but is 0",
     "--seed -1": "seed must be at least 0, but is -1",
     "--device nowhere": "device 'nowhere'",
-    "--show --out NOWHERE": "No such file",
-    "--show --out BROKEN": "line 1 is no JSON",
-    "--show --out POOR": "text 0 at T 0.6, top-p 1 lacks 'verification' for nss, Chain(0)",
-    "--show --out ZERO": "text 0 at T 0.6, top-p 1: tokens, roots or seconds of nss, Chain(0) are not positive",
+    "show --out NOWHERE": "No such file",
+    "show --out BROKEN": "line 1 is no JSON",
+    "show --out POOR": "text 0 at T 0.6, top-p 1 lacks 'verification' for nss, Chain(0)",
+    "show --out ZERO": "text 0 at T 0.6, top-p 1: tokens, roots or seconds of nss, Chain(0) are not positive",
 }
 
 
@@ -366,7 +372,7 @@ def spoil(folder, how):
 
 
 def test_defaults_are_those_of_the_plan():
-    options = cli.parser("wins").parse_args(["wins"])
+    options = run_parser(wins_study.STUDY).parse_args([])
     plan = same_roots.RootPlan((), (), {}, ())
-    assert wins_command._numbers(options) == {name: getattr(plan, name) for name in wins_command.NUMBERS}
-    assert wins_command.command_of(options) == "veridraft wins"
+    assert wins_study.numbers_of(options) == {name: getattr(plan, name) for name in wins_study.numbers_of(options)}
+    assert command_of(wins_study.STUDY, options) == "veridraft study run wins"

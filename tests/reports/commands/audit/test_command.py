@@ -10,12 +10,11 @@ import time
 from dataclasses import replace
 
 import pytest
-from browser import frame, look
+from browser import Outline, frame, look
 from PIL import Image
-from test_reports_page import Outline
 
 from veridraft.reports import cli
-from veridraft.reports.commands.audit.command import _Line, command_of
+from veridraft.reports.commands.audit.command import _Line, command_of, parser
 from veridraft.reports.commands.audit.page import headlines, render
 from veridraft.reports.running.loading import load
 from veridraft.simulate import Audit, Finding, Sign, Verdict, audit
@@ -149,7 +148,7 @@ def test_bad_input_is_one_line_and_status_2(folder, capsys, words):
 
 
 def test_a_page_without_its_packages_is_bad_input_before_any_call(folder, capsys, monkeypatch):
-    monkeypatch.setattr("veridraft.reports.commands.report.page.find_spec", lambda name: None)
+    monkeypatch.setattr("veridraft.reports.writing.html.find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         run("audited_engine:wrong --out page.html")
     assert "pip install 'veridraft[report]'" in capsys.readouterr().err
@@ -171,14 +170,14 @@ def test_json_goes_to_a_file_or_to_the_output_alone(folder, capsys):
 
 
 def test_the_command_is_said_with_what_is_not_the_default():
-    words = ["audit", "a.b:c", "--form", "tree", "--merged", "--policy", "Iid(2, 2)", "--level", "1e-3",
+    words = ["a.b:c", "--form", "tree", "--merged", "--policy", "Iid(2, 2)", "--level", "1e-3",
              "--adapter", "vllm", "--option", "x=1", "--option", "y=2", "--trials", "30", "--batched"]  # fmt: skip
-    again = command_of(cli.parser("audit").parse_args(words))
+    again = command_of(parser().parse_args(words))
     assert again == (
         "veridraft audit a.b:c --form tree --batched --adapter vllm --option x=1 --option y=2 --policy 'Iid(2, 2)' "
         "--merged --trials 30 --level 0.001"
     )
-    assert command_of(cli.parser("audit").parse_args(["audit", "a:b"])) == "veridraft audit a:b"
+    assert command_of(parser().parse_args(["a:b"])) == "veridraft audit a:b"
 
 
 def test_a_file_and_its_name_are_one_module(folder):

@@ -8,7 +8,6 @@ import pytest
 from veridraft.reports import cli
 from veridraft.reports.commands.certify import certificates
 from veridraft.reports.commands.certify.instances import KINDS, SHAPES, Instance
-from veridraft.reports.running.store import Store
 from veridraft.theory import VERIFIERS, Delayed, certify
 
 
@@ -35,8 +34,8 @@ def test_a_pair_is_what_its_kind_says(index):
     assert checks.get(instance.kind, True)
 
 
-def test_cells_hold_every_verifier_with_every_policy_that_it_supports():
-    found = certificates.cells(27, tuple(VERIFIERS), 10**6)
+def test_cases_hold_every_verifier_with_every_policy_that_it_supports():
+    found = certificates.cases(27, tuple(VERIFIERS), 10**6)
     for cell in found:
         assert cell.verifiers == tuple(name for name in VERIFIERS if VERIFIERS[name].supports(cell.policy))
     assert {type(cell.policy).__name__ for cell in found} == {"Chain", "Iid", "Delayed"}
@@ -50,19 +49,18 @@ def test_certify_command_continues_and_sums_up(tmp_path, capsys):
     assert cli.main(arguments) == 0
     assert (tmp_path / "certificates.jsonl").read_text().splitlines() == lines
     printed = capsys.readouterr().out.splitlines()
-    assert printed[-1] == str(tmp_path / "summary.txt")
-    assert f"Finished: {len(lines)} of {len(lines)} instances" in (tmp_path / "summary.txt").read_text()
+    assert printed[-1] == str(tmp_path / "certificates.txt")
+    count = len(lines) - 1
+    assert f"Finished: {count} of {count} instances" in (tmp_path / "certificates.txt").read_text()
 
 
-def test_certify_command_fails_on_a_lossy_verifier_and_names_the_string(tmp_path, monkeypatch):
+def test_a_lossy_verifier_is_told_with_the_string(monkeypatch):
     def trunk_counted_twice(verifier, policy, pair, arithmetic):
         return certify(verifier, CountedTrunk(2, 1, 1), pair, arithmetic, any_policy=True)
 
     monkeypatch.setattr(certificates, "certify", trunk_counted_twice)
-    cell = certificates.Cell(Instance(0, "positive", 3, 2, 2), Delayed(2, 1, 1), ("spectr", "nss"))
-    store = Store(tmp_path / "pieces.jsonl", "code")
-    certificates.run_certificates([cell], 0, store)
-    lossy, lossless = certificates.read_certificates([cell], 0, store)
+    cell = certificates.Case(Instance(0, "positive", 3, 2, 2), Delayed(2, 1, 1), ("spectr", "nss"))
+    lossy, lossless = certificates.rows_of([{"policy": "Delayed(2, 1, 1)"} | cell.run(0)])
     assert not lossy.lossless
     assert "spectr with Delayed(2, 1, 1): the string (" in lossy.difference
     assert lossless.lossless
@@ -89,6 +87,7 @@ def test_a_committed_run_is_whole_and_lossless():
 
     folder = Path(__file__).parents[4] / "reports" / "runs" / "certificates"
     lines = [json.loads(line) for line in (folder / "certificates.jsonl").read_text().splitlines()]
-    verdicts = [result[0] for line in lines for result in line["value"]["results"].values()]
+    verdicts = [result[0] for line in lines[1:] for result in line["results"].values()]
     assert set(verdicts) == {"0"}
-    assert {json.loads(line["key"])["pair"] for line in lines} == set(range(200))
+    assert {line["pair"] for line in lines[1:]} == set(range(200))
+    assert len(lines) - 1 == len(lines[0]["settings"]["cells"])

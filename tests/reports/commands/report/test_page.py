@@ -5,41 +5,15 @@ from __future__ import annotations
 import html
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
-from browser import frame, look
+from browser import Outline, frame, look
 from PIL import Image
 from reports_samples import real_row, sample
 
 from veridraft.reports.commands.report.data import CertificateRow, League, RealRun
 from veridraft.reports.commands.report.page import headlines, render, write_page
 from veridraft.reports.writing.html import duration, require_page_packages
-
-
-class Outline(HTMLParser):
-    """Elements with their attributes, in order, and the tags left open."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "br", "img", "link", "input"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
-        self.open.pop()
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +97,7 @@ def test_durations_in_words():
 
 
 def test_missing_packages_are_named_with_the_way_to_install_them(monkeypatch):
-    monkeypatch.setattr("veridraft.reports.commands.report.page.find_spec", lambda name: None)
+    monkeypatch.setattr("veridraft.reports.writing.html.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"matplotlib and jinja2.*veridraft\[report\]"):
         require_page_packages()
 

@@ -1,0 +1,197 @@
+"""A study: cells of work, a file of the finished ones that a later run goes on with, and what is shown of them.
+
+Everything that a person runs for long is an instance: it says which cells there are, how one is measured and how a file
+of them reads.  Words, resuming, progress, bad input, Ctrl-C and writing are here, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import scipy
+
+from veridraft.gpu.crosschecks.cell_file import CellFile
+
+from ..writing.html import require_page_packages
+from ..writing.markdown import Note, note_text, render_note
+from .console import BAD_INPUT, FAILED, STOPPED, Parser, bad_input, broken_off, say_stopped
+from .files import check_folder
+from .options import default_of
+from .progress import Progress
+from .sources import source_digest
+
+Step = tuple[int, int, Any]
+"""Cells done, cells in all, and the file that holds them."""
+
+Options = Mapping[str, Mapping[str, Any]]
+"""Flags of a command, each with what ``argparse`` takes for it."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What makes a study.
+
+    start : checks all that was asked for (``ValueError`` that names the argument) before any work, opens the file in
+        the folder, and gives a step at once and after each cell
+    text : the tables of a file, as far as it is finished; pages : further files by their ending, such as ``html``
+    agrees : whether what was measured is as it should be; if not, the exit status is 1
+    command : the words that run it, if it is no ``veridraft study run NAME``
+    """
+
+    name: str
+    about: str
+    options: Options
+    file: type[CellFile]
+    start: Callable[[argparse.Namespace, Path, str], Iterator[Step]]
+    text: Callable[[Any], str]
+    pages: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
+    agrees: Callable[[Any], bool] = lambda file: True
+    command: str = ""
+
+    @property
+    def words(self) -> str:
+        """What a person types to run it, without options."""
+        return self.command or f"study run {self.name}"
+
+    @property
+    def stem(self) -> str:
+        """The name of its files, without their ending."""
+        return Path(self.file.name).stem
+
+
+class Plan(Protocol):
+    """What a study computes by itself, checked when it is made."""
+
+    def settings(self) -> dict[str, Any]:
+        """All that determines the cells, whose keys stand there as ``cells``."""
+
+    def measure(self, *key: Any) -> dict[str, Any]:
+        """The finished cell of a key, which is added to it."""
+
+
+def cell_by_cell(file: type[CellFile], plan: Plan, folder: Path, command: str) -> Iterator[Step]:
+    """The steps of a plan, in the code of its module as it is.
+
+    Raises ``ValueError`` for a folder that holds cells of other settings, code or versions.
+    """
+    settings = plan.settings() | {"code": source_digest(type(plan).__module__)}
+    return file.open(check_folder(folder), command, settings, versions()).finish(plan.measure)
+
+
+def noted(note: Callable[[Any], Note]) -> dict[str, Any]:
+    """Text and page of a study whose file reads as a note."""
+    return {"text": lambda file: note_text(note(file)), "pages": {"html": lambda file: render_note(note(file))}}
+
+
+def versions() -> dict[str, str]:
+    """Versions that numbers may depend on."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}
+
+
+def run(study: Study, words: Sequence[str]) -> int:
+    """The exit status of a run: 0, 1 if it does not agree or breaks off, 2 for bad input, 130 if it is stopped."""
+    options = run_parser(study).parse_args(words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with bad_input(study.words):
+            if getattr(options, "show", False):
+                return publish(study, study.file.load(options.out), options.out)
+            steps = study.start(options, options.out, command_of(study, options))
+            done, total, file = next(steps)
+        with broken_off(study.words), Progress(study.name, total, done=done) as progress:
+            for _, _, file in steps:
+                progress.step(", ".join(map(str, next(reversed(file.finished)))))
+    except KeyboardInterrupt:
+        say_stopped()
+        return STOPPED
+    return publish(study, file, options.out)
+
+
+def show(study: Study, words: Sequence[str]) -> int:
+    """The exit status of showing what is finished in a folder: text and pages are written again beside the cells."""
+    options = show_parser(study).parse_args(words)
+    with bad_input(f"study show {study.name}"):
+        file = study.file.load(options.out)
+    return publish(study, file, options.out)
+
+
+def publish(study: Study, file: CellFile, folder: Path) -> int:
+    """The exit status, after the text is printed and all is written; the path of what was written last ends it."""
+    if not file.finished:
+        print(f"veridraft {study.words}: no cell is finished", file=sys.stderr)
+        return BAD_INPUT
+    folder = folder if folder.is_dir() else folder.parent
+    with bad_input(study.words):
+        text = study.text(file)
+    print(text.rstrip("\n"), end="\n\n")
+    for path in write(study, file, folder, text):
+        print(path)
+    with bad_input(study.words):
+        return 0 if study.agrees(file) else FAILED
+
+
+def write(study: Study, file: CellFile, folder: Path, text: str) -> Iterator[Path]:
+    """Write the text and every page, each of which comes back; without the packages for pages, a word about it."""
+    parts: dict[str, Callable[[Any], str]] = {"txt": lambda file: text.rstrip("\n") + "\n", **study.pages}
+    for ending, content in parts.items():
+        path = folder / f"{study.stem}.{ending}"
+        try:
+            if ending != "txt":
+                require_page_packages()
+        except ValueError as error:
+            print(f"{path.name} is left out: {error}", file=sys.stderr)
+            continue
+        path.write_text(content(file), encoding="utf-8")
+        yield path
+
+
+def run_parser(study: Study) -> Parser:
+    """The parser of the words behind ``run NAME``."""
+    text = f"{study.about[:1].upper()}{study.about[1:]}. Finished cells are kept in the folder of --out: the same "
+    text += "command goes on where a stopped one was."
+    parser = Parser(prog=f"veridraft {study.words}", description=text)
+    for flag, settings in study.options.items():
+        parser.add_argument(flag, **settings)
+    if study.command:
+        parser.add_argument("--show", action="store_true", help="print what is finished in --out; run nothing")
+    return _with_folder(study, parser)
+
+
+def show_parser(study: Study) -> Parser:
+    """The parser of the words behind ``show NAME``."""
+    text = f"Print what is finished of {study.name} and write its text and pages again; nothing is run."
+    return _with_folder(study, Parser(prog=f"veridraft study show {study.name}", description=text))
+
+
+def _with_folder(study: Study, parser: Parser) -> Parser:
+    files = ", ".join(f"{study.stem}.{ending}" for ending in ("jsonl", "txt", *study.pages))
+    parser.add_argument("--out", type=Path, default=Path(study.name), metavar="FOLDER",
+                        help=f"made if missing: {files} (default: %(default)s)")  # fmt: skip
+    return parser
+
+
+def command_of(study: Study, options: argparse.Namespace) -> str:
+    """The shell command that runs it again, or goes on; options at their default are left out."""
+    words = ["veridraft", *study.words.split()]
+    given = {flag: (getattr(options, flag[2:].replace("-", "_")), settings) for flag, settings in study.options.items()}
+    for flag, (value, settings) in given.items():
+        if value != default_of(dict(settings)):
+            words += [flag] if value is True else [flag, _typed(value)]
+    return shlex.join(words if options.out == Path(study.name) else [*words, "--out", str(options.out)])
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed."""
+    if not isinstance(value, tuple):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    texts = [_typed(one) for one in value]
+    return ("; " if any("(" in text for text in texts) else ",").join(texts)
