@@ -24,6 +24,9 @@ Polynomial = list[Row]
 NEWTON_STEPS = 200
 """More steps than a safeguarded Newton iteration over [1, k] takes in float64."""
 
+BLOCK_ENTRIES = 2**15
+"""Entries (contexts times tokens) of a block of rows that is worked on at once; a few hundred KiB per array."""
+
 ROUNDING = 2.5e-16
 """A gap in K-SEQ's equation, between numbers up to 1, that float64 cannot tell from 0."""
 

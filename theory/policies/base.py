@@ -22,6 +22,10 @@ from ..rows.trees import Context, DraftTree, Grower, grow
 State = Hashable
 """What a policy remembers at a node; two nodes of equal state and context have subtrees of one law."""
 
+MOST_TREES = 10_000_000
+"""More trees than this are not listed, unless the caller asks for it."""
+
+
 class DraftLaw(Enum):
     """How a child list is drawn; a verifier is lossless for some of these."""
 

@@ -116,7 +116,7 @@ def from_padded_race(chains: Chains, trials: Ints, positions: Ints, rng: np.rand
     kernel's case was a last tile whose tokens all had probability 0 (vllm-project/vllm, pull request #44744); here
     scores vanish because the rows are kept in bfloat16, in which near-equal rows are equal.
     """
-    weights = residual_weights(chains, trials, positions, BFLOAT16)
+    weights = rounded_residual(chains, trials, positions, BFLOAT16)
     scores = weights / exponential(rng, weights.shape)
     tiles = np.pad(scores, ((0, 0), (0, -scores.shape[1] % 4)))
     return tiles.shape[1] - 1 - tiles[:, ::-1].argmax(axis=1)
@@ -124,11 +124,11 @@ def from_padded_race(chains: Chains, trials: Ints, positions: Ints, rng: np.rand
 
 def from_race(chains: Chains, trials: Ints, positions: Ints, rng: np.random.Generator) -> Ints:
     """The winner of ``residual / noise`` over the vocabulary: a draw from the residual."""
-    weights = or_else(residual_weights(chains, trials, positions), chains.target[trials, positions])
+    weights = or_else(rounded_residual(chains, trials, positions), chains.target[trials, positions])
     return winners(weights, exponential(rng, weights.shape))
 
 
-def residual_weights(chains: Chains, trials: Ints, positions: Ints, bits: int = 53) -> Floats:
+def rounded_residual(chains: Chains, trials: Ints, positions: Ints, bits: int = 53) -> Floats:
     """``(target - draft)+`` (n, V) of rows kept in floats of so many significant bits."""
     target, draft = (rounded(rows[trials, positions], bits) for rows in (chains.target, chains.draft))
     return np.maximum(target - draft, 0.0)
@@ -151,7 +151,7 @@ def from_residual_or_uniform(chains: Chains, trials: Ints, positions: Ints, rng:
 
     The engine divided 0 by 0, or fell back on a uniform draw.  Seen in jaymody/speculative-sampling, issue #5.
     """
-    weights = residual_weights(chains, trials, positions)
+    weights = rounded_residual(chains, trials, positions)
     return draw(np.where(sums(weights)[:, None] < 1e-3, 1.0, weights), rng)
 
 
