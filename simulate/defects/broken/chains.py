@@ -56,21 +56,17 @@ def above_zero(chains: Chains, rng: np.random.Generator) -> Bools:
     return chains.ratios() > 0
 
 
-def on_coarse_grid(chains: Chains, rng: np.random.Generator) -> Bools:
-    """A strict test by uniforms of 8 bits: exact where every ratio is a multiple of 1/256."""
-    return _coarse_uniforms(chains, rng) < chains.ratios()
-
-
 def up_to_ratio(chains: Chains, rng: np.random.Generator) -> Bools:
     """``u <= ratio`` by uniforms of 8 bits, so that u = 0 passes a draft that the target cannot emit (row 14).
 
     The kernel compared a coin with cumulative probabilities by ``<=``; with a float32 coin that is wrong once in
     16 million draws, with a coarse one each 256th.  Seen in sgl-project/sglang, issue #35771.
     """
-    return _coarse_uniforms(chains, rng) <= chains.ratios()
+    return coarse_uniforms(chains, rng) <= chains.ratios()
 
 
-def _coarse_uniforms(chains: Chains, rng: np.random.Generator) -> Floats:
+def coarse_uniforms(chains: Chains, rng: np.random.Generator) -> Floats:
+    """A uniform of 8 bits for each draft (T, L)."""
     return np.floor(rng.random(chains.tokens.shape) * 256) / 256
 
 
