@@ -23,17 +23,7 @@ from .auditing import (
     audit,
 )
 from .batches import Outcome, Procedure
-from .defects import (
-    DEFECTS,
-    TRAPS,
-    Defect,
-    Trap,
-    TrunkCountedKTimes,
-    bias_total_variation,
-    biased,
-    specinfer_trunk_pair,
-    trunk_counted_k_times,
-)
+from .defects import DEFECTS, TRAPS, Defect, Trap
 from .forms import Case, Fault, Form, TargetOnly, default_cases, policy_cases
 from .montecarlo import (
     Agreement,
@@ -46,20 +36,7 @@ from .montecarlo import (
     progress_bar,
     simulate,
 )
-from .procedures import (
-    PROCEDURES,
-    block,
-    decision_order,
-    get_procedure,
-    lifted_k_seq,
-    lifted_rrs,
-    naive,
-    naive_tree,
-    nss,
-    specinfer,
-    spectr,
-    traversal,
-)
+from .procedures import PROCEDURES, get_procedure
 from .white_box import (
     EnumeratedLaw,
     InexactDecisionError,
@@ -101,31 +78,16 @@ __all__ = [
     "TargetOnly",
     "Trait",
     "Trap",
-    "TrunkCountedKTimes",
     "Verdict",
     "assert_lossless",
     "audit",
-    "bias_total_variation",
-    "biased",
-    "block",
     "certify",
     "compare",
-    "decision_order",
     "default_cases",
     "enumerate_law",
     "get_adapter",
     "get_procedure",
-    "lifted_k_seq",
-    "lifted_rrs",
-    "naive",
-    "naive_tree",
-    "nss",
     "policy_cases",
     "progress_bar",
     "simulate",
-    "specinfer",
-    "specinfer_trunk_pair",
-    "spectr",
-    "traversal",
-    "trunk_counted_k_times",
 ]

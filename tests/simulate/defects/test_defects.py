@@ -7,20 +7,17 @@ import numpy as np
 import pytest
 from defect_trials import error_bound, named_case, ready
 
-from veridraft.simulate import (
-    PROCEDURES,
-    Agreement,
-    TrunkCountedKTimes,
-    bias_total_variation,
-    biased,
-    compare,
-    simulate,
-    specinfer_trunk_pair,
-    trunk_counted_k_times,
-)
+from veridraft.simulate import PROCEDURES, Agreement, compare, simulate
 from veridraft.simulate.batches.rows import rounded
 from veridraft.simulate.defects.broken import chains as chain_defects
 from veridraft.simulate.defects.broken import engines as drafting_defects
+from veridraft.simulate.defects.broken.planted import (
+    TrunkCountedKTimes,
+    bias_total_variation,
+    biased,
+    specinfer_trunk_pair,
+    trunk_counted_k_times,
+)
 from veridraft.simulate.defects.correct.token_wise import TokenWise
 from veridraft.simulate.defects.table import DEFECTS
 from veridraft.simulate.defects.traps import TRAPS
