@@ -82,7 +82,8 @@ def block_efficiency(  # type: ignore[overload-overlap]
     context: Context = ...,
     most_trees: int = ...,
     points: int = ...,
-) -> BoundedBlockEfficiency: ...
+) -> BoundedBlockEfficiency:
+    """With the method "bounds": an interval."""
 
 
 @overload
@@ -97,7 +98,8 @@ def block_efficiency(
     context: Context = ...,
     most_trees: int = ...,
     points: int = ...,
-) -> BlockEfficiency | DynamicBlockEfficiency | SampledBlockEfficiency: ...
+) -> BlockEfficiency | DynamicBlockEfficiency | SampledBlockEfficiency:
+    """With any other method: a value."""
 
 
 def block_efficiency(
