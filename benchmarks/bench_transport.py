@@ -21,7 +21,7 @@ from time import perf_counter
 import numpy as np
 
 from veridraft.theory import Iid, Row, bottom_up, dirichlet_pair, top_down, zipf_pair
-from veridraft.theory.bounds.one_step import Drawing, optimal_acceptance
+from veridraft.theory.bounds.one_step import ListDrawing, optimal_acceptance
 from veridraft.theory.policies.base import DraftLaw
 from veridraft.theory.solvers import k_seq, rrs
 from veridraft.theory.solvers.closed_form import optimal_iid, optimal_rule, shortfall
@@ -65,7 +65,7 @@ def acceptance_lines(repeats: int) -> Iterable[str]:
             yield f"{size:7d}  {drawing:20s}" + acceptance_cells(rows_of(size, "middle"), drawing, repeats)
 
 
-def acceptance_cells(rows: tuple[Row, Row], drawing: Drawing, repeats: int) -> str:
+def acceptance_cells(rows: tuple[Row, Row], drawing: ListDrawing, repeats: int) -> str:
     slow = drawing == "without_replacement" and len(rows[0]) > 1000
     found: dict[int, float] = {}
 

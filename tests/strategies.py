@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,14 @@ class ExactPair(Pair):
     def draft_row(self, context: Context) -> Row:
         return self._rows(context)[1]
 
+    def as_float(self) -> Pair:
+        return self._rounded
+
+    @cached_property
+    def _rounded(self) -> Pair:
+        """One pair for all who ask, so that its rows are rounded once."""
+        return super().as_float()
+
     def _drawn(self, context: Context) -> tuple[Row, Row]:
         rng = np.random.default_rng([self.seed, *(token + 1 for token in context)])
         target, draft = _weights(rng, self.kind, self.vocabulary_size)
@@ -85,8 +93,13 @@ def as_row(weights: Any) -> Row:
 
 
 def random_pairs(count: int) -> list[ExactPair]:
-    """Pairs of every kind in turn, of 2, 3 and 4 tokens."""
-    return [ExactPair(2 + index // len(KINDS) % 3, KINDS[index % len(KINDS)], index) for index in range(count)]
+    """Pairs of every kind in turn, of 2, 3 and 4 tokens; the same objects each time, so that rows are drawn once."""
+    return [_random_pair(index) for index in range(count)]
+
+
+@cache
+def _random_pair(index: int) -> ExactPair:
+    return ExactPair(2 + index // len(KINDS) % 3, KINDS[index % len(KINDS)], index)
 
 
 def small_policies(kind: type[Policy], vocabulary_size: int, most_trees: int) -> list[Policy]:

@@ -237,6 +237,15 @@ def modules_by_import(folder: Path) -> dict[str, set[str]]:
     return graph
 
 
+def test_the_plan_of_the_house_names_every_sub_package_above_those_that_import_it():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for room, allowed in INNER_ARROWS.items():
+        table = text.split(f"| `{room}/` |")[1].split("\n\n")[0]
+        named = re.findall(r"^\| `(\w+)` \|", table, re.M)
+        assert sorted(named) == sorted(allowed)
+        assert all(named.index(low) < named.index(high) for high in allowed for low in allowed[high])
+
+
 @pytest.mark.parametrize("room", ARROWS)
 def test_no_modules_import_each_other_in_a_circle(room):
     graph = modules_by_import(ROOT / room)

@@ -28,7 +28,7 @@ from .policies import (
 )
 from .rows import Context, DraftTree, Row, exact, total_variation
 from .speed import LatencyModel, Schedule, Throughput, throughput
-from .verifiers import VERIFIERS, Certificate, Rule, Verifier, bottom_up, certify, get_verifier, top_down
+from .verifiers import VERIFIERS, Certificate, Rule, TreeLaw, Verifier, bottom_up, certify, get_verifier, top_down
 
 __all__ = [
     "VERIFIERS",
@@ -58,6 +58,7 @@ __all__ = [
     "TopK",
     "TopPlusOne",
     "Topology",
+    "TreeLaw",
     "TreeOptimum",
     "Verifier",
     "block_efficiency",

@@ -40,7 +40,7 @@ MODELS = ("model_name", "model")
 
 LINE = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?")
 LABEL = re.compile(r'\s*([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
-ROUNDED = re.compile(r"[\d.]+e\+(\d+)")
+SIX_DIGITS = re.compile(r"[\d.]+e\+(\d+)")
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -139,7 +139,7 @@ def _sample(name: str, text: str, prefix: str) -> Sample:
         raise ValueError(f"{name} is {text!r}, which is no number") from None
     if not (np.isfinite(value) and value >= 0 and value == int(value)):
         raise ValueError(f"{name} is {text}, which is no count")
-    rounded = ROUNDED.fullmatch(text) if prefix == "llamacpp:" else None
+    rounded = SIX_DIGITS.fullmatch(text) if prefix == "llamacpp:" else None
     return Sample(int(value), 10 ** int(rounded[1]) // 200_000 if rounded else 0)
 
 

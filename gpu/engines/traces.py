@@ -36,9 +36,10 @@ OFFSETS = {"draws": ("parents", "tokens"), "target": ("target_tokens", "target_v
            "draft": ("draft_tokens", "draft_values")}  # fmt: skip
 """Arrays of offsets, with the arrays that they cut into parts."""
 
-ARRAYS = ("vocabulary_size", "requests", "accepted", *OFFSETS, *(name for names in OFFSETS.values() for name in names))
+TRACE_ARRAYS = ("vocabulary_size", "requests", "accepted", *OFFSETS,
+                *(name for names in OFFSETS.values() for name in names))  # fmt: skip
 
-KINDS = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32}
+DTYPES = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32}
 """The types of a safetensors file that a trace may hold."""
 
 
@@ -148,7 +149,7 @@ def _merged(step: int, drawn: Iterator[tuple[int, int]]) -> tuple[list[int], lis
 def load_trace(path: str | Path) -> Trace:
     """The trace of a file; ``ValueError`` that names the array that is missing, cut short or contradicts."""
     arrays = _safetensors(path) if Path(path).suffix == ".safetensors" else _npz(path)
-    for name in ARRAYS:
+    for name in TRACE_ARRAYS:
         if name not in arrays:
             raise ValueError(f"trace {path} lacks the array {name!r}")
     whole = {name: value if name.endswith("values") else _whole(path, name, value) for name, value in arrays.items()}
@@ -181,12 +182,12 @@ def _safetensors(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no safetensors file, or is cut short: its header is no JSON") from None
     arrays = {}
     for name, entry in header.items():
-        if name == "__metadata__" or name not in ARRAYS:
+        if name == "__metadata__" or name not in TRACE_ARRAYS:
             continue
         start, end = (8 + size + place for place in entry["data_offsets"])
-        if end > len(data) or entry["dtype"] not in KINDS:
-            raise ValueError(f"{path}: {name} is cut short, or of the type {entry['dtype']}, not {', '.join(KINDS)}")
-        arrays[name] = np.frombuffer(data[start:end], dtype=KINDS[entry["dtype"]]).reshape(entry["shape"])
+        if end > len(data) or entry["dtype"] not in DTYPES:
+            raise ValueError(f"{path}: {name} is cut short, or of the type {entry['dtype']}, not {', '.join(DTYPES)}")
+        arrays[name] = np.frombuffer(data[start:end], dtype=DTYPES[entry["dtype"]]).reshape(entry["shape"])
     return arrays
 
 

@@ -28,7 +28,7 @@ from typing import Any
 from .runs import EngineRun, Format, RequestSteps, require_steps, whole_number
 
 COUNTS = ("num_spec_steps", "num_accepted_draft_tokens", "num_draft_tokens", "num_spec_tokens")
-ARRAYS = ("per_step_accepted", "per_step_drafted")
+PER_STEP = ("per_step_accepted", "per_step_drafted")
 FIELDS = ("acceptance_histogram", *COUNTS)
 """The fields that every object has."""
 
@@ -167,17 +167,17 @@ def _check_quotients(request: RequestSteps, found: Mapping[str, Any]) -> None:
 
 def _with_arrays(request: RequestSteps, found: Mapping[str, Any]) -> RequestSteps:
     """The request with its steps in order, if the object has them."""
-    given = [name for name in ARRAYS if found.get(name) is not None]
+    given = [name for name in PER_STEP if found.get(name) is not None]
     if not given:
         return request
     if len(given) == 1:
-        raise ValueError(f"{request.name}: {given[0]} is there, but {(set(ARRAYS) - set(given)).pop()} is missing")
-    for name in ARRAYS:
+        raise ValueError(f"{request.name}: {given[0]} is there, but {(set(PER_STEP) - set(given)).pop()} is missing")
+    for name in PER_STEP:
         if not isinstance(found[name], list) or len(found[name]) != request.steps:
             size = len(found[name]) if isinstance(found[name], list) else repr(found[name])
             raise ValueError(f"{request.name}: {name} must have num_spec_steps = {request.steps} entries, not {size}")
     spec_tokens = len(request.histogram) - 1
-    ordered = RequestSteps.of_steps(request.name, found[ARRAYS[0]], spec_tokens, found[ARRAYS[1]])
+    ordered = RequestSteps.of_steps(request.name, found[PER_STEP[0]], spec_tokens, found[PER_STEP[1]])
     if ordered.histogram != request.histogram:
         raise ValueError(f"{request.name}: per_step_accepted counts to {list(ordered.histogram)}, but "
                          f"acceptance_histogram is {list(request.histogram)}")  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-SEEDS = 2**63
+SEED_RANGE = 2**63
 """Seeds lie in [0, 2^63); torch's generator on the CPU reads their low 32 bits."""
 
 
@@ -19,7 +19,7 @@ def as_numpy_generator(rng: Any) -> np.random.Generator:
         return rng
     import torch
 
-    return np.random.default_rng(int(torch.randint(SEEDS - 1, (1,), generator=rng)))
+    return np.random.default_rng(int(torch.randint(SEED_RANGE - 1, (1,), generator=rng)))
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def seeded(rng: np.random.Generator) -> Iterator[None]:
     """
     import torch
 
-    seed, generator = int(rng.integers(SEEDS)), torch.default_generator
+    seed, generator = int(rng.integers(SEED_RANGE)), torch.default_generator
     kept = generator.get_state(), random.getstate()
     generator.manual_seed(seed)
     random.seed(seed)

@@ -21,7 +21,7 @@ from .verdict import CaseResult, Finding, Sign
 FIRST_LOOK = 64
 """Trials of a case before it is first looked at; then it is looked at whenever it has a fifth more."""
 
-CHUNK = {False: 256, True: 16_384}
+BETWEEN_LOOKS = {False: 256, True: 16_384}
 """Trials between two looks at the clock, one call each and batched in one call."""
 
 WATCHED = 1024
@@ -62,7 +62,7 @@ class CaseRun:
     def step(self, asked: int, late: Callable[[], bool]) -> None:
         """Run that many trials and look; fewer if it is late."""
         done = 0
-        chunk = min(self.drawing.chunk, CHUNK[self.caller.batched])
+        chunk = min(self.drawing.chunk, BETWEEN_LOOKS[self.caller.batched])
         while done < asked and not (done and late()):
             size = min(asked - done, self.drawing.whole_rounds(chunk))
             self._chunk(size)

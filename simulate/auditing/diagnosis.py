@@ -14,14 +14,15 @@ from math import sqrt
 import numpy as np
 
 from ..batches.rows import Floats, Ints
-from ..defects.table import DEFECTS, Defect
+from ..defects.kinds import Defect
+from ..defects.table import DEFECTS
 from ..forms.calls import Caller
 from ..forms.drawing import Drawing, string_law
 from ..forms.form import Form
 from ..forms.guard import CallError, Guard
 from ..forms.trials import string_counts
 
-LEAST, MOST = 10_000, 200_000
+LEAST_SAMPLE, MOST_SAMPLE = 10_000, 200_000
 """Trials of a candidate in a case lie between these; otherwise four times what the finding took."""
 
 MOST_CASES = 3
@@ -70,14 +71,14 @@ def likely_mechanism(
     be tried in the others; if none is, those are named that are like it in the first tokens.
     """
     try:
-        samples = [_sample(caller, drawings[0], min(MOST, 4 * trials), rng)]
+        samples = [_sample(caller, drawings[0], min(MOST_SAMPLE, 4 * trials), rng)]
     except CallError:
         return ""
     likely = _alike(candidates(caller.form), samples, rng)
     if not likely and tokens:
         likely = _alike(candidates(caller.form), samples, rng, tokens)
     for drawing in drawings[1:MOST_CASES] if likely and likely[0].tokens is None else ():
-        samples.append(_sample(caller, drawing, min(MOST, 4 * trials), rng))
+        samples.append(_sample(caller, drawing, min(MOST_SAMPLE, 4 * trials), rng))
         likely = _alike([one.defect for one in likely], samples, rng)
     return "; or: ".join(one.text() for one in likely[:2])
 
@@ -108,7 +109,7 @@ class _Sample:
 
 def _sample(caller: Caller, drawing: Drawing, trials: int, rng: np.random.Generator) -> _Sample:
     """The verifier's counts in a case."""
-    enough = max(LEAST, trials)
+    enough = max(LEAST_SAMPLE, trials)
     own = enough if caller.batched else min(SINGLE[1], max(SINGLE[0], trials // 2))
     return _Sample(drawing, string_counts(caller, drawing, own, rng), enough)
 

@@ -23,7 +23,7 @@ from math import inf, log, pi
 import numpy as np
 import scipy
 
-from ..batches.intervals import chance_deviation, total_variation_threshold
+from ..batches.intervals import MISS, chance_deviation, total_variation_threshold
 from ..batches.rows import Floats, Ints
 
 CONCENTRATIONS: Floats = np.asarray(16.0 ** np.arange(6), dtype=np.float64)
@@ -37,9 +37,6 @@ ALL_CELLS = 4096
 
 MIXTURE_SHARE = 0.75
 """The share of a level that the average of e-processes has; total variation has the rest."""
-
-MISS = 1e-3
-"""The probability with which a deviation that is said to be found may be missed."""
 
 Pattern = tuple[int | None, ...]
 """Tokens of a string, ``None`` where any token will do; shorter than the string if the rest does not matter."""
@@ -87,7 +84,7 @@ def _margins(array: np.ndarray) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TellingCell:
     """The most telling cell: its pattern, its probability, and how often it came, of ``trials``."""
 
     pattern: Pattern
@@ -194,15 +191,16 @@ class Evidence:
         for view, (_, counts) in zip(self.views, margins, strict=True):
             yield view, counts.ravel()
 
-    def most_telling(self) -> Cell:
+    def most_telling(self) -> TellingCell:
         """The cell of a prefix that speaks loudest: one of probability 0 that came, else of largest evidence."""
-        best: tuple[float, Cell] | None = None
+        best: tuple[float, TellingCell] | None = None
         for view, counts in self._counted():
             if not view.is_prefix:
                 continue
             scores = _surprise(view.probabilities.ravel(), counts) - log(counts.size)
             number = int(scores.argmax())
-            cell = Cell(view.pattern(number), float(view.probabilities.flat[number]), int(counts[number]), self.trials)
+            expected, found = float(view.probabilities.flat[number]), int(counts[number])
+            cell = TellingCell(view.pattern(number), expected, found, self.trials)
             if best is None or scores[number] > best[0] or (scores[number] == inf and best[0] == inf):
                 best = float(scores[number]), cell
         assert best is not None

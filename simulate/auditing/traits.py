@@ -18,7 +18,7 @@ from .verdict import Observation, Trait
 REPLAYED = 48
 """Trials that are replayed."""
 
-SEEDS = 8
+REPLAYS = 8
 """Seeds under which equal answers to all replayed trials mean that nothing is drawn."""
 
 
@@ -38,9 +38,9 @@ def seen_by_replay(
             return []
         if not np.array_equal(first, again):
             return [Observation(Trait.NOT_A_FUNCTION, f"{_differing(first, again)} of {trials} replayed trials")]
-        others = [_replay(caller, drawing, inputs, trials, seed, seed) for seed in range(2, 2 + SEEDS)]
+        others = [_replay(caller, drawing, inputs, trials, seed, seed) for seed in range(2, 2 + REPLAYS)]
     if all(np.array_equal(first, other) for other in others):
-        return [Observation(Trait.DETERMINISTIC, f"{trials} trials under {SEEDS + 1} seeds")]
+        return [Observation(Trait.DETERMINISTIC, f"{trials} trials under {REPLAYS + 1} seeds")]
     if not np.array_equal(first, other_global):
         return [Observation(Trait.GLOBAL_RANDOMNESS, f"{_differing(first, other_global)} of {trials} replayed trials")]
     return []

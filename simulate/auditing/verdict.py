@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..batches.intervals import MISS
 from ..batches.rows import Floats, Ints
 from ..forms.guard import Fault
-from .evidence import MISS, MIXTURE_SHARE, Pattern, smallest_excess
+from .evidence import MIXTURE_SHARE, Pattern, smallest_excess
 
-WIDTH = 108
+TEXT_WIDTH = 108
 """The most characters of a line of a finding's text."""
 
 
@@ -86,7 +87,7 @@ class Finding:
     def lines(self) -> Iterator[str]:
         """The finding in words, long lines wrapped behind their labels."""
         for label, text in self.rows():
-            yield from wrap(f"{label:<10} {text}", WIDTH, subsequent_indent=" " * 11, break_long_words=False)
+            yield from wrap(f"{label:<10} {text}", TEXT_WIDTH, subsequent_indent=" " * 11, break_long_words=False)
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """The finding in words, as labels and texts."""
@@ -270,7 +271,7 @@ def _range(values: list[float]) -> str:
 
 def _indented(text: str) -> list[str]:
     """The text in lines, all but the first further in."""
-    return wrap(text, WIDTH + 2, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
+    return wrap(text, TEXT_WIDTH + 2, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
 
 
 def departures(case: CaseResult, most: int = 12) -> list[tuple[Pattern, float, float]]:

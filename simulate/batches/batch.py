@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veridraft.theory.rows.distributions import NO_TOKEN
+from veridraft.theory.rows.distributions import NO_TOKEN, SUM_TOLERANCE
 
 from .rows import Floats, Ints, sums
-
-SUM_TOLERANCE = 1e-9
-"""How far the sum of a row may lie from 1."""
 
 
 @dataclass(frozen=True, eq=False)

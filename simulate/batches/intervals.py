@@ -84,5 +84,8 @@ def chance_deviation(error: float, trials: int) -> float:
     return sqrt(log(1.0 / error) / (2.0 * trials))
 
 
+MISS = 1e-3
+"""The probability with which a run may miss what it is said to be able to see."""
+
 Progress = Callable[[int, int], None]
 """Told after each chunk: trials done, trials asked for."""

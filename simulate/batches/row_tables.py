@@ -20,7 +20,7 @@ from veridraft.theory.rows.trees import Context
 from .batch import Batch
 from .rows import Bools, Floats, Ints, draw_cumulative
 
-MOST_STRINGS = 1_000_000
+MOST_COUNTED = 1_000_000
 """The most completed strings that a simulation counts."""
 
 
@@ -58,7 +58,7 @@ class RowTables:
         return np.minimum(law, 1.0)
 
 
-def tabulate(pair: Pair, depth: int, context: Context = (), most: int = MOST_STRINGS) -> RowTables:
+def tabulate(pair: Pair, depth: int, context: Context = (), most: int = MOST_COUNTED) -> RowTables:
     """The tables of a pair for draft paths of ``depth`` tokens below the context; Fractions become floats.
 
     A context below the root is looked up if the target or the draft alone can reach it.  Any other has

@@ -11,7 +11,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from veridraft.theory.rows.distributions import Floats
+
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Numbers = TypeVar("Numbers", np.float64, np.int64)

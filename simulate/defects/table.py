@@ -1,8 +1,8 @@
 """Real defects beside the correct procedures, and traps: what an audit must catch, and what it must let pass.
 
 Every row of a list of mechanisms by which public decoders came to emit another law than the target's, each as a broken
-verifier and the correct one that it differs from in that place alone.  :data:`TRAPS` are correct verifiers that look
-wrong.  All are batched over trials, in the forms of :mod:`veridraft.simulate.forms.form`.
+verifier and the correct one that it differs from in that place alone.  The correct verifiers that look wrong are in
+:mod:`.traps`.  All are batched over trials, in the forms of :mod:`veridraft.simulate.forms.form`.
 """
 
 from __future__ import annotations
@@ -18,28 +18,9 @@ from .broken import chains as chain
 from .broken import engines as drafting
 from .broken import trees as tree
 from .broken.paths import duplicates_passed_over, leaves_in_draw_order
-from .broken.planted import (
-    TrunkCountedKTimes,
-    bias_total_variation,
-    biased,
-    specinfer_trunk_pair,
-    trunk_counted_k_times,
-)
+from .broken.planted import trunk_counted_k_times
 from .correct.token_wise import TokenWise, block_of_chain, certain_draft_in_block, token_wise_in_block
-from .kinds import Batched, Case, Defect, Trap
-from .traps import TRAPS
-
-__all__ = [
-    "DEFECTS",
-    "TRAPS",
-    "Defect",
-    "Trap",
-    "TrunkCountedKTimes",
-    "bias_total_variation",
-    "biased",
-    "specinfer_trunk_pair",
-    "trunk_counted_k_times",
-]
+from .kinds import Batched, Case, Defect
 
 _RIGHT = TokenWise()
 

@@ -16,7 +16,7 @@ from ..batches.rows import Ints
 from .form import Arguments, Form, Inputs
 from .guard import CallError, Fault, Guard
 
-ARRAYS = ("numpy", "torch")
+LIBRARIES = ("numpy", "torch")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Caller:
     def __post_init__(self) -> None:
         if not callable(self.verifier):
             raise TypeError(f"verifier must be callable, but is {self.verifier!r}")
-        if self.arrays not in ARRAYS:
-            raise ValueError(f"arrays must be one of {', '.join(ARRAYS)}, but is {self.arrays!r}")
+        if self.arrays not in LIBRARIES:
+            raise ValueError(f"arrays must be one of {', '.join(LIBRARIES)}, but is {self.arrays!r}")
         _check_dtype(self.arrays, self.dtype)
 
     def decide(self, inputs: Inputs, rng: np.random.Generator, longest: int) -> tuple[Ints, Arguments]:

@@ -64,7 +64,7 @@ class Case:
 SHARED_TOP = [[0.5, 0.3, 0.15, 0.05]] * 4, [[0.4, 0.1, 0.2, 0.3]] * 4
 """The rows of a target and of a draft in a case made for one policy."""
 
-MOST_STRINGS = 20_000
+MOST_BY_POLICY = 20_000
 """Of the cases made for one policy, those with more completed strings than this are left out."""
 
 ROWS: dict[str, tuple[Sequence[float], Sequence[float], str]] = {
@@ -118,7 +118,7 @@ def policy_cases(policy: Policy, form: Form, batched: bool = False) -> tuple[Cas
 
 def _fits(case: Case) -> bool:
     """Whether the strings of a case are few enough to be told apart, and its policy can draw on its rows."""
-    if case.pair.vocabulary_size ** (case.policy.depth + 1) > MOST_STRINGS:
+    if case.pair.vocabulary_size ** (case.policy.depth + 1) > MOST_BY_POLICY:
         return False
     try:
         case.policy.sample(case.pair, np.random.default_rng(0), case.contexts[0])

@@ -18,7 +18,7 @@ from ..batches.rows import Floats, Ints
 from .cases import Case
 from .form import Arguments, Form, Inputs, path_inputs, tree_arguments
 
-MOST_STRINGS = 10_000_000
+MOST_JUDGED = 10_000_000
 """The most completed strings that an audit counts."""
 
 LISTED_TREES = 5_000
@@ -40,7 +40,7 @@ class Drawing:
 
     def __init__(self, case: Case, form: Form, multiplicity: bool = True, pad_to: int | None = None) -> None:
         self.case, self.form, self.multiplicity, self.pad_to = case, form, multiplicity, pad_to
-        self.tables = [tabulate(case.pair, case.policy.depth, at, most=MOST_STRINGS) for at in case.contexts]
+        self.tables = [tabulate(case.pair, case.policy.depth, at, most=MOST_JUDGED) for at in case.contexts]
         self._trees = None if isinstance(case.policy, Delayed) else [_Trees(case, at) for at in case.contexts]
 
     @property

@@ -17,10 +17,9 @@ an :class:`~veridraft.simulate.batches.batch.Outcome`; ``generate(rng, trials)``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import product
 
 import numpy as np
 
@@ -29,7 +28,6 @@ from veridraft.theory.rows.distributions import NO_TOKEN
 from veridraft.theory.rows.trees import NO_PARENT, DraftTree
 
 from ..batches.batch import Batch
-from ..batches.row_tables import RowTables
 from ..batches.rows import Bools, Ints
 
 
@@ -162,33 +160,6 @@ def tree_arguments(tree: DraftTree, multiplicity: bool = True, exact: bool = Fal
     draft[[not (carries and tree.child_lists[node]) for node, _, carries in order]] = draft[0, 0] * 0
     parents = np.array([parent for _, parent, _ in order])
     return target, draft, parents, tree.tokens[nodes]
-
-
-def enumerate_paths(tables: RowTables, policy: Delayed) -> Iterator[tuple[float, Batch]]:
-    """Every draw of the policy's paths at the root with its probability, as a batch of one trial each."""
-    levels = [(1 if level < policy.L1 else policy.K) for level in range(tables.depth)]
-    size = tables.vocabulary_size
-    for choice in product(*(product(range(size), repeat=draws) for draws in levels)):
-        paths = np.array([np.broadcast_to(tokens, policy.K) for tokens in choice], dtype=np.int64)
-        batch, probability = _followed(tables, policy, paths.reshape(len(levels), policy.K).T)
-        if probability > 0:
-            yield probability, batch
-
-
-def _followed(tables: RowTables, policy: Delayed, paths: Ints) -> tuple[Batch, float]:
-    """The batch of one trial with the given paths (K, L), and the probability of drawing them."""
-    numbers, probability = np.zeros(policy.K, dtype=np.int64), 1.0
-    target, draft = [], []
-    for level in range(tables.depth):
-        target.append(tables.target[level][numbers])
-        draft.append(tables.draft[level][numbers])
-        drawn = draft[-1][np.arange(policy.K), paths[:, level]]
-        probability *= float(drawn[0] if level < policy.L1 else drawn.prod())
-        numbers = numbers * tables.vocabulary_size + paths[:, level]
-    target.append(tables.target[tables.depth][numbers])
-    rows = np.stack(target, axis=1)
-    drafts = np.stack(draft, axis=1) if draft else np.zeros((policy.K, 0, tables.vocabulary_size))
-    return Batch(rows[None], drafts[None], paths[None], policy.L1), probability
 
 
 def form_named(form: str | Form) -> Form:

@@ -1,13 +1,13 @@
 """Runs a procedure on drawn trees, and holds the counts against the exact laws."""
 
-from .comparison import Agreement, Comparison, Difference, Quantity, compare
+from .comparison import Agreement, Comparison, Quantity, RunDifference, compare
 from .simulation import Simulation, SimulationInterrupted, progress_bar, simulate
 
 __all__ = [
     "Agreement",
     "Comparison",
-    "Difference",
     "Quantity",
+    "RunDifference",
     "Simulation",
     "SimulationInterrupted",
     "compare",

@@ -21,6 +21,7 @@ from veridraft.theory.rows.trees import Context
 from veridraft.theory.verifiers.table import Verifier
 
 from ..batches.intervals import (
+    MISS,
     bernstein_deviation,
     bernstein_error,
     binomial_deviations,
@@ -33,9 +34,6 @@ from ..batches.intervals import (
 from ..batches.row_tables import tabulate
 from ..batches.rows import Floats, Ints
 from .simulation import Simulation
-
-MISS = 1e-3
-"""The probability with which a run may miss what it is said to be able to see."""
 
 
 class Agreement(Enum):
@@ -55,7 +53,7 @@ class Quantity(Enum):
 
 
 @dataclass(frozen=True)
-class Difference:
+class RunDifference:
     """A comparison that failed.
 
     Fields
@@ -96,7 +94,7 @@ class Comparison:
     trials: int
     level: float
     comparisons: int
-    differences: tuple[Difference, ...]
+    differences: tuple[RunDifference, ...]
     total_variation: float
     smallest_deviation: float
     smallest_total_variation: float
@@ -108,7 +106,7 @@ class Comparison:
         return Agreement.DIFFERS if self.differences else Agreement.AGREES
 
     @property
-    def first_difference(self) -> Difference | None:
+    def first_difference(self) -> RunDifference | None:
         """The least probable of the comparisons that failed, or None."""
         return self.differences[0] if self.differences else None
 
@@ -175,16 +173,16 @@ def _enumerated(verifier: str | Verifier, policy: Policy, pair: Pair, context: C
     return cast(BlockEfficiency, block_efficiency(verifier, policy, pair, "enumerate", context=context))
 
 
-def _strings(run: Simulation, probabilities: Floats, share: float) -> Iterator[Difference]:
+def _strings(run: Simulation, probabilities: Floats, share: float) -> Iterator[RunDifference]:
     shape = (run.vocabulary_size,) * len(run.depth_counts)
     for number, expected, observed, error in _unlikely(run.string_counts, probabilities, share):
         string = tuple(int(token) for token in np.unravel_index(number, shape))
-        yield Difference(Quantity.STRING, expected, observed, error, string=string)
+        yield RunDifference(Quantity.STRING, expected, observed, error, string=string)
 
 
-def _depths(run: Simulation, exact: BlockEfficiency, share: float) -> Iterator[Difference]:
+def _depths(run: Simulation, exact: BlockEfficiency, share: float) -> Iterator[RunDifference]:
     for depth, expected, observed, error in _unlikely(run.depth_counts, _depth_law(exact), share):
-        yield Difference(Quantity.DEPTH, expected, observed, error, depth=depth)
+        yield RunDifference(Quantity.DEPTH, expected, observed, error, depth=depth)
 
 
 def _unlikely(counts: Ints, probabilities: Floats, share: float) -> Iterator[tuple[int, float, float, float]]:
@@ -195,18 +193,18 @@ def _unlikely(counts: Ints, probabilities: Floats, share: float) -> Iterator[tup
         yield int(index), float(probabilities[index]), float(counts[index] / trials), float(errors[index])
 
 
-def _total(run: Simulation, probabilities: Floats, share: float) -> Iterator[Difference]:
+def _total(run: Simulation, probabilities: Floats, share: float) -> Iterator[RunDifference]:
     observed = _variation(run, probabilities)
     error = total_variation_error(observed, run.trials, probabilities)
     if error < share:
-        yield Difference(Quantity.TOTAL_VARIATION, 0.0, observed, error)
+        yield RunDifference(Quantity.TOTAL_VARIATION, 0.0, observed, error)
 
 
-def _length(run: Simulation, exact: BlockEfficiency, share: float) -> Iterator[Difference]:
+def _length(run: Simulation, exact: BlockEfficiency, share: float) -> Iterator[RunDifference]:
     mean, variance, span = _length_moments(exact)
     error = bernstein_error(abs(run.mean_acceptance_length - mean), variance, run.trials, span)
     if error < share:
-        yield Difference(Quantity.ACCEPTANCE_LENGTH, mean, run.mean_acceptance_length, error)
+        yield RunDifference(Quantity.ACCEPTANCE_LENGTH, mean, run.mean_acceptance_length, error)
 
 
 def _depth_law(exact: BlockEfficiency) -> Floats:

@@ -39,7 +39,7 @@ class Stop:
     here: Bools
 
 
-class Rule(Protocol):
+class WalkRule(Protocol):
     """A bottom-up rule: what it keeps at the nodes between the root and where the walk stands.
 
     ``trials`` (n,) are those of the T trials that the walk is at, ``path`` (n,) a path through the node, and
@@ -84,7 +84,7 @@ def walk(paths: Ints) -> Iterator[Stop]:
             yield Stop(Visit.DECIDE, level, path, shared[:, place + 1] < level)
 
 
-def verify_depth_first(batch: Batch, rng: np.random.Generator, rule: Rule) -> Outcome:
+def verify_depth_first(batch: Batch, rng: np.random.Generator, rule: WalkRule) -> Outcome:
     """The outcome of deciding the nodes in depth-first order until one is accepted, the root at the latest."""
     accepted, tokens = np.zeros(batch.trials, dtype=np.int64), no_tokens(batch)
     unsettled = np.ones(batch.trials, dtype=bool)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..batches.rows import Floats, Ints, quotient, sums
 
-MOST_STEPS = 100
+MOST_BISECTIONS = 100
 """More than bisection alone needs to reach neighbouring floats."""
 
 NOISE = 1e-15
@@ -28,7 +28,7 @@ def smallest_rho(target: Floats, draft: Floats, drafts: Ints) -> Floats:
     """
     low, high = np.ones(len(drafts)), np.maximum(drafts, 1).astype(np.float64)
     rho, left = low.copy(), np.arange(len(drafts))
-    for _ in range(MOST_STEPS):
+    for _ in range(MOST_BISECTIONS):
         value, slope = _surplus(target[left], draft[left], drafts[left], rho[left])
         above = value > 0
         low[left], high[left] = np.where(above, rho[left], low[left]), np.where(above, high[left], rho[left])

@@ -18,7 +18,7 @@ from veridraft.theory.rows.trees import Context
 from ..batches.batch import Batch
 from ..forms.form import Form, Inputs, path_inputs, tree_arguments
 
-Rows = Callable[[Context], Row]
+RowAt = Callable[[Context], Row]
 """A row (V,) for each context below the root."""
 
 
@@ -60,13 +60,13 @@ def every_batch(policy: Delayed, pair: Pair, context: Context = ()) -> Iterator[
         yield probability * one, Batch(rows, drafts, tokens, policy.L1)
 
 
-def _below(name: str, pair: Pair, context: Context) -> Rows:
+def _below(name: str, pair: Pair, context: Context) -> RowAt:
     """The rows of the target or of the draft below the context, checked and remembered."""
     ask = pair.target_row if name == "target" else pair.draft_row
     return lru_cache(maxsize=4096)(lambda below: checked_row(name, ask(context + below), pair.vocabulary_size))
 
 
-def _grown(policy: Delayed, draft: Rows, paths: tuple[Context, ...]) -> Iterator[tuple[Any, tuple[Context, ...]]]:
+def _grown(policy: Delayed, draft: RowAt, paths: tuple[Context, ...]) -> Iterator[tuple[Any, tuple[Context, ...]]]:
     """Every way in which the paths can be drawn to their end, with its probability."""
     level = len(paths[0])
     if level == policy.depth:
@@ -82,7 +82,7 @@ def _grown(policy: Delayed, draft: Rows, paths: tuple[Context, ...]) -> Iterator
             yield probability * rest, whole
 
 
-def _stacked(rows: Rows, paths: tuple[Context, ...], levels: int, target: Rows) -> Row:
+def _stacked(rows: RowAt, paths: tuple[Context, ...], levels: int, target: RowAt) -> Row:
     """(1, K, levels, V) the rows before each level of each path; the target says V and the dtype if there is none."""
     if levels == 0:
         return np.zeros((1, len(paths), 0, len(target(()))), dtype=target(()).dtype)

@@ -14,7 +14,7 @@ from .lazy_uniform import LazyUniform
 MOST_OUTCOMES = 10_000
 """The most outcomes of one draw of an integer."""
 
-SUM_TOLERANCE = 1e-8
+CHOICE_TOLERANCE = 1e-8
 """How far from 1 probabilities may sum that are handed to ``choice`` or ``multinomial``; they are then divided."""
 
 
@@ -146,7 +146,7 @@ class InjectedGenerator(np.random.Generator):
         weights = [self._script.number(value) for value in array]
         if not all(weight >= 0 for weight in weights):
             raise ValueError(f"{name} has an entry that is negative or not a number: {array.tolist()}")
-        if check and not abs(sum(weights) - 1) <= SUM_TOLERANCE:
+        if check and not abs(sum(weights) - 1) <= CHOICE_TOLERANCE:
             raise ValueError(f"{name} must sum to 1, but sums to {sum(weights)}")
         return weights
 

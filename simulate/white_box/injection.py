@@ -17,17 +17,14 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from veridraft.theory.rows.distributions import check_count
-
-Scalar = Any
-"""A Fraction, or a float: one arithmetic in a script."""
+from veridraft.theory.rows.distributions import Scalar, check_count
 
 Answer = TypeVar("Answer")
 
 NEGLIGIBLE = 1e-14
 """In float arithmetic an outcome of no more than this share of its decision is rounding, and not followed."""
 
-MOST_DECISIONS = 10_000
+MOST_ASKED = 10_000
 """A run that asks for more decisions than this is taken for a loop without end."""
 
 MOST_RUNS = 100_000
@@ -105,8 +102,8 @@ class Script:
         if len(outcomes) == 1:
             return outcomes[0][0]
         if self._asked == len(self._decisions):
-            if self._asked >= MOST_DECISIONS:
-                self.refuse(f"a run makes over {MOST_DECISIONS} random decisions (a loop until something is drawn?)")
+            if self._asked >= MOST_ASKED:
+                self.refuse(f"a run makes over {MOST_ASKED} random decisions (a loop until something is drawn?)")
             self._decisions.append(_Decision(outcomes))
         decision = self._decisions[self._asked]
         self._asked += 1

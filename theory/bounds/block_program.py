@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..rows.distributions import Scalar
 from .node_laws import ListedTrees, Trie
 
-TOLERANCE = 1e-10
+FEASIBILITY = 1e-10
 """What the solver may violate a constraint by; HiGHS takes no less."""
 
 MOST_ITERATIONS = 20
@@ -83,8 +83,8 @@ def solve_program(
     ``methods`` of ``scipy.optimize.linprog`` are tried in turn.
     """
     options: Any = {
-        "primal_feasibility_tolerance": TOLERANCE,
-        "dual_feasibility_tolerance": TOLERANCE,
+        "primal_feasibility_tolerance": FEASIBILITY,
+        "dual_feasibility_tolerance": FEASIBILITY,
         "maxiter": MOST_ITERATIONS * sum(matrix.shape),
     }
     for method in methods:

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..rows.distributions import Row, Scalar, check_count, check_rows, is_exact
 
-Drawing = Literal["iid", "without_replacement", "top_plus_one"]
+ListDrawing = Literal["iid", "without_replacement", "top_plus_one"]
 """How the k tokens of a child list are drawn from the draft's row."""
 
 NODE_STEP = 0.2
@@ -58,7 +58,7 @@ class OptimalAcceptance:
 
 
 def optimal_acceptance(
-    target: ArrayLike, draft: ArrayLike, k: int, drawing: Drawing = "iid", weight: Scalar = 1
+    target: ArrayLike, draft: ArrayLike, k: int, drawing: ListDrawing = "iid", weight: Scalar = 1
 ) -> OptimalAcceptance:
     """The largest Pr(Y in list) over all solvers that are lossless for lists of k draws, with a minimising set.
 

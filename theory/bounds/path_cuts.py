@@ -104,7 +104,7 @@ def _capped(below: list[Segment], node: int, mass: Scalar, weight: Scalar) -> li
     return [*below, Segment(weight / mass if mass else weight, mass, weight, node)]
 
 
-def excess(law: PathTrees, weights: Sequence[Scalar]) -> Scalar:
+def antichain_excess(law: PathTrees, weights: Sequence[Scalar]) -> Scalar:
     """By how much M weights exceed what trees can meet: the sum over trunk ends of the greatest w(B) - Pr(tree
     meets B), at least 0; exact for Fractions.
     """
@@ -128,7 +128,7 @@ def solve_paths(law: PathTrees) -> Solution:
     for _ in range(MOST_ROUNDS):
         outer = program.solve()
         if sum(outer) - sum(inner) <= CLOSED:
-            return program.solution(outer if excess(law, outer) <= SATISFIED else inner)
+            return program.solution(outer if antichain_excess(law, outer) <= SATISFIED else inner)
         middle = [INWARD * near + (1 - INWARD) * far for near, far in zip(inner, outer, strict=True)]
         if program.cut(middle):
             continue

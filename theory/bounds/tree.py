@@ -29,18 +29,15 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ..pairs.base import Pair
-from ..policies.base import Policy
+from ..policies.base import MOST_TREES, Policy
 from ..rows.distributions import Scalar
 from ..rows.trees import Context, DraftTree
 from .block_program import Solution, clipped, solve_blocks
 from .node_laws import ListedTrees, NodeLaw, PathTrees, is_path_policy, listed_trees, path_trees
-from .path_cuts import excess, solve_paths
+from .path_cuts import antichain_excess, solve_paths
 
 LARGEST_GAP = 1e-7
 """The largest distance between the two sides of an optimum; above it, the programme counts as not solved."""
-
-MOST_TREES = 10_000_000
-"""More trees than this are not listed."""
 
 MOST_STRINGS = 20_000
 """More strings than this are not searched for antichains."""
@@ -204,7 +201,7 @@ def _attained_by_paths(law: PathTrees, proposed: Sequence[Scalar]) -> Side:
     """
     trunk = [weight if below else min(weight, mass) for weight, mass, below in _by_trunk(law, proposed)]
     weights = clipped(law.trie, trunk)
-    return sum(weights) - excess(law, weights) * (law.trie.depth * (law.trie.depth + 1) // 2), weights
+    return sum(weights) - antichain_excess(law, weights) * (law.trie.depth * (law.trie.depth + 1) // 2), weights
 
 
 def _by_trunk(law: PathTrees, weights: Sequence[Scalar]) -> list[tuple[Scalar, Scalar, bool]]:

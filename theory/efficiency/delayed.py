@@ -14,10 +14,7 @@ from ..rows.trees import Context
 from ..solvers.sequential import Solver
 from ..verifiers.lifts import top_down
 from ..verifiers.table import Verifier, get_verifier
-from .joint_laws import JOINT_LAWS, joint_laws
-
-BLOCK_ENTRIES = 2**15
-"""Entries (contexts times tokens) of a block of rows that is worked on at once."""
+from .joint_laws import BLOCK_ENTRIES, JOINT_LAWS, joint_laws
 
 
 def reach_by_action(verifier: str | Verifier, pair: Pair, paths: int, depth: int, context: Context = ()) -> Row:

@@ -21,12 +21,9 @@ from ..rows.trees import Context
 from ..solvers.sequential import Solver
 from ..verifiers.lifts import top_down
 from ..verifiers.table import Verifier, get_verifier
-from .joint_laws import JOINT_LAWS, Polynomial, joint_law_roots, joint_laws
+from .joint_laws import BLOCK_ENTRIES, JOINT_LAWS, Polynomial, joint_law_roots, joint_laws
 from .listed import WalkProfile, listed_profile
 from .weighted import supports_weights, weighted_profile
-
-BLOCK_ENTRIES = 2**15
-"""Entries (contexts times tokens) of a block of rows that is worked on at once; a few hundred KiB per array."""
 
 MOST_REMEMBERED = 2**24
 """Joint laws of up to this many entries are computed once and kept for all depths (128 MiB in float64)."""

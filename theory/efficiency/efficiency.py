@@ -10,16 +10,13 @@ import numpy as np
 import scipy
 
 from ..pairs.base import Pair
-from ..policies.base import Policy
+from ..policies.base import MOST_TREES, Policy
 from ..rows.distributions import Row, check_count
 from ..rows.trees import Context
 from ..verifiers.emission import emitted_law
 from ..verifiers.table import Verifier, get_verifier
 from .dynamic import DynamicBlockEfficiency, dynamic_block_efficiency
 from .weighted_bounds import BoundedBlockEfficiency, bounded_block_efficiency
-
-MOST_TREES = 10_000_000
-"""Above this many trees enumeration is refused, unless the caller asks for more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +82,8 @@ def block_efficiency(  # type: ignore[overload-overlap]
     context: Context = ...,
     most_trees: int = ...,
     points: int = ...,
-) -> BoundedBlockEfficiency: ...
+) -> BoundedBlockEfficiency:
+    """With the method "bounds": an interval."""
 
 
 @overload
@@ -100,7 +98,8 @@ def block_efficiency(
     context: Context = ...,
     most_trees: int = ...,
     points: int = ...,
-) -> BlockEfficiency | DynamicBlockEfficiency | SampledBlockEfficiency: ...
+) -> BlockEfficiency | DynamicBlockEfficiency | SampledBlockEfficiency:
+    """With any other method: a value."""
 
 
 def block_efficiency(

@@ -9,8 +9,6 @@ token.  In this form every rule below is written without a division, and all k =
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
-from math import prod
 from types import MappingProxyType
 
 import numpy as np
@@ -23,6 +21,9 @@ Polynomial = list[Row]
 
 NEWTON_STEPS = 200
 """More steps than a safeguarded Newton iteration over [1, k] takes in float64."""
+
+BLOCK_ENTRIES = 2**15
+"""Entries (contexts times tokens) of a block of rows that is worked on at once; a few hundred KiB per array."""
 
 ROUNDING = 2.5e-16
 """A gap in K-SEQ's equation, between numbers up to 1, that float64 cannot tell from 0."""
@@ -53,18 +54,6 @@ def joint_law_roots(solver: Solver, target: Row, draft: Row, most: int) -> tuple
     if solver is not k_seq:
         return ()
     return tuple(smallest_rhos(target, draft, count) for count in range(1, most + 1))
-
-
-def listed_joint_law(solver: Solver, target: Row, draft: Row, count: int) -> Row:
-    """(count + 1, V) the joint law of outcome and multiplicity of any solver, every list of ``count`` drafts listed.
-
-    Rows (V,); exact for Fractions; cost V^count calls of the solver.
-    """
-    law = np.zeros((count + 1, len(target)), dtype=target.dtype) * target[0]
-    for tokens in product(np.flatnonzero(draft).tolist(), repeat=count):
-        multiplicities = np.bincount(tokens, minlength=len(target))
-        law[multiplicities, range(len(target))] += solver(target, draft, tokens).row() * prod(draft[list(tokens)])
-    return law
 
 
 def smallest_rhos(target: Row, draft: Row, count: int) -> Row:

@@ -33,8 +33,8 @@ from .listed import WalkProfile
 MOST_STATES = 4_000_000
 """States, or strings, of one depth above which the exact programme is refused."""
 
-BLOCK_ENTRIES = 2**18
-"""Entries (states times tokens) that are worked on at once."""
+STATE_ENTRIES = 2**18
+"""Entries (states, or contexts and weights, times tokens) that are worked on at once."""
 
 ONE_DRAW: frozenset[Solver] = frozenset({naive, rrs, rrs_without_replacement, k_seq})
 """Solvers that are speculative sampling on a list of one draw."""
@@ -126,7 +126,7 @@ class States:
         """The states one depth below, equal ones merged; ``classes`` is the number of classes there."""
         parts: list[tuple[Row, ...]] = []
         found = 0
-        block = max(1, BLOCK_ENTRIES // layer.target.shape[1])
+        block = max(1, STATE_ENTRIES // layer.target.shape[1])
         for paths in np.unique(self.paths).tolist():
             chosen = np.flatnonzero(self.paths == paths)
             for start in range(0, len(chosen), block):
@@ -172,7 +172,7 @@ def _stages(states: States, layer: Layer, chosen: NDArray[np.int64], paths: int)
 def _last_level(states: States, layer: Layer) -> Any:
     """The probability of accepting a child of the states, all leaves."""
     total = layer.target[0, 0] * 0
-    block = max(1, BLOCK_ENTRIES // layer.target.shape[1])
+    block = max(1, STATE_ENTRIES // layer.target.shape[1])
     for paths in np.unique(states.paths).tolist():
         chosen = np.flatnonzero(states.paths == paths)
         for start in range(0, len(chosen), block):

@@ -23,10 +23,7 @@ from ..rows.distributions import Row, check_count
 from ..rows.trees import Context
 from ..verifiers.lifts import bottom_up
 from ..verifiers.table import Verifier, get_verifier
-from .weighted import ONE_DRAW, is_one_path
-
-BLOCK_ENTRIES = 2**18
-"""Entries (contexts, tokens, weights) that are worked on at once."""
+from .weighted import ONE_DRAW, STATE_ENTRIES, is_one_path
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def bounded_block_efficiency(
 def _lifted(deeper: _Envelope, layer: Layer) -> _Envelope:
     """The envelope one level up, block by block."""
     size, points = layer.target.shape[1], len(deeper.grid)
-    block = max(1, BLOCK_ENTRIES // (size * points))
+    block = max(1, STATE_ENTRIES // (size * points))
     parts = [
         _lifted_block(deeper, layer.target[start : start + block], layer.draft[start : start + block])
         for start in range(0, layer.classes, block)

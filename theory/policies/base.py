@@ -16,11 +16,15 @@ import numpy as np
 
 from ..pairs.base import Pair
 from ..rows.distributions import Row, check_count, draw
-from ..rows.lists import TokenList
+from ..rows.lists import TokenList, ordered_iid_lists
 from ..rows.trees import Context, DraftTree, Grower, grow
 
 State = Hashable
 """What a policy remembers at a node; two nodes of equal state and context have subtrees of one law."""
+
+MOST_TREES = 10_000_000
+"""More trees than this are not listed, unless the caller asks for it."""
+
 
 class DraftLaw(Enum):
     """How a child list is drawn; a verifier is lossless for some of these."""
@@ -175,9 +179,7 @@ class WithReplacement(RecursivePolicy):
 
     def list_law(self, state: State, draft_row: Row) -> Iterator[tuple[Any, TokenList]]:
         """Every sequence of tokens in the row's support, with the product of their probabilities."""
-        support = np.flatnonzero(draft_row).tolist()
-        for tokens in product(support, repeat=self.draws(state)):
-            yield prod(draft_row[token] for token in tokens), tokens
+        return ordered_iid_lists(draft_row, self.draws(state))
 
     def draw_list(self, state: State, draft_row: Row, rng: np.random.Generator) -> TokenList:
         """Independent draws from the row."""

@@ -12,7 +12,7 @@ from ..rows.distributions import Row, Scalar
 from ..rows.trees import Context
 from .top_plus_one import top_tokens
 
-Chosen = TypeVar("Chosen")
+Choice = TypeVar("Choice")
 
 Ranking = tuple[Row, list[int]]
 """A draft row (V,) and its likeliest tokens, likeliest first."""
@@ -79,7 +79,7 @@ class LevelSearch:
         self._known: dict[Context, Ranking] = {}
         self._lacking: list[Context] = []
 
-    def find(self, choose: Callable[[Nodes], Chosen], depth: int) -> Chosen:
+    def find(self, choose: Callable[[Nodes], Choice], depth: int) -> Choice:
         """What ``choose`` makes of the nodes down to a depth, of which it reads as many as it needs."""
         while True:
             chosen = choose(_best_first(self._ranking, depth))

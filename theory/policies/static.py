@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..rows.distributions import Row, check_count, draw
-from ..rows.lists import TokenList, draw_successively, independent_lists, successive_lists
+from ..rows.lists import TokenList, draw_without_replacement, ordered_iid_lists, without_replacement_lists
 from .base import POLICIES, Chain, DraftLaw, Iid, RecursivePolicy, State
 from .topologies import Topology
 
@@ -83,7 +83,7 @@ class Static(RecursivePolicy):
 
     def list_law(self, state: State, draft_row: Row) -> Iterator[tuple[Any, TokenList]]:
         """Every list of draws of the row (V,), with its probability."""
-        lists = independent_lists if self.replacement else successive_lists
+        lists = ordered_iid_lists if self.replacement else without_replacement_lists
         return lists(draft_row, len(_sub_topologies(state)))
 
     def draw_list(self, state: State, draft_row: Row, rng: np.random.Generator) -> TokenList:
@@ -91,7 +91,7 @@ class Static(RecursivePolicy):
         count = len(_sub_topologies(state))
         if self.replacement:
             return tuple(draw(draft_row, rng.random(count)).tolist())
-        return draw_successively(draft_row, count, rng)
+        return draw_without_replacement(draft_row, count, rng)
 
     def tree_count(self, vocabulary_size: int) -> int:
         """With replacement V to the number of draws, however they merge; else products of V (V - 1) ... (V - k + 1)."""

@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 Row = NDArray[Any]
 """An array (V,) of float64, or of ``Fraction`` objects (dtype object)."""
 
+Floats = NDArray[np.float64]
+"""An array of float64, of any shape."""
+
 NO_TOKEN = -1
 """Stands where no token is: the root of a tree, the padding behind an emitted block."""
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..rows.distributions import Row, Scalar
+from ..rows.lists import without
 from .sequential import Branching, nss, reject_in_order, scaled, split
 
 
@@ -19,8 +20,7 @@ def greedy(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -
     draft has no mass off the list's other tokens nothing was sampled, and the list is ignored as by ``nss``;
     a list that holds all of the draft's mass gives that law either way.  Rows (V,); exact for Fractions.
     """
-    rest = draft.copy()
-    rest[list(tokens[:-1])] = draft[0] * 0
+    rest = without(draft, tokens[:-1])
     mass = rest.sum()
     if mass == 0:
         return nss(target, draft, tokens, weight)
@@ -42,8 +42,7 @@ def hub(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> B
     if len(tokens) != 2 or center not in tokens or tokens[0] == tokens[1]:
         raise ValueError(f"hub takes pairs of the draft's top token {center} and another, but the list is {tokens}")
     mass, none = scaled(target, weight)
-    other_first = draft.copy()
-    other_first[center] = none * 0
+    other_first = without(draft, (center,))
     hub_first = other_first * (draft[center] / other_first.sum())
     taken_first = np.minimum(mass, other_first)
     taken_second = np.minimum(mass - taken_first, hub_first)

@@ -29,7 +29,7 @@ from math import comb, frexp, ldexp, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from ..rows.distributions import Row, RowKey, Scalar, check_count, check_rows, is_exact
+from ..rows.distributions import Floats, Row, RowKey, Scalar, check_count, check_rows, is_exact
 from .rankings import NO_GROUP, SplitRanking
 from .sequential import Branching, excess, naive, scaled, split
 
@@ -41,8 +41,6 @@ MOST_STEPS = 60
 
 LEAST_SHARE = 1e-13
 """A ticket with a smaller part of its group is rounding noise, and is left out."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import scipy
 from ..rows.distributions import Row, Scalar
 
 Program = Literal["pot", "highs"]
-Solution = tuple[Row, Row, Row]
+PricedPlan = tuple[Row, Row, Row]
 """A plan (M, N), the prices (M,) of its rows and those (N,) of its columns."""
 
 TOLERANCE = 1e-9
@@ -70,7 +70,7 @@ def check_duality(
     return proof
 
 
-def solve_transport(cost: Row, masses: tuple[Row, Row], program: Program) -> Solution:
+def solve_transport(cost: Row, masses: tuple[Row, Row], program: Program) -> PricedPlan:
     """A plan (M, N) of least cost between two positive rows of masses, with the prices that prove it; float64.
 
     Columns of mass 0 are left out of the programme and priced afterwards.  Raises ``ValueError`` for masses
@@ -88,7 +88,7 @@ def solve_transport(cost: Row, masses: tuple[Row, Row], program: Program) -> Sol
     return plan, row_prices, column_prices
 
 
-def _pot(cost: Row, rows: Row, columns: Row) -> Solution:
+def _pot(cost: Row, rows: Row, columns: Row) -> PricedPlan:
     """By POT's network simplex."""
     import ot  # takes two seconds
 
@@ -98,7 +98,7 @@ def _pot(cost: Row, rows: Row, columns: Row) -> Solution:
     return plan, log["u"], log["v"]
 
 
-def _highs(cost: Row, rows: Row, columns: Row) -> Solution:
+def _highs(cost: Row, rows: Row, columns: Row) -> PricedPlan:
     """By HiGHS's dual simplex, on the sparse equality constraints."""
     (M, N), edges = cost.shape, np.arange(cost.size)
     places = np.concatenate([edges // N, M + edges % N]), np.concatenate([edges, edges])
@@ -112,5 +112,5 @@ def _highs(cost: Row, rows: Row, columns: Row) -> Solution:
     return np.maximum(result.x, 0.0).reshape(M, N), prices[:M], prices[M:]
 
 
-PROGRAMS: dict[str, Callable[[Row, Row, Row], Solution]] = {"pot": _pot, "highs": _highs}
+PROGRAMS: dict[str, Callable[[Row, Row, Row], PricedPlan]] = {"pot": _pot, "highs": _highs}
 """Name to a function of cost (M, N), positive masses (M,) and (N,)."""

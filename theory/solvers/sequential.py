@@ -20,6 +20,7 @@ import numpy as np
 import scipy
 
 from ..rows.distributions import Row, Scalar, is_exact
+from ..rows.lists import without
 
 SUM_ROUNDING = 2.0**-44
 """How far a float64 sum of probabilities may lie from its exact value; as much may rho miss K-SEQ's inequality by."""
@@ -217,7 +218,7 @@ def reject_in_order(
         if index == len(tested):
             break
         total = residual.sum() + none
-        left = _mass_without(draft, tested[:index]) if erase else left
+        left = without(draft, tested[:index]).sum() if erase else left  # summed: a difference from 1 would cancel
         if total == 0 or (left < TINY and not is_exact(mass)):
             break
     return split(residual, mass, none, listed, remaining)
@@ -258,13 +259,6 @@ def excess(mass: Row, draft: Row, level: Scalar) -> Row:
     out = draft * (-level)
     out += mass
     return np.maximum(out, level * 0, out=out)
-
-
-def _mass_without(draft: Row, tokens: Sequence[int]) -> Scalar:
-    """The draft's mass off some tokens, summed (a difference from 1 would cancel)."""
-    rest = draft.copy()
-    rest[list(tokens)] = rest[0] * 0
-    return rest.sum()
 
 
 def accept_ratio(mass: Scalar, draft: Row, token: int) -> Scalar:

@@ -30,12 +30,12 @@ import numpy as np
 
 from ..runs import EngineRun
 from .clusters import Floats, Unit, Units, units_of_run
-from .predictions import LengthPrediction
+from .predictions import RATE_ROUNDING, LengthPrediction
 from .rate_tests import (
     LEAST_EXPECTED,
-    bernstein_half_width,
     binomial_interval,
     length_variance,
+    mean_half_width,
     quadratic_p_value,
     step_covariance,
     telling_positions,
@@ -51,10 +51,8 @@ WITHIN = 0.1
 DESIGN_EFFECT = 10.0
 """That of requests of 100 steps, a tenth of whose variance lies between requests: rates that differ by some 0.15."""
 
-ROUNDING = 1e-9
 
-
-class Outcome(Enum):
+class LengthOutcome(Enum):
     """What all answers together say."""
 
     AGREES = "agrees"
@@ -63,7 +61,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
-class Difference:
+class LengthDifference:
     """One comparison: ``low`` to ``high`` is the interval of observed - predicted, over ``steps`` steps.
 
     impossible : steps that did what has probability 0
@@ -90,7 +88,7 @@ class Difference:
     @property
     def holds(self) -> bool:
         """True if no difference lies in the interval."""
-        return self.low <= ROUNDING and self.high >= -ROUNDING and not self.impossible
+        return self.low <= RATE_ROUNDING and self.high >= -RATE_ROUNDING and not self.impossible
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ class WholeTest:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class LengthAgreement:
     """All comparisons of a run with a prediction at one level.
 
     positions : L differences; mean : of accepted lengths, ``None`` if short drafts hide it; whole : likewise
@@ -117,8 +115,8 @@ class Agreement:
     design_effect : by which single steps were counted down; 1 where dependence was seen or does not matter
     """
 
-    positions: tuple[Difference, ...]
-    mean: Difference | None
+    positions: tuple[LengthDifference, ...]
+    mean: LengthDifference | None
     whole: WholeTest | None
     level: float
     within: float
@@ -128,21 +126,21 @@ class Agreement:
     design_effect: float = 1.0
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> LengthOutcome:
         """DISAGREES if a comparison fails; UNDECIDED if a position is known too badly; else AGREES."""
         if not all(part.holds for part in (*self.positions, self.mean, self.whole) if part is not None):
-            return Outcome.DISAGREES
+            return LengthOutcome.DISAGREES
         known = all(position.half_width <= self.within for position in self.positions)
-        return Outcome.AGREES if known else Outcome.UNDECIDED
+        return LengthOutcome.AGREES if known else LengthOutcome.UNDECIDED
 
 
-def compare(
+def compare_lengths(
     run: EngineRun,
     prediction: LengthPrediction,
     level: float = LEVEL,
     within: float = WITHIN,
     design_effect: float = DESIGN_EFFECT,
-) -> Agreement:
+) -> LengthAgreement:
     """The run held against the prediction; ``design_effect`` counts where units of steps cannot be told apart.
 
     Raises ``ValueError`` for a level or ``within`` outside (0, 1), a design effect below 1, and a run that drafts
@@ -159,7 +157,7 @@ def compare(
     mean = _mean(full, prediction, error, effect) if full else None
     whole = _whole(full, prediction, error, effect) if full else None
     unit, count = (units.kind, units.count) if units else (Unit.STEPS, run.steps)
-    return Agreement(rows, mean, whole, level, within, unit, count, False, effect)
+    return LengthAgreement(rows, mean, whole, level, within, unit, count, False, effect)
 
 
 def _check_settings(level: float, within: float, design_effect: float = 1.0) -> None:
@@ -172,7 +170,7 @@ def _check_settings(level: float, within: float, design_effect: float = 1.0) -> 
 
 def _position(
     run: EngineRun, units: Units | None, prediction: LengthPrediction, depth: int, error: float, effect: float
-) -> Difference:
+) -> LengthDifference:
     """The comparison at position ``depth`` + 1."""
     count = int(run.histogram[depth + 1 :].sum())
     most, least = _drafted(run, depth)
@@ -187,7 +185,7 @@ def _position(
     below, above = hypot(observed - low, known), hypot(high - observed, known)
     difference = observed - predicted
     impossible = 0 if variance else count * (predicted == 0) + max(least - count, 0) * (predicted == 1)
-    return Difference(f"position {depth + 1}", observed, predicted, difference - below, difference + above, most,
+    return LengthDifference(f"position {depth + 1}", observed, predicted, difference - below, difference + above, most,
                       impossible)  # fmt: skip
 
 
@@ -201,16 +199,16 @@ def _drafted(run: EngineRun, depth: int) -> tuple[int, int]:
     return run.steps, run.steps - run.missing // (run.spec_tokens - depth)
 
 
-def _mean(run: EngineRun, prediction: LengthPrediction, error: float, effect: float) -> Difference:
+def _mean(run: EngineRun, prediction: LengthPrediction, error: float, effect: float) -> LengthDifference:
     reached = np.array([run.histogram[depth + 1 :].sum() for depth in range(run.spec_tokens)]) / run.steps
     variance = max(length_variance(reached), length_variance(prediction.rates))
-    half = bernstein_half_width(variance, run.steps / effect, run.spec_tokens, error)
+    half = mean_half_width(variance, run.steps / effect, run.spec_tokens, error)
     units = units_of_run(run)
     if units is not None:
         half = max(half, two_sided_quantile(error, units.count - 1) * sqrt(units.covariance.sum()))
     half = hypot(half, two_sided_quantile(error, prediction.freedom) * sqrt(max(0.0, prediction.covariance.sum())))
     difference = float(reached.sum()) - prediction.mean
-    return Difference("mean accepted length", float(reached.sum()), prediction.mean, difference - half,
+    return LengthDifference("mean accepted length", float(reached.sum()), prediction.mean, difference - half,
                       difference + half, run.steps)  # fmt: skip
 
 
@@ -231,7 +229,7 @@ def _whole(run: EngineRun, prediction: LengthPrediction, error: float, effect: f
     return WholeTest(len(kept) + 1, p_value, error)
 
 
-def compare_same_steps(prediction: LengthPrediction, level: float = LEVEL, within: float = WITHIN) -> Agreement:
+def compare_same_steps(prediction: LengthPrediction, level: float = LEVEL, within: float = WITHIN) -> LengthAgreement:
     """What an engine accepted in the recorded steps, held against the law given the trees of these very steps.
 
     Raises ``ValueError`` for a level or ``within`` outside (0, 1), and a prediction without recorded steps.
@@ -247,24 +245,24 @@ def compare_same_steps(prediction: LengthPrediction, level: float = LEVEL, withi
     covariance = sum(step_covariance(law) for law in prediction.laws) / len(taus) ** 2
     mean = _mean_given_trees(reached, prediction.laws, np.asarray(covariance), error)
     whole = _whole_given_trees(reached, prediction.laws, np.asarray(covariance), error)
-    return Agreement(rows, mean, whole, level, within, Unit.STEPS, len(taus), paired=True)
+    return LengthAgreement(rows, mean, whole, level, within, Unit.STEPS, len(taus), paired=True)
 
 
-def _given_trees(name: str, reached: Floats, law: Floats, error: float) -> Difference:
+def _given_trees(name: str, reached: Floats, law: Floats, error: float) -> LengthDifference:
     """The comparison of one position over steps (S,): its probability is known in each."""
-    impossible = int((np.abs(reached - law) > 1 - ROUNDING).sum())
-    half = bernstein_half_width(float((law * (1 - law)).mean()), len(law), 1.0, error)
+    impossible = int((np.abs(reached - law) > 1 - RATE_ROUNDING).sum())
+    half = mean_half_width(float((law * (1 - law)).mean()), len(law), 1.0, error)
     difference = float((reached - law).mean())
-    return Difference(name, float(reached.mean()), float(law.mean()), difference - half, difference + half, len(law),
-                      impossible)  # fmt: skip
+    observed, predicted = float(reached.mean()), float(law.mean())
+    return LengthDifference(name, observed, predicted, difference - half, difference + half, len(law), impossible)
 
 
-def _mean_given_trees(reached: Floats, laws: Floats, covariance: Floats, error: float) -> Difference:
+def _mean_given_trees(reached: Floats, laws: Floats, covariance: Floats, error: float) -> LengthDifference:
     steps, depth = laws.shape
-    half = bernstein_half_width(float(covariance.sum()) * steps, steps, depth, error)
+    half = mean_half_width(float(covariance.sum()) * steps, steps, depth, error)
     observed, predicted = float(reached.sum() / steps), float(laws.sum() / steps)
     difference = observed - predicted
-    return Difference("mean accepted length", observed, predicted, difference - half, difference + half, steps)
+    return LengthDifference("mean accepted length", observed, predicted, difference - half, difference + half, steps)
 
 
 def _whole_given_trees(reached: Floats, laws: Floats, covariance: Floats, error: float) -> WholeTest | None:

@@ -13,11 +13,10 @@ from enum import Enum
 from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
+
+from veridraft.theory.rows.distributions import Floats
 
 from ..runs import EngineRun, RequestSteps
-
-Floats = NDArray[np.float64]
 
 LEAST_UNITS = 10
 """Fewer units than this say nothing about their spread."""

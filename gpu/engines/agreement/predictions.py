@@ -21,7 +21,7 @@ from ..runs import EngineRun
 from ..traces import Trace
 from .clusters import Floats, units
 
-ROUNDING = 1e-9
+RATE_ROUNDING = 1e-9
 """A rate may stray from [0, 1], or from the rate before it, by so much: it is rounding."""
 
 
@@ -72,7 +72,7 @@ def given_rates(rates: Sequence[float], conditional: bool = False) -> LengthPred
     for position, rate in enumerate(values.tolist(), 1):
         if not 0 <= rate <= 1:
             raise ValueError(f"rates position {position} is {rate}; it must lie in [0, 1]")
-        if not conditional and position > 1 and rate > values[position - 2] + ROUNDING:
+        if not conditional and position > 1 and rate > values[position - 2] + RATE_ROUNDING:
             raise ValueError(
                 f"rates position {position} is {rate}, above {values[position - 2]} before it: of all steps no more "
                 "can accept a later position; rates given that the position before was accepted are 'conditional'"

@@ -25,7 +25,7 @@ def two_sided_quantile(error: float, freedom: float) -> float:
     return float(scipy.stats.norm.isf(error / 2) if freedom == inf else scipy.stats.t.isf(error / 2, freedom))
 
 
-def bernstein_half_width(variance: float, steps: float, span: float, error: float) -> float:
+def mean_half_width(variance: float, steps: float, span: float, error: float) -> float:
     """Half the width that a mean of ``steps`` values in a range of ``span`` keeps to, both sides."""
     logarithm = log(2 / error)
     return sqrt(2 * variance * logarithm / steps) + span * logarithm / (3 * steps)

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from veridraft.simulate.adapters.table import ADAPTERS, Adapter, get_adapter
 from veridraft.simulate.auditing.auditor import TRIALS, AuditInterrupted, audit
 from veridraft.simulate.auditing.verdict import Audit
-from veridraft.simulate.forms.calls import ARRAYS
+from veridraft.simulate.forms.calls import LIBRARIES
 from veridraft.simulate.forms.form import Form
 
 from ...running.console import STOPPED, Parser, bad_input
@@ -50,7 +50,7 @@ example: veridraft audit engine.sampling:verify --form chain --trials 20000
 OPTIONS: dict[str, dict[str, Any]] = {
     "--form": {"choices": [form.value for form in Form], "help": "how it is called (default: chain, or the adapter's)"},
     "--batched": {"action": "store_true", "help": "it decides many trials in one call"},
-    "--arrays": {"choices": ARRAYS, "default": "numpy", "help": "what it is given (default: %(default)s)"},
+    "--arrays": {"choices": LIBRARIES, "default": "numpy", "help": "what it is given (default: %(default)s)"},
     "--dtype": {"metavar": "NAME", "default": "float64", "help": "type of the rows (default: %(default)s)"},
     "--adapter": {"metavar": "NAME", "help": f"it has an engine's shape: {', '.join(ADAPTERS)}"},
     "--option": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from veridraft.gpu.engines.agreement.agreement import Agreement, Difference, Outcome
+from veridraft.gpu.engines.agreement.agreement import LengthAgreement, LengthDifference, LengthOutcome
 from veridraft.gpu.engines.agreement.clusters import Unit
 from veridraft.gpu.engines.agreement.predictions import LengthPrediction
 from veridraft.gpu.engines.runs import EngineRun
@@ -14,7 +14,7 @@ from ...writing.markdown import text_table
 HEADERS = ("", "observed", "predicted", "difference", "interval", "")
 
 
-def agreement_text(run: EngineRun, prediction: LengthPrediction, agreement: Agreement) -> str:
+def agreement_text(run: EngineRun, prediction: LengthPrediction, agreement: LengthAgreement) -> str:
     """The answer as text: what was compared, a table, the distribution's test, the outcome, its limits."""
     rows = [_row(part) for part in (*agreement.positions, agreement.mean) if part is not None]
     lines = [
@@ -39,21 +39,21 @@ def _requests(run: EngineRun) -> str:
     return f"{count} request{'s' * (count != 1)}"
 
 
-def _unit(agreement: Agreement) -> str:
+def _unit(agreement: LengthAgreement) -> str:
     if agreement.paired:
         return "steps, given their trees"
     counted = f", counted as {agreement.units / agreement.design_effect:.4g}" if agreement.design_effect > 1 else ""
     return agreement.unit.value + counted
 
 
-def _row(part: Difference) -> tuple[str, ...]:
+def _row(part: LengthDifference) -> tuple[str, ...]:
     says = "holds" if part.holds else "FAILS"
     says += f", {part.impossible} impossible" if part.impossible else ""
     return (part.name, f"{part.observed:.4f}", f"{part.predicted:.4f}", f"{part.difference:+.4f}",
             f"[{part.low:+.4f}, {part.high:+.4f}]", says)  # fmt: skip
 
 
-def _whole(agreement: Agreement) -> str:
+def _whole(agreement: LengthAgreement) -> str:
     if agreement.whole is None:
         return "Whole distribution: not tested (two cells of 5 expected steps, of full drafts, are needed)"
     whole = agreement.whole
@@ -61,19 +61,19 @@ def _whole(agreement: Agreement) -> str:
     return f"Whole distribution: {whole.cells} cells, p = {whole.p_value:.2g}, fails below {whole.error:.2g}: {says}"
 
 
-def _outcome(agreement: Agreement) -> str:
+def _outcome(agreement: LengthAgreement) -> str:
     widest = max(agreement.positions, key=lambda position: position.half_width)
-    if agreement.outcome is Outcome.UNDECIDED:
+    if agreement.outcome is LengthOutcome.UNDECIDED:
         return (
             f"UNDECIDED: nothing fails, but {widest.name} is known to ±{widest.half_width:.3f} only, "
             f"not ±{agreement.within:g}: more steps are needed"
         )
-    if agreement.outcome is Outcome.DISAGREES:
+    if agreement.outcome is LengthOutcome.DISAGREES:
         return "DISAGREES"
     return f"AGREES: at any position an observed difference of {widest.half_width:.3f} would have failed"
 
 
-def limits(run: EngineRun, prediction: LengthPrediction, agreement: Agreement) -> tuple[str, ...]:
+def limits(run: EngineRun, prediction: LengthPrediction, agreement: LengthAgreement) -> tuple[str, ...]:
     """What the answer rests on and cannot show, in sentences."""
     return (
         *run.notes,
@@ -86,7 +86,7 @@ def limits(run: EngineRun, prediction: LengthPrediction, agreement: Agreement) -
     )
 
 
-def _dependence(run: EngineRun, agreement: Agreement) -> tuple[str, ...]:
+def _dependence(run: EngineRun, agreement: LengthAgreement) -> tuple[str, ...]:
     """About steps that depend on each other."""
     if agreement.paired:
         return ("The differences are those of the verifier's coins given each tree: nothing is assumed of the text.",)
@@ -102,13 +102,13 @@ def _dependence(run: EngineRun, agreement: Agreement) -> tuple[str, ...]:
     return (f"The intervals take {agreement.unit.value} as independent.",)
 
 
-def _counted(agreement: Agreement) -> str:
+def _counted(agreement: LengthAgreement) -> str:
     effect = agreement.design_effect
     counted = f"{effect:g} steps count as one independent step" if effect > 1 else "each step counts as independent"
     return f"{counted} (--design-effect); if they depend more than that, a difference may be chance."
 
 
-def _contexts(prediction: LengthPrediction, agreement: Agreement) -> tuple[str, ...]:
+def _contexts(prediction: LengthPrediction, agreement: LengthAgreement) -> tuple[str, ...]:
     """About the texts on which prediction and run were made."""
     if agreement.paired:
         return ("Rows and lengths are of the same steps: a difference is the verifier's, or the rows are not those "
@@ -119,7 +119,7 @@ def _contexts(prediction: LengthPrediction, agreement: Agreement) -> tuple[str, 
         "prompts, temperature or model, not of the verifier.",)  # fmt: skip
 
 
-def _short_drafts(run: EngineRun, agreement: Agreement) -> tuple[str, ...]:
+def _short_drafts(run: EngineRun, agreement: LengthAgreement) -> tuple[str, ...]:
     """About steps that drafted less than the most."""
     if not run.missing or agreement.paired:
         return ()
@@ -130,7 +130,7 @@ def _short_drafts(run: EngineRun, agreement: Agreement) -> tuple[str, ...]:
             "the intervals cover every possibility, and mean and distribution are not compared.",)  # fmt: skip
 
 
-def agreement_json(run: EngineRun, prediction: LengthPrediction, agreement: Agreement) -> dict[str, Any]:
+def agreement_json(run: EngineRun, prediction: LengthPrediction, agreement: LengthAgreement) -> dict[str, Any]:
     """The same answer as JSON values."""
     whole, mean = agreement.whole, agreement.mean
     return {
@@ -153,7 +153,7 @@ def agreement_json(run: EngineRun, prediction: LengthPrediction, agreement: Agre
     }  # fmt: skip
 
 
-def _difference(part: Difference) -> dict[str, Any]:
+def _difference(part: LengthDifference) -> dict[str, Any]:
     return {
         "name": part.name,
         "observed": part.observed,

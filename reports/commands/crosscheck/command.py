@@ -14,9 +14,9 @@ from veridraft.gpu.engines.agreement.agreement import (
     DESIGN_EFFECT,
     LEVEL,
     WITHIN,
-    Agreement,
-    Outcome,
-    compare,
+    LengthAgreement,
+    LengthOutcome,
+    compare_lengths,
     compare_same_steps,
 )
 from veridraft.gpu.engines.agreement.predictions import (
@@ -36,7 +36,7 @@ from veridraft.theory.verifiers.table import VERIFIERS
 from ...running.console import BAD_INPUT, FAILED, Parser, bad_input
 from .agreement_text import agreement_json, agreement_text
 
-STATUS = {Outcome.AGREES: 0, Outcome.DISAGREES: FAILED, Outcome.UNDECIDED: BAD_INPUT}
+STATUS = {LengthOutcome.AGREES: 0, LengthOutcome.DISAGREES: FAILED, LengthOutcome.UNDECIDED: BAD_INPUT}
 
 DESCRIPTION = (
     "With --from: hold the accepted lengths that an engine reported against a prediction, every position, the mean and "
@@ -130,7 +130,7 @@ def run_engine_check(options: argparse.Namespace) -> int:
     return STATUS[agreement.outcome]
 
 
-def answer(options: argparse.Namespace) -> tuple[EngineRun, LengthPrediction, Agreement]:
+def answer(options: argparse.Namespace) -> tuple[EngineRun, LengthPrediction, LengthAgreement]:
     """Run, prediction and what they say of each other; ``ValueError`` for input that cannot be compared."""
     if options.format is None and format_of(options.source) is Format.TRACE:
         return _answer_trace(options, load_trace(options.source))
@@ -138,10 +138,10 @@ def answer(options: argparse.Namespace) -> tuple[EngineRun, LengthPrediction, Ag
         raise ValueError("--prediction is missing: a file of recorded rows, or rates")
     run = read_run(options.source, options.format and Format(options.format), options.before, options.model)
     prediction = _prediction(options, run.spec_tokens)
-    return run, prediction, compare(run, prediction, options.level, options.within, options.design_effect)
+    return run, prediction, compare_lengths(run, prediction, options.level, options.within, options.design_effect)
 
 
-def _answer_trace(options: argparse.Namespace, trace: Trace) -> tuple[EngineRun, LengthPrediction, Agreement]:
+def _answer_trace(options: argparse.Namespace, trace: Trace) -> tuple[EngineRun, LengthPrediction, LengthAgreement]:
     """The accepted lengths of a trace, held against its own rows or against another prediction."""
     for name in ("before", "model"):
         if getattr(options, name) is not None:
@@ -153,7 +153,7 @@ def _answer_trace(options: argparse.Namespace, trace: Trace) -> tuple[EngineRun,
         return prediction.run, prediction, agreement
     prediction = _prediction(options, trace.deepest)
     run = trace.run(list(range(trace.steps)), max(prediction.depth, trace.deepest))
-    return run, prediction, compare(run, prediction, options.level, options.within, options.design_effect)
+    return run, prediction, compare_lengths(run, prediction, options.level, options.within, options.design_effect)
 
 
 def _prediction(options: argparse.Namespace, depth: int) -> LengthPrediction:

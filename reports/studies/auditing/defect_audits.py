@@ -10,7 +10,9 @@ import numpy as np
 from veridraft.simulate.auditing.auditor import audit
 from veridraft.simulate.auditing.evidence import Pattern
 from veridraft.simulate.auditing.verdict import Audit, Verdict, pattern_text
-from veridraft.simulate.defects.table import DEFECTS, TRAPS, Defect, Trap
+from veridraft.simulate.defects.kinds import Defect, Trap
+from veridraft.simulate.defects.table import DEFECTS
+from veridraft.simulate.defects.traps import TRAPS
 from veridraft.simulate.forms.cases import Case, default_cases
 from veridraft.simulate.forms.form import Form
 

@@ -20,7 +20,7 @@ from veridraft.simulate.batches.batch import Outcome
 from veridraft.simulate.batches.row_tables import tabulate
 from veridraft.simulate.batches.rows import Floats, Ints, draw
 from veridraft.simulate.forms.cases import Case
-from veridraft.simulate.forms.drawing import MOST_STRINGS, string_law
+from veridraft.simulate.forms.drawing import MOST_JUDGED, string_law
 from veridraft.simulate.procedures.table import PROCEDURES
 from veridraft.theory.pairs.base import MarkovPair
 from veridraft.theory.policies.base import Chain
@@ -176,7 +176,7 @@ def section(rows: list[dict[str, Any]]) -> Section:
 
 def check_divergence(plant: Plant, variation: float) -> float:
     """The same divergence from the whole law of strings, term by term: the two must agree."""
-    tables = tabulate(pair(), DEPTH, most=MOST_STRINGS)
+    tables = tabulate(pair(), DEPTH, most=MOST_JUDGED)
     law = string_law(tables).reshape(VOCABULARY, -1)
     epsilon, first = share(plant, variation), pair().start[0]
     other = law * ((1 - epsilon) + epsilon * plant.row(first) / first)[:, None]

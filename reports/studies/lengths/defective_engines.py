@@ -25,9 +25,11 @@ from veridraft.gpu.verification.lifts import Decisions
 from veridraft.gpu.verification.table import DEVICE_VERIFIERS, DeviceVerifier
 from veridraft.simulate.batches.batch import Outcome
 from veridraft.simulate.batches.rows import Floats, Ints, sums
-from veridraft.simulate.defects.correct.engines import Drafting, Rows, as_given
+from veridraft.simulate.defects.broken.planted import biased
+from veridraft.simulate.defects.correct.engines import Drafting, RowChange, as_given
 from veridraft.simulate.defects.correct.token_wise import Chains, exponential
-from veridraft.simulate.defects.table import DEFECTS, Defect, biased
+from veridraft.simulate.defects.kinds import Defect
+from veridraft.simulate.defects.table import DEFECTS
 from veridraft.simulate.forms.form import Arguments, Form, tree_arguments
 from veridraft.simulate.procedures.table import PROCEDURES
 from veridraft.theory.policies.base import Chain, Delayed, Iid, Policy, RecursivePolicy, parse_policy
@@ -76,7 +78,7 @@ class DrawnFrom(RecursivePolicy):
     """A chain of L tokens, each drawn from ``rows`` of the draft's row; the tree holds the draft's row itself."""
 
     length: int
-    rows: Rows
+    rows: RowChange
 
     name = property(lambda self: f"DrawnFrom({self.length}, {self.rows.__name__})")
     depth = property(lambda self: self.length)
@@ -101,7 +103,7 @@ class DrawnFrom(RecursivePolicy):
         return (int(draw(drawn_rows(self.rows, draft_row[None])[0], rng.random(1))[0]),)
 
 
-def drawn_rows(rows: Rows, draft: Floats) -> Floats:
+def drawn_rows(rows: RowChange, draft: Floats) -> Floats:
     """The law (n, V) of draws from ``rows`` of the draft's rows (n, V); rows of zeros stay."""
     drawn, inner = draft.copy(), sums(draft) > 0
     weights = rows(draft[inner])

@@ -20,14 +20,14 @@ import scipy
 import torch
 import transformers
 
-from veridraft.gpu.engines.agreement.agreement import ROUNDING, compare
+from veridraft.gpu.engines.agreement.agreement import RATE_ROUNDING, compare_lengths
 from veridraft.gpu.engines.agreement.predictions import LengthPrediction, predict_from_trace
 from veridraft.gpu.engines.recorder import RunRecorder
 from veridraft.gpu.engines.traces import Trace
 from veridraft.gpu.models.layer_skip import without_layers
 from veridraft.gpu.models.pairs import ModelPair
 from veridraft.simulate.batches.rows import Floats, Ints
-from veridraft.simulate.defects.table import Defect
+from veridraft.simulate.defects.kinds import Defect
 from veridraft.theory.rows.trees import DraftTree
 
 from .defective_engines import IN_PLACE, NOT_IN_PLACE, Engine, decoded, place_of
@@ -82,7 +82,7 @@ class Effect:
     @property
     def is_seen(self) -> bool:
         """True if a position differs by more than 4 standard errors, or something impossible was done."""
-        return bool((np.abs(self.broken - self.right) > 4 * self.spread + ROUNDING).any()) or self.impossible > 0
+        return bool((np.abs(self.broken - self.right) > 4 * self.spread + RATE_ROUNDING).any()) or self.impossible > 0
 
     def steps(self) -> float:
         """After how many steps the comparison given the trees finds it, but for the probability ``MISS``.
@@ -115,7 +115,7 @@ def effect_of(engine: Engine, trees: Sequence[DraftTree], right: Floats, seed: i
             taus = engine.call(some, rng).accepted.reshape(COINS, -1, 1)
             reached[places[start : start + 64]] = (taus > positions).mean(axis=0)
     broken, trials = reached.mean(axis=0), len(trees) * COINS
-    impossible = np.where(right < ROUNDING, reached, np.where(right > 1 - ROUNDING, 1 - reached, 0.0))
+    impossible = np.where(right < RATE_ROUNDING, reached, np.where(right > 1 - RATE_ROUNDING, 1 - reached, 0.0))
     spread = np.sqrt(np.maximum(broken * (1 - broken), 1 / trials) / trials)
     return Effect(right.mean(axis=0), broken, spread, float(impossible.max(axis=1).mean()))
 
@@ -158,7 +158,7 @@ def piece_of(name: str, beside: str, folder: Path) -> dict[str, Any]:
     steps = ceil(planned) if planned <= MOST_STEPS else RIGHT_STEPS
     run = recorded(defect, _engine(defect, defect.broken, 4), steps, 5)
     found = readings(run.recorder, run.prediction, pilot.prediction, folder, LEVEL)
-    found[RIGHT_ROWS] = Reading.of(compare(run.recorder.run(), right_run(beside).prediction, LEVEL))
+    found[RIGHT_ROWS] = Reading.of(compare_lengths(run.recorder.run(), right_run(beside).prediction, LEVEL))
     verifier, policy = place_of(defect)
     return {
         "number": defect.number, "name": defect.name, "form": defect.form.value, "verifier": verifier,

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from veridraft.gpu.engines.agreement.agreement import Agreement, Outcome, compare, compare_same_steps
+from veridraft.gpu.engines.agreement.agreement import (
+    LengthAgreement,
+    LengthOutcome,
+    compare_lengths,
+    compare_same_steps,
+)
 from veridraft.gpu.engines.agreement.predictions import LengthPrediction
 from veridraft.gpu.engines.exports import write_lengths, write_prometheus, write_vllm
 from veridraft.gpu.engines.lengths import read_run
@@ -32,11 +37,11 @@ SAME, OTHER = "same steps", "other steps"
 class Reading:
     """What a comparison said: the outcome, and the p-value of the whole distribution, ``None`` if it has no test."""
 
-    outcome: Outcome
+    outcome: LengthOutcome
     p_value: float | None
 
     @classmethod
-    def of(cls, agreement: Agreement) -> Reading:
+    def of(cls, agreement: LengthAgreement) -> Reading:
         """The reading of a comparison."""
         return cls(agreement.outcome, agreement.whole.p_value if agreement.whole else None)
 
@@ -58,10 +63,10 @@ def readings(
     traced = trace.run(list(range(trace.steps)), other.depth)
     found = {
         SAME: Reading.of(compare_same_steps(own, level)),
-        OTHER: Reading.of(compare(traced, other, level)),
+        OTHER: Reading.of(compare_lengths(traced, other, level)),
     }
     for number, (name, write) in enumerate(SHAPES.items()):
         path = folder / f"shape-{number}.txt"
         write(recorder.run(), path)
-        found[name] = Reading.of(compare(read_run(path), other, level))
+        found[name] = Reading.of(compare_lengths(read_run(path), other, level))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from veridraft.gpu.engines.agreement.agreement import Outcome
+from veridraft.gpu.engines.agreement.agreement import LengthOutcome
 
 from ...writing.markdown import Note, Section
 from .readings import OTHER, SAME, SHAPES
@@ -19,7 +19,11 @@ COLUMNS = (SAME, OTHER, *SHAPES, RIGHT_ROWS)
 
 HEADERS = ("row", "defect", "in place of", "TV", "largest change", "impossible", "steps", *COLUMNS, "p", "right one")
 
-FOUND = {Outcome.DISAGREES.value: "FOUND", Outcome.AGREES.value: "agrees", Outcome.UNDECIDED.value: "undecided"}
+FOUND = {
+    LengthOutcome.DISAGREES.value: "FOUND",
+    LengthOutcome.AGREES.value: "agrees",
+    LengthOutcome.UNDECIDED.value: "undecided",
+}
 
 LEAD = (
     "Small random networks, decoded by the batch decoder, with a defect in the place of its verifier. What it accepted "
@@ -73,7 +77,7 @@ SMALL = (
 
 def _found_words(rows: Sequence[Row], level: float, miss: float) -> str:
     """How many were found, by which shape."""
-    counts = {name: sum(outcome(row, name) == Outcome.DISAGREES.value for row in rows) for name in COLUMNS}
+    counts = {name: sum(outcome(row, name) == LengthOutcome.DISAGREES.value for row in rows) for name in COLUMNS}
     others = ", ".join(f"{count} by {name}" for name, count in counts.items() if name != SAME)
     return (
         f"{counts[SAME]} of {len(rows)} are found given the trees of the same steps, at the level 1 - {1 - level:.0e} "
@@ -82,8 +86,8 @@ def _found_words(rows: Sequence[Row], level: float, miss: float) -> str:
 
 
 def _alone_words(rows: Sequence[Row]) -> str:
-    agree = sum(outcome(row, name) != Outcome.DISAGREES.value for row in rows for name in COLUMNS[:-1])
-    moved = sum(outcome(row, RIGHT_ROWS) == Outcome.DISAGREES.value for row in rows)
+    agree = sum(outcome(row, name) != LengthOutcome.DISAGREES.value for row in rows for name in COLUMNS[:-1])
+    moved = sum(outcome(row, RIGHT_ROWS) == LengthOutcome.DISAGREES.value for row in rows)
     return (
         "They emit other tokens, and accept the same lengths as the right procedure on the same trees, coin by coin: "
         "no shape can show them. "
@@ -100,7 +104,7 @@ def _cells(rows: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
 def _row(row: Row) -> tuple[str, ...]:
     most = max(range(len(row["right"])), key=lambda place: abs(row["right"][place] - row["broken"][place]))
     p_value, beside = row["found"][SAME][1], row["beside"]["found"].values()
-    calm = sum(found[0] != Outcome.DISAGREES.value for found in beside)
+    calm = sum(found[0] != LengthOutcome.DISAGREES.value for found in beside)
     return (
         str(row["number"] or "-"), row["name"], f"{row['verifier']}, {row['policy']}", f"{row['total_variation']:.4f}",
         f"{most + 1}: {row['right'][most]:.4f} to {row['broken'][most]:.4f}", f"{row['impossible']:.1e}",

@@ -20,7 +20,7 @@ BELOW_ONE_FLOAT32 = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
 @dataclass(frozen=True)
-class Plan:
+class UniformPlan:
     """A way to choose the uniforms of one call.
 
     uniforms : the choice in words
@@ -84,12 +84,12 @@ def _at_boundaries(boundaries: Floats) -> Chooser:
 
 
 PLANS = (
-    Plan("every uniform 0", True, _constant(0.0)),
-    Plan("every uniform the largest float64 below 1", True, _constant(BELOW_ONE)),
-    Plan("every uniform the largest float32 below 1", True, _constant(BELOW_ONE_FLOAT32)),
-    Plan("the first uniforms 0, the others drawn", False, _first(0.0)),
-    Plan("the first uniforms the largest float64 below 1, the others drawn", False, _first(BELOW_ONE)),
-    Plan("uniforms 0, the largest below 1, or drawn", False, _mixed),
-    Plan("uniforms equal to ratios and cumulative sums of the rows", False, _at_boundaries),
+    UniformPlan("every uniform 0", True, _constant(0.0)),
+    UniformPlan("every uniform the largest float64 below 1", True, _constant(BELOW_ONE)),
+    UniformPlan("every uniform the largest float32 below 1", True, _constant(BELOW_ONE_FLOAT32)),
+    UniformPlan("the first uniforms 0, the others drawn", False, _first(0.0)),
+    UniformPlan("the first uniforms the largest float64 below 1, the others drawn", False, _first(BELOW_ONE)),
+    UniformPlan("uniforms 0, the largest below 1, or drawn", False, _mixed),
+    UniformPlan("uniforms equal to ratios and cumulative sums of the rows", False, _at_boundaries),
 )
 """Every way in which uniforms are chosen, the plainest first."""

@@ -22,7 +22,7 @@ from ...forms.drawing import Drawing
 from ...forms.form import Arguments, Form, Inputs
 from ...forms.guard import Fault
 from .generator import Chooser, ChosenGenerator
-from .plans import PLANS, Plan, boundaries
+from .plans import PLANS, UniformPlan, boundaries
 
 SHOWN = 12
 """How many uniforms a finding's text shows."""
@@ -173,7 +173,7 @@ class _Run:
             return [Inputs((), 0, np.arange(trials))]
         return self.drawing.draw(trials, self.rng)[0]
 
-    def look(self, plan: Plan, inputs: Inputs) -> None:
+    def look(self, plan: UniformPlan, inputs: Inputs) -> None:
         """Call with the uniforms of a plan, and keep what goes wrong for the first time."""
         call = self._call(plan.chooser(boundaries(inputs.arrays, self.drawing)), inputs)
         if call.detail and call.values and (plan.uniforms, call.fault) not in self.found:
@@ -223,7 +223,7 @@ class _Run:
             number = number * tables.vocabulary_size + token
         return None, ""
 
-    def _reduced(self, plan: Plan, inputs: Inputs, call: _Call) -> ChosenFinding:
+    def _reduced(self, plan: UniformPlan, inputs: Inputs, call: _Call) -> ChosenFinding:
         """The finding of a call that went wrong, by one trial and the uniforms that matter, where that can be had."""
         essential = None
         alone = None if call.fault is Fault.TIMED_OUT else self._alone(plan, inputs, call)
@@ -236,7 +236,7 @@ class _Run:
         return ChosenFinding(self.drawing.case.name, request, plan.uniforms, call.values, essential, arrays,
                              call.emitted, call.fault, call.detail)  # fmt: skip
 
-    def _alone(self, plan: Plan, inputs: Inputs, call: _Call) -> tuple[Inputs, _Call] | None:
+    def _alone(self, plan: UniformPlan, inputs: Inputs, call: _Call) -> tuple[Inputs, _Call] | None:
         """One trial that goes wrong likewise when it is called alone."""
         if len(inputs.trials) == 1:
             return inputs, call

@@ -56,21 +56,17 @@ def above_zero(chains: Chains, rng: np.random.Generator) -> Bools:
     return chains.ratios() > 0
 
 
-def on_coarse_grid(chains: Chains, rng: np.random.Generator) -> Bools:
-    """A strict test by uniforms of 8 bits: exact where every ratio is a multiple of 1/256."""
-    return _coarse_uniforms(chains, rng) < chains.ratios()
-
-
 def up_to_ratio(chains: Chains, rng: np.random.Generator) -> Bools:
     """``u <= ratio`` by uniforms of 8 bits, so that u = 0 passes a draft that the target cannot emit (row 14).
 
     The kernel compared a coin with cumulative probabilities by ``<=``; with a float32 coin that is wrong once in
     16 million draws, with a coarse one each 256th.  Seen in sgl-project/sglang, issue #35771.
     """
-    return _coarse_uniforms(chains, rng) <= chains.ratios()
+    return coarse_uniforms(chains, rng) <= chains.ratios()
 
 
-def _coarse_uniforms(chains: Chains, rng: np.random.Generator) -> Floats:
+def coarse_uniforms(chains: Chains, rng: np.random.Generator) -> Floats:
+    """A uniform of 8 bits for each draft (T, L)."""
     return np.floor(rng.random(chains.tokens.shape) * 256) / 256
 
 
@@ -116,7 +112,7 @@ def from_padded_race(chains: Chains, trials: Ints, positions: Ints, rng: np.rand
     kernel's case was a last tile whose tokens all had probability 0 (vllm-project/vllm, pull request #44744); here
     scores vanish because the rows are kept in bfloat16, in which near-equal rows are equal.
     """
-    weights = residual_weights(chains, trials, positions, BFLOAT16)
+    weights = rounded_residual(chains, trials, positions, BFLOAT16)
     scores = weights / exponential(rng, weights.shape)
     tiles = np.pad(scores, ((0, 0), (0, -scores.shape[1] % 4)))
     return tiles.shape[1] - 1 - tiles[:, ::-1].argmax(axis=1)
@@ -124,11 +120,11 @@ def from_padded_race(chains: Chains, trials: Ints, positions: Ints, rng: np.rand
 
 def from_race(chains: Chains, trials: Ints, positions: Ints, rng: np.random.Generator) -> Ints:
     """The winner of ``residual / noise`` over the vocabulary: a draw from the residual."""
-    weights = or_else(residual_weights(chains, trials, positions), chains.target[trials, positions])
+    weights = or_else(rounded_residual(chains, trials, positions), chains.target[trials, positions])
     return winners(weights, exponential(rng, weights.shape))
 
 
-def residual_weights(chains: Chains, trials: Ints, positions: Ints, bits: int = 53) -> Floats:
+def rounded_residual(chains: Chains, trials: Ints, positions: Ints, bits: int = 53) -> Floats:
     """``(target - draft)+`` (n, V) of rows kept in floats of so many significant bits."""
     target, draft = (rounded(rows[trials, positions], bits) for rows in (chains.target, chains.draft))
     return np.maximum(target - draft, 0.0)
@@ -151,7 +147,7 @@ def from_residual_or_uniform(chains: Chains, trials: Ints, positions: Ints, rng:
 
     The engine divided 0 by 0, or fell back on a uniform draw.  Seen in jaymody/speculative-sampling, issue #5.
     """
-    weights = residual_weights(chains, trials, positions)
+    weights = rounded_residual(chains, trials, positions)
     return draw(np.where(sums(weights)[:, None] < 1e-3, 1.0, weights), rng)
 
 

@@ -18,7 +18,7 @@ from ..correct.engines import Drafting
 from ..correct.token_wise import Chains, TokenWise, winners
 
 
-def top_tokens(rows: Floats) -> Floats:
+def two_likeliest(rows: Floats) -> Floats:
     """The two largest entries of each row (n, V), renormalised."""
     return keep_top_k(rows, 2)
 
@@ -73,13 +73,13 @@ def from_reused_noise(chains: Chains, trials: Ints, positions: Ints, rng: np.ran
     return winners(weights, chains.noise[trials, positions])
 
 
-draft_told_unfiltered = Drafting(drawn=top_tokens)
+draft_told_unfiltered = Drafting(drawn=two_likeliest)
 """Tokens drawn from the top-k cut, verified with the uncut rows (row 1).
 
 Candidate generators returned the raw scores beside tokens sampled from the processed ones: huggingface/transformers,
 issue #47932, mended by pull request #47961.
 """
-draft_told_filtered = Drafting(drawn=top_tokens, told=top_tokens)
+draft_told_filtered = Drafting(drawn=two_likeliest, told=two_likeliest)
 
 argmax_told_as_sampled = Drafting(drawn=likeliest)
 """The draft's likeliest token, verified as if drawn from its row (row 2).

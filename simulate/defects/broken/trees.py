@@ -17,9 +17,9 @@ from ..correct.hub import Hub
 from ..correct.tree_walk import (
     LastToken,
     RejectSiblings,
-    Step,
+    SiblingChoice,
+    SiblingStep,
     Trees,
-    Verdict,
     certain,
     descend_tree,
     erased,
@@ -32,7 +32,7 @@ from ..correct.tree_walk import (
 class TreeWise:
     """A batched verifier of the form tree: the trees as they come, put through ``seen``, walked down by ``step``."""
 
-    step: Step = field(default_factory=RejectSiblings)
+    step: SiblingStep = field(default_factory=RejectSiblings)
     last: LastToken = from_leaf
     seen: Callable[[Trees], Trees] = replace
 
@@ -43,9 +43,9 @@ class TreeWise:
         return descend_tree(self.seen(trees_of(target, draft, parents, tokens)), rng, self.step, self.last)
 
 
-def from_stale_rest(target: Floats, verdict: Verdict, rng: np.random.Generator) -> Ints:
+def from_stale_rest(target: Floats, choice: SiblingChoice, rng: np.random.Generator) -> Ints:
     """A draw from the residual at the leaf's parent if one of the leaf's siblings was rejected there."""
-    return draw(np.where(verdict.rejected[:, None], verdict.rest, target), rng)
+    return draw(np.where(choice.rejected[:, None], choice.rest, target), rng)
 
 
 def next_siblings(trees: Trees) -> Ints:

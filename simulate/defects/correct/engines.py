@@ -16,7 +16,7 @@ from ...batches.row_tables import tabulate
 from ...batches.rows import Floats, Ints, draw_cumulative
 from .token_wise import Chains, TokenWise, exponential, winners
 
-Rows = Callable[[Floats], Floats]
+RowChange = Callable[[Floats], Floats]
 """Rows (n, V) from rows (n, V)."""
 
 
@@ -38,9 +38,9 @@ class Drafting:
     race : tokens are drawn as the winners of ``row / noise``, and the verifier is told the noise too
     """
 
-    drawn: Rows = as_given
-    told: Rows = as_given
-    verified: Rows = as_given
+    drawn: RowChange = as_given
+    told: RowChange = as_given
+    verified: RowChange = as_given
     verify: Callable[[Chains, np.random.Generator], Outcome] = TokenWise().verify
     race: bool = False
 

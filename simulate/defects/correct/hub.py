@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...batches.rows import Bools, Floats, Ints, at_token, draw, or_else, quotient, sums
-from .tree_walk import Siblings, Verdict, erased
+from .tree_walk import SiblingChoice, Siblings, erased
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Hub:
 
     sure: float = 1.0
 
-    def __call__(self, siblings: Siblings, rng: np.random.Generator) -> Verdict:
-        """The verdict at lists (i, a), (a, i), or (a,) where the hub has all the mass."""
+    def __call__(self, siblings: Siblings, rng: np.random.Generator) -> SiblingChoice:
+        """The choice at lists (i, a), (a, i), or (a,) where the hub has all the mass."""
         hub = siblings.draft.argmax(axis=1)
         other, paired = _other(siblings, hub)
         leads = at_token(siblings.tokens, siblings.listed.argmax(axis=1)) == hub
@@ -32,7 +32,7 @@ class Hub:
         none, rest = ~(by_other | by_hub), or_else(shares.rest, siblings.target)
         token = np.where(by_hub, hub, other)
         token[none] = draw(rest[none], rng)
-        return Verdict(token, ~none, none, rest)
+        return SiblingChoice(token, ~none, none, rest)
 
 
 def _other(siblings: Siblings, hub: Ints) -> tuple[Ints, Bools]:
@@ -43,7 +43,7 @@ def _other(siblings: Siblings, hub: Ints) -> tuple[Ints, Bools]:
 
 
 @dataclass(frozen=True, eq=False)
-class Shares:
+class HubShares:
     """The probabilities of SpecHub's four tests, in their order, and what they leave of the target.
 
     other_first : (n, V), to accept i of (i, a); other_second : (n, V), to accept i of (a, i); hub_first : (n,), then
@@ -65,7 +65,7 @@ class Shares:
         return np.where(hub_leads, self.hub_first, self.hub_second)
 
 
-def _shares(target: Floats, draft: Floats, hub: Ints) -> Shares:
+def _shares(target: Floats, draft: Floats, hub: Ints) -> HubShares:
     """The shares; the pair (i, a) has probability draft(i), and (a, i) has draft(a) draft(i) / (1 - draft(a))."""
     at_hub, hub_left = at_token(draft, hub), at_token(target, hub)
     rest, trailing_hub = erased(target, hub), erased(draft, hub)
@@ -76,7 +76,7 @@ def _shares(target: Floats, draft: Floats, hub: Ints) -> Shares:
     hub_first, hub_left, _ = _matched(hub_left, sums(leading_hub) + alone)
     hub_second, hub_left, _ = _matched(hub_left, sums(trailing_hub))
     rest[np.arange(len(hub)), hub] = hub_left
-    return Shares(other_first, other_second, hub_first, hub_second, rest)
+    return HubShares(other_first, other_second, hub_first, hub_second, rest)
 
 
 def _matched(target: Floats, offered: Floats) -> tuple[Floats, Floats, Floats]:

@@ -147,7 +147,7 @@ def winners(weights: Floats, noise: Floats) -> Ints:
 def block_of_chain(target: ArrayLike, draft: ArrayLike, tokens: ArrayLike, rng: np.random.Generator) -> Outcome:
     """Block verification (2403.10444, Algorithm 2) as a batched verifier of the form chain.
 
-    target (T, L + 1, V), draft (T, L, V), tokens (T, L); errors are those of :func:`veridraft.simulate.block`.
+    target (T, L + 1, V), draft (T, L, V), tokens (T, L); errors are those of the procedure ``block``.
     """
     return block(*_as_paths(target, draft, tokens), rng)
 

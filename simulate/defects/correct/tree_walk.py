@@ -78,7 +78,7 @@ class Siblings:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class SiblingChoice:
     """What a one-step rule decides in n trials.
 
     token : (n,), the next token
@@ -92,49 +92,49 @@ class Verdict:
     rejected: Bools
     rest: Floats
 
-    def of(self, chosen: Bools) -> Verdict:
-        """The verdict in the chosen trials (n,)."""
-        return Verdict(self.token[chosen], self.accepted[chosen], self.rejected[chosen], self.rest[chosen])
+    def of(self, chosen: Bools) -> SiblingChoice:
+        """The choice in the chosen trials (n,)."""
+        return SiblingChoice(self.token[chosen], self.accepted[chosen], self.rejected[chosen], self.rest[chosen])
 
 
-Step = Callable[[Siblings, np.random.Generator], Verdict]
+SiblingStep = Callable[[Siblings, np.random.Generator], SiblingChoice]
 """A one-step rule."""
 
-LastToken = Callable[[Floats, Verdict, np.random.Generator], Ints]
-"""The token (n,) behind an accepted leaf, from its target rows (n, V) and the verdict that led there."""
+LastToken = Callable[[Floats, SiblingChoice, np.random.Generator], Ints]
+"""The token (n,) behind an accepted leaf, from its target rows (n, V) and the choice that led there."""
 
 
-def from_leaf(target: Floats, verdict: Verdict, rng: np.random.Generator) -> Ints:
+def from_leaf(target: Floats, choice: SiblingChoice, rng: np.random.Generator) -> Ints:
     """A draw from the leaf's target row."""
     return draw(target, rng)
 
 
-def descend_tree(trees: Trees, rng: np.random.Generator, step: Step, last: LastToken = from_leaf) -> Outcome:
+def descend_tree(trees: Trees, rng: np.random.Generator, step: SiblingStep, last: LastToken = from_leaf) -> Outcome:
     """The outcome of walking down by a one-step rule until its token is no child's, or no child is left.
 
     Equal siblings are one node whose child lists are joined in the nodes' order.
     """
     count, depth = len(trees.tokens), int(trees.depths.max())
     tokens = np.full((count, depth + 1), NO_TOKEN, dtype=np.int64)
-    trials, live, verdict = np.arange(count), trees.parents < 0, _nothing_yet(trees)
+    trials, live, choice = np.arange(count), trees.parents < 0, _nothing_yet(trees)
     for level in range(depth + 1):
         below, node = _children(trees, trials, live), live.argmax(axis=1)
         leaf: Bools = below.sum(axis=1) == 0
         ended = trials[leaf]
-        tokens[ended, level] = last(trees.target[ended, node[leaf]], verdict.of(leaf), rng)
+        tokens[ended, level] = last(trees.target[ended, node[leaf]], choice.of(leaf), rng)
         trials, node, below = trials[~leaf], node[~leaf], below[~leaf]
-        verdict = step(_siblings(trees, trials, node, below), rng)
-        tokens[trials, level] = verdict.token
-        moved = verdict.accepted
-        trials, below, verdict = trials[moved], below[moved], verdict.of(moved)
-        live = below & (trees.tokens[trials] == verdict.token[:, None])
+        choice = step(_siblings(trees, trials, node, below), rng)
+        tokens[trials, level] = choice.token
+        moved = choice.accepted
+        trials, below, choice = trials[moved], below[moved], choice.of(moved)
+        live = below & (trees.tokens[trials] == choice.token[:, None])
     return Outcome((tokens >= 0).sum(axis=1) - 1, tokens)
 
 
-def _nothing_yet(trees: Trees) -> Verdict:
-    """The verdict above the roots."""
+def _nothing_yet(trees: Trees) -> SiblingChoice:
+    """The choice above the roots."""
     no = np.zeros(len(trees.tokens), dtype=bool)
-    return Verdict(trees.tokens[:, 0], no, no, trees.target[:, 0])
+    return SiblingChoice(trees.tokens[:, 0], no, no, trees.target[:, 0])
 
 
 def _siblings(trees: Trees, trials: Ints, node: Ints, below: Bools) -> Siblings:
@@ -193,8 +193,8 @@ class RejectSiblings:
     taken: Proposal = as_it_stands
     rejected: Proposal = erased_and_renormalised
 
-    def __call__(self, siblings: Siblings, rng: np.random.Generator) -> Verdict:
-        """The verdict at the child lists."""
+    def __call__(self, siblings: Siblings, rng: np.random.Generator) -> SiblingChoice:
+        """The choice at the child lists."""
         rest, draft = siblings.target.copy(), siblings.draft.copy()
         token, accepted = np.zeros(len(rest), dtype=np.int64), np.zeros(len(rest), dtype=bool)
         rejected = np.zeros(len(rest), dtype=bool)
@@ -210,4 +210,4 @@ class RejectSiblings:
             rest[lost] = residual(rest[lost], self.taken(draft[lost], children))
             draft[lost] = self.rejected(draft[lost], children)
         token[~accepted] = draw(rest[~accepted], rng)
-        return Verdict(token, accepted, rejected, rest)
+        return SiblingChoice(token, accepted, rejected, rest)

@@ -11,7 +11,7 @@ pytest.importorskip("transformers", reason="veridraft.gpu decodes with transform
 from gpu_tiny import PROMPTS, tiny_pair
 
 from veridraft.gpu import Sampling, decode
-from veridraft.gpu.engines.agreement.agreement import Outcome, compare, compare_same_steps
+from veridraft.gpu.engines.agreement.agreement import LengthOutcome, compare_lengths, compare_same_steps
 from veridraft.gpu.engines.agreement.predictions import predict_from_trace
 from veridraft.gpu.engines.exports import write_lengths, write_prometheus, write_vllm
 from veridraft.gpu.engines.lengths import read_run
@@ -32,12 +32,12 @@ def test_decoded_texts_in_every_shape_agree_with_their_rows(verifier, policy, tm
     recorder.trace.save(tmp_path / "trace.npz")
     trace = load_trace(tmp_path / "trace.npz")
     prediction = predict_from_trace(trace, verifier, policy)
-    assert compare_same_steps(prediction, LEVEL, within=0.5).outcome is Outcome.AGREES
+    assert compare_same_steps(prediction, LEVEL, within=0.5).outcome is LengthOutcome.AGREES
     write_vllm(run, tmp_path / "v.jsonl", detailed=True)
     write_prometheus(run, tmp_path / "p.txt", "llamacpp:")
     write_lengths(run, tmp_path / "l.jsonl")
     for name in ("v.jsonl", "p.txt", "l.jsonl"):
         back = read_run(tmp_path / name)
         assert back.histogram.tolist() == run.histogram.tolist()
-        assert compare(back, prediction, LEVEL).outcome is not Outcome.DISAGREES
-    assert compare_same_steps(predict_from_trace(trace, "nss", policy), 0.9).outcome is Outcome.DISAGREES
+        assert compare_lengths(back, prediction, LEVEL).outcome is not LengthOutcome.DISAGREES
+    assert compare_same_steps(predict_from_trace(trace, "nss", policy), 0.9).outcome is LengthOutcome.DISAGREES

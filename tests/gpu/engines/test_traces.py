@@ -19,7 +19,7 @@ from veridraft.gpu.engines.agreement.predictions import (
 )
 from veridraft.gpu.engines.recorder import RunRecorder, write_tree
 from veridraft.gpu.engines.trace_writer import TraceWriter
-from veridraft.gpu.engines.traces import ARRAYS, Trace, is_trace, load_trace
+from veridraft.gpu.engines.traces import TRACE_ARRAYS, Trace, is_trace, load_trace
 from veridraft.theory import Chain, Delayed, Iid, MarkovPair, RecordedPair, block_efficiency, get_verifier
 from veridraft.theory.pairs import contexts_below
 
@@ -55,7 +55,7 @@ def test_npz_and_safetensors_hold_the_same(tmp_path):
     save = pytest.importorskip("safetensors.numpy", reason="writes the file").save_file
     save(writer.arrays(), tmp_path / "trace.safetensors")
     first, second = load_trace(tmp_path / "trace.npz"), load_trace(tmp_path / "trace.safetensors")
-    for name in ARRAYS:
+    for name in TRACE_ARRAYS:
         assert np.array_equal(first.arrays[name], second.arrays[name])
     data = (tmp_path / "trace.safetensors").read_bytes()
     (tmp_path / "cut.safetensors").write_bytes(data[:-100])

@@ -9,7 +9,8 @@ from veridraft.reports.studies.auditing import defect_audits, false_alarms, sens
 from veridraft.reports.studies.auditing.study import AuditingFile
 from veridraft.simulate.auditing import auditor
 from veridraft.simulate.auditing.verdict import Verdict
-from veridraft.simulate.defects.table import DEFECTS, TRAPS
+from veridraft.simulate.defects.table import DEFECTS
+from veridraft.simulate.defects.traps import TRAPS
 from veridraft.theory import MarkovPair
 
 

@@ -1,41 +1,18 @@
 """Callables that do not do what a verifier should: the audit says so, and never hangs or dies of it."""
 
-import random
 import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+from one_call import QUICK, from_target, naive
 
-from veridraft.simulate import Fault, Form, Trait, Verdict, assert_lossless, audit, default_cases
+from veridraft.simulate import AuditInterrupted, Fault, Verdict, assert_lossless, audit
+from veridraft.simulate.auditing import auditor
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """An interruption may fall into a destructor or a hook of the collector, where Python drops it; it comes again."""
-
-QUICK = {"trials": 600, "call_seconds": 0.1, "chosen_uniforms": False, "cases": default_cases(Form.CHAIN)[:2]}
-
-
-def naive(target, draft, tokens, rng):
-    """Speculative sampling, one call one request: lossless."""
-    emitted = []
-    for level, token in enumerate(tokens):
-        if rng.random() * draft[level, token] < target[level, token]:
-            emitted.append(int(token))
-            continue
-        rest = np.maximum(target[level] - draft[level], 0)
-        return [*emitted, pick(rest / rest.sum(), rng.random())]
-    return [*emitted, pick(target[-1], rng.random())]
-
-
-def from_target(target, draft, tokens, rng):
-    """One draw of the target: lossless, and the shortest."""
-    return [pick(target[0], rng.random())]
-
-
-def pick(row, uniform):
-    """The token at a uniform, never one of probability 0."""
-    return int(min(np.searchsorted(np.cumsum(row), uniform, side="right"), np.flatnonzero(row)[-1]))
 
 
 def returning(answer):
@@ -184,51 +161,6 @@ def test_error_appears_only_in_some_cases_and_names_the_case():
     assert "in no_zeros" in result.failure.detail
 
 
-def traits(result):
-    return {observation.trait for observation in result.observations}
-
-
-def test_a_correct_verifier_shows_nothing():
-    result = audit(naive, **QUICK)
-    assert result.verdict is Verdict.NO_DEFECT_FOUND
-    assert result.observations == ()
-
-
-def test_a_deterministic_callable_is_lossy_and_said_to_draw_nothing():
-    def greedy(target, draft, tokens, rng):
-        return [int(target[0].argmax())]
-
-    result = audit(greedy, **QUICK)
-    assert result.verdict is Verdict.LOSSY
-    assert Trait.DETERMINISTIC in traits(result)
-    assert "it draws nothing" in result.text()
-
-
-def test_state_between_calls_is_said():
-    own = np.random.default_rng(0)
-    result = audit(lambda target, draft, tokens, rng: from_target(target, draft, tokens, own), **QUICK)
-    assert result.verdict is Verdict.NO_DEFECT_FOUND
-    assert Trait.NOT_A_FUNCTION in traits(result)
-    assert "keeps state, or draws from elsewhere" in result.text()
-
-
-@pytest.mark.parametrize("calls", [1000, 2000])
-def test_state_that_makes_it_lossy_late_is_found(calls):
-    """The first so many calls are right, the replayed ones among them."""
-    count = 0
-
-    def tiring(target, draft, tokens, rng):
-        nonlocal count
-        count += 1
-        if count <= calls:
-            return naive(target, draft, tokens, rng)
-        return [int(tokens[0]), *naive(target[1:], draft[1:], tokens[1:], rng)]
-
-    result = audit(tiring, **QUICK | {"trials": 20_000})
-    assert result.verdict is Verdict.LOSSY
-    assert result.trials > calls - 1000
-
-
 def test_an_interruption_that_is_swallowed_comes_again():
     class Swallows:
         """Its destructor loses whatever is raised in it."""
@@ -249,66 +181,7 @@ def test_an_interruption_that_is_swallowed_comes_again():
     assert time.monotonic() - start < 30
 
 
-@pytest.mark.parametrize(("arrays", "batched"), [("numpy", False), ("numpy", True), ("torch", True)])
-def test_writing_into_the_inputs_is_said(arrays, batched):
-    if arrays == "torch":
-        pytest.importorskip("torch")
-
-    def scribbler(target, draft, tokens, rng):
-        uniform = 0.25 if arrays == "torch" else rng.random()
-        first = np.asarray(target)[..., 0, :]
-        emitted = [pick(row, uniform) for row in first.reshape(-1, first.shape[-1])]
-        draft[...] = 0
-        tokens[...] = 0
-        return [[token] for token in emitted] if batched else emitted
-
-    result = audit(scribbler, arrays=arrays, batched=batched, **QUICK)
-    noted = [seen for seen in result.observations if seen.trait is Trait.MUTATES_INPUTS]
-    assert [seen.detail for seen in noted] == ["draft, tokens"]
-    assert "writes into the arrays that it is given (draft, tokens)" in result.text()
-
-
-def test_rows_in_a_coarse_type_of_torch_are_compared_as_they_are():
-    pytest.importorskip("torch")
-
-    def scribbler(target, draft, tokens, rng):
-        target[0, 0] += 1
-        return [pick((target[0].float() - target[0].float() * 0).numpy(), 0.5)]
-
-    result = audit(scribbler, arrays="torch", dtype="bfloat16", **QUICK)
-    assert {seen.detail for seen in result.observations if seen.trait is Trait.MUTATES_INPUTS} == {"target"}
-
-
-def torch_uniform():
-    return float(pytest.importorskip("torch").rand(()))
-
-
-@pytest.mark.parametrize("uniform", [random.random, np.random.random, torch_uniform])
-def test_randomness_from_a_global_generator_is_said_and_the_generators_are_put_back(uniform):
-    uniform()
-    random.seed(5)
-    np.random.seed(5)
-    expected = random.Random(5).random(), np.random.RandomState(5).random()
-    result = audit(lambda target, draft, tokens, rng: [pick(target[0], uniform())], seconds=0.0001, trials=64)
-    assert traits(result) <= {Trait.GLOBAL_RANDOMNESS}
-    assert (random.random(), np.random.random()) == expected
-    result = audit(lambda target, draft, tokens, rng: [pick(target[0], uniform())], **QUICK)
-    assert result.verdict is Verdict.NO_DEFECT_FOUND
-    assert Trait.GLOBAL_RANDOMNESS in traits(result)
-    assert "draws from a global generator" in result.text()
-
-
-def test_tokens_that_were_not_drafted_are_said():
-    def inventive(target, draft, tokens, rng):
-        first = pick(target[0], rng.random())
-        return [first, pick(target[1], rng.random())]
-
-    assert Trait.UNDRAFTED in traits(audit(inventive, **QUICK))
-
-
 def test_ctrl_c_passes_through_with_what_was_seen():
-    from veridraft.simulate import AuditInterrupted
-
     count = 0
 
     def interrupted(target, draft, tokens, rng):
@@ -325,9 +198,6 @@ def test_ctrl_c_passes_through_with_what_was_seen():
 
 
 def test_ctrl_c_while_the_mechanism_is_looked_for_keeps_the_finding(monkeypatch):
-    from veridraft.simulate import AuditInterrupted
-    from veridraft.simulate.auditing import auditor
-
     def interrupted(*arguments):
         raise KeyboardInterrupt
 

@@ -7,22 +7,20 @@ import numpy as np
 import pytest
 from defect_trials import error_bound, named_case, ready
 
-from veridraft.simulate import (
-    PROCEDURES,
-    Agreement,
-    TrunkCountedKTimes,
-    bias_total_variation,
-    biased,
-    compare,
-    simulate,
-    specinfer_trunk_pair,
-    trunk_counted_k_times,
-)
+from veridraft.simulate import PROCEDURES, Agreement, compare, simulate
 from veridraft.simulate.batches.rows import rounded
 from veridraft.simulate.defects.broken import chains as chain_defects
 from veridraft.simulate.defects.broken import engines as drafting_defects
+from veridraft.simulate.defects.broken.planted import (
+    TrunkCountedKTimes,
+    bias_total_variation,
+    biased,
+    specinfer_trunk_pair,
+    trunk_counted_k_times,
+)
 from veridraft.simulate.defects.correct.token_wise import TokenWise
-from veridraft.simulate.defects.table import DEFECTS, TRAPS
+from veridraft.simulate.defects.table import DEFECTS
+from veridraft.simulate.defects.traps import TRAPS
 from veridraft.simulate.forms.drawing import Drawing
 from veridraft.simulate.forms.form import Form
 from veridraft.simulate.procedures.one_step import naive
@@ -248,7 +246,8 @@ def test_the_hooked_procedure_is_speculative_sampling():
 
 
 def test_coarse_uniforms_alone_are_exact_on_their_grid():
-    strict = TokenWise(passing=chain_defects.on_coarse_grid)
+    """A strict test by uniforms of 8 bits is exact where every ratio is a multiple of 1/256."""
+    strict = TokenWise(passing=lambda chains, rng: chain_defects.coarse_uniforms(chains, rng) < chains.ratios())
     case = DEFECTS["uniform_compared_with_equality"].cases[0]
     assert error_bound(strict, Form.CHAIN, case, 40_000, seed=9) > LEVEL
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from veridraft.simulate import PROCEDURES, Agreement, Quantity, bias_total_variation, biased, compare, simulate
+from veridraft.simulate import PROCEDURES, Agreement, Quantity, compare, simulate
 from veridraft.simulate.batches import intervals
+from veridraft.simulate.defects import bias_total_variation, biased
 from veridraft.theory import Chain, Iid, MarkovPair, block_efficiency, dirichlet_pair
 
 PAIR = dirichlet_pair(3, seed=21, closeness=0.1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from veridraft.simulate import PROCEDURES, Agreement, compare, decision_order, get_procedure, simulate
-from veridraft.simulate.procedures import depth_first
+from veridraft.simulate import PROCEDURES, Agreement, compare, get_procedure, simulate
+from veridraft.simulate.procedures import decision_order, depth_first
 from veridraft.theory import VERIFIERS, Chain, Delayed, DraftTree, Iid, MarkovPair, dirichlet_pair, get_verifier
 
 FALSE_ALARM = 1e-6  # of this whole file, split over its statistical tests

@@ -7,28 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from row_pairs import LAWS, row_pairs
+from strategies import P, Q
 
 from veridraft.theory.bounds.one_step import optimal_acceptance, over_drafted_first
 from veridraft.theory.pairs.families import zipf_pair
-from veridraft.theory.rows.lists import iid_lists, top_plus_one_lists, without_replacement_lists
 from veridraft.theory.solvers.closed_form import optimal_rule, shortfall
 
-LAWS = {"iid": iid_lists, "without_replacement": without_replacement_lists, "top_plus_one": top_plus_one_lists}
 WEIGHTS = st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(1, 7), Fraction(0)])
-P = np.array([Fraction(1, 2), Fraction(3, 10), Fraction(1, 5)])
-Q = np.array([Fraction(1, 5), Fraction(1, 4), Fraction(11, 20)])
-
-
-@st.composite
-def exact_pairs(draw, most=5):
-    """Pairs of Fraction rows with zeros, ties, point masses, equal rows and disjoint supports among them."""
-    size = draw(st.integers(1, most))
-    counts = st.lists(st.integers(0, 6), min_size=size, max_size=size).filter(any)
-    target, draft = draw(counts), draw(counts)
-    if draw(st.integers(0, 7)) == 0:
-        draft = target
-    return tuple(np.array([Fraction(count, sum(row)) for count in row], dtype=object) for row in (target, draft))
-
 
 def by_all_sets(target, lists, weight=1):
     """``1 + min over H of [weight target(H) - Pr(list inside H)]``, over all 2^V sets."""
@@ -41,7 +27,7 @@ def chance_inside(lists, inside):
     return sum((mass for mass, tokens in lists if inside.issuperset(tokens)), Fraction(0))
 
 
-@given(exact_pairs(), st.integers(1, 4), st.sampled_from(sorted(LAWS)), WEIGHTS)
+@given(row_pairs(), st.integers(1, 4), st.sampled_from(sorted(LAWS)), WEIGHTS)
 @settings(deadline=None, max_examples=150)
 def test_equals_the_minimum_over_all_sets(pair, k, drawing, weight):
     target, draft = pair
@@ -60,7 +46,7 @@ def test_top_tokens_alone_when_nothing_is_left_to_draw():
     assert optimal_acceptance(P, draft, 9, "top_plus_one").value == 1
 
 
-@given(exact_pairs(6), st.integers(1, 5), st.sampled_from(sorted(LAWS)))
+@given(row_pairs(6), st.integers(1, 5), st.sampled_from(sorted(LAWS)))
 @settings(deadline=None, max_examples=150)
 def test_float_agrees_with_fractions(pair, k, drawing):
     exact = optimal_acceptance(*pair, k, drawing).value

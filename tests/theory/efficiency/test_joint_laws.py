@@ -12,13 +12,22 @@ from veridraft.theory.efficiency.joint_laws import (
     JOINT_LAWS,
     joint_law_roots,
     joint_laws,
-    listed_joint_law,
     smallest_rhos,
 )
+from veridraft.theory.rows.lists import ordered_iid_lists
 from veridraft.theory.solvers import k_seq, naive, nss, rrs, rrs_without_replacement, smallest_rho
 
 SOLVERS = [nss, naive, rrs, k_seq]
 PAIRS = random_pairs(18)
+
+
+def listed_joint_law(solver, target, draft, count):
+    """(count + 1, V) the joint law of outcome and multiplicity of any solver, every list of drafts listed."""
+    law = np.zeros((count + 1, len(target)), dtype=target.dtype) * target[0]
+    for probability, tokens in ordered_iid_lists(draft, count):
+        multiplicities = np.bincount(tokens, minlength=len(target))
+        law[multiplicities, range(len(target))] += solver(target, draft, tokens).row() * probability
+    return law
 
 
 def stacked(law, row=0):

@@ -22,7 +22,7 @@ from veridraft.theory import (
 )
 from veridraft.theory.policies.static import Static
 from veridraft.theory.policies.topologies import EAGLE_TOPOLOGY, Topology
-from veridraft.theory.rows.lists import draw_successively, independent_lists, successive_lists
+from veridraft.theory.rows.lists import draw_without_replacement, ordered_iid_lists, without_replacement_lists
 from veridraft.theory.verifiers import emitted_law
 
 LEAF = Topology()
@@ -99,7 +99,7 @@ def test_wrong_types_raise() -> None:
 
 
 def test_successive_draws_follow_the_renormalised_rest() -> None:
-    law = {tokens: probability for probability, tokens in successive_lists(Q, 2)}
+    law = {tokens: probability for probability, tokens in without_replacement_lists(Q, 2)}
     assert law[2, 0] == Fraction(11, 20) * Fraction(1, 5) / Fraction(9, 20)
     assert len(law) == 6
     assert sum(law.values()) == 1
@@ -107,9 +107,9 @@ def test_successive_draws_follow_the_renormalised_rest() -> None:
 
 def test_lists_are_shorter_where_the_support_is() -> None:
     row = np.array([Fraction(1, 4), Fraction(0), Fraction(3, 4)])
-    assert {tokens for _, tokens in successive_lists(row, 3)} == {(0, 2), (2, 0)}
-    assert {tokens for _, tokens in independent_lists(row, 2)} == {(0, 0), (0, 2), (2, 0), (2, 2)}
-    assert sorted(draw_successively(row, 3, np.random.default_rng(0))) == [0, 2]
+    assert {tokens for _, tokens in without_replacement_lists(row, 3)} == {(0, 2), (2, 0)}
+    assert {tokens for _, tokens in ordered_iid_lists(row, 2)} == {(0, 0), (0, 2), (2, 0), (2, 2)}
+    assert sorted(draw_without_replacement(row, 3, np.random.default_rng(0))) == [0, 2]
 
 
 @pytest.mark.parametrize("count", [2, 3])

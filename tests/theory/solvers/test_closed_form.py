@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_theory_transport_acceptance import P, Q, exact_pairs
-from test_theory_transport_plans import verifier
+from row_pairs import row_pairs, verifier
+from strategies import P, Q
 
 from veridraft.theory import Iid, MarkovPair, bottom_up, certify, dirichlet_pair, top_down, zipf_pair
 from veridraft.theory.bounds.one_step import optimal_acceptance
@@ -37,7 +37,7 @@ def law_by_lists(rule):
     return law
 
 
-@given(exact_pairs(5), st.integers(2, 4), st.sampled_from([2, 3, 512]))
+@given(row_pairs(5), st.integers(2, 4), st.sampled_from([2, 3, 512]))
 @settings(deadline=None, max_examples=60)
 def test_the_law_of_the_choice_is_exact(pair, k, groups):
     rule = optimal_rule(*pair, k, groups)
@@ -47,7 +47,7 @@ def test_the_law_of_the_choice_is_exact(pair, k, groups):
     assert np.abs(rounded.law - law_by_lists(rounded)).max() < 1e-14
 
 
-@given(exact_pairs(6), st.integers(2, 5))
+@given(row_pairs(6), st.integers(2, 5))
 @settings(deadline=None, max_examples=150)
 def test_one_rule_is_optimal_for_every_weight(pair, k):
     target, draft = (row.astype(float) for row in pair)
@@ -81,7 +81,7 @@ def test_masses_of_every_size(pair, k):
         assert abs(shortfall(rule, target, best, weight)) < 1e-10
 
 
-@given(exact_pairs(4), st.integers(1, 3), EXACT_WEIGHTS, st.sampled_from([2, 512]))
+@given(row_pairs(4), st.integers(1, 3), EXACT_WEIGHTS, st.sampled_from([2, 512]))
 @settings(deadline=None, max_examples=40)
 def test_lossless_and_optimal_over_all_lists(pair, k, weight, groups):
     solver, (target, draft) = OptimalIid(groups), pair
@@ -93,7 +93,7 @@ def test_lossless_and_optimal_over_all_lists(pair, k, weight, groups):
         assert 0 <= best - sum(mass * sum(law.listed) for mass, law in laws) < Fraction(1, 10**7)
 
 
-@given(exact_pairs(5), st.integers(2, 3), st.sampled_from(WEIGHTS))
+@given(row_pairs(5), st.integers(2, 3), st.sampled_from(WEIGHTS))
 @settings(deadline=None, max_examples=40)
 def test_lossless_in_float64(pair, k, weight):
     target, draft = (row.astype(float) for row in pair)
@@ -153,7 +153,7 @@ def test_a_branching_law_at_real_size(k):
             assert np.abs(law.row() - row).sum() < 1e-13
 
 
-@given(exact_pairs(4), st.integers(1, 3), st.randoms(use_true_random=False))
+@given(row_pairs(4), st.integers(1, 3), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=40)
 def test_a_plain_ranking_chooses_the_best_token(pair, k, random):
     draft = pair[1]

@@ -9,18 +9,16 @@ import pytest
 import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_theory_transport_acceptance import LAWS, P, Q, exact_pairs
+from row_pairs import LAWS, row_pairs, verifier
+from strategies import P, Q
 
 from veridraft.theory import Iid, MarkovPair, bottom_up, certify, dirichlet_pair, top_down
 from veridraft.theory.bounds.one_step import optimal_acceptance
-from veridraft.theory.policies.base import DraftLaw
 from veridraft.theory.rows.lists import ordered_iid_lists, without_replacement_lists
 from veridraft.theory.solvers import programmes as transport_programs
 from veridraft.theory.solvers.programmes import check_duality, solve_transport
 from veridraft.theory.solvers.transport import OptimalTransport, optimal
 from veridraft.theory.verifiers.emission import emitted_law
-from veridraft.theory.verifiers.lifts import TreeRule
-from veridraft.theory.verifiers.table import Verifier
 
 SOLVERS = {
     (drawing, program): OptimalTransport(LAWS[drawing], program=program)
@@ -29,15 +27,11 @@ SOLVERS = {
 WEIGHTS = st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(1, 9)])
 
 
-def verifier(solver, lift):
-    return Verifier("under test", "", "", TreeRule(solver, lift), frozenset({DraftLaw.IID}))
-
-
 def mixture(solver, law, target, draft, k, weight):
     return sum(mass * solver(target, draft, tokens, weight).row() for mass, tokens in law(draft, k) if mass)
 
 
-@given(exact_pairs(4), st.integers(1, 3), st.sampled_from(sorted(LAWS)), WEIGHTS, st.booleans())
+@given(row_pairs(4), st.integers(1, 3), st.sampled_from(sorted(LAWS)), WEIGHTS, st.booleans())
 @settings(deadline=None, max_examples=60)
 def test_both_programmes_reach_alpha_star_and_are_lossless(pair, k, drawing, weight, exactly):
     draws = min(k, np.count_nonzero(pair[1])) if drawing != "iid" else k
@@ -52,7 +46,7 @@ def test_both_programmes_reach_alpha_star_and_are_lossless(pair, k, drawing, wei
         assert gap == 0 if exactly else gap < 1e-14
 
 
-@given(exact_pairs(4), st.integers(1, 3), WEIGHTS)
+@given(row_pairs(4), st.integers(1, 3), WEIGHTS)
 @settings(deadline=None, max_examples=40)
 def test_a_branching_law_sums_to_one_and_accepts_alpha_star(pair, k, weight):
     target, draft = pair

@@ -38,9 +38,9 @@ from veridraft.theory.speed import (
     get_device,
     get_network,
     roofline_model,
+    throughput,
     throughput_by_action,
 )
-from veridraft.theory.speed import rates as throughput
 
 HALF = Fraction(1, 2)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from strategies import NINE, P, Q, as_row, exact_pairs, one_step_pair, policies, random_pairs, small_policies
 
-from veridraft.simulate.defects.table import TrunkCountedKTimes
+from veridraft.simulate.defects.broken.planted import TrunkCountedKTimes
 from veridraft.theory import VERIFIERS, Chain, Delayed, Iid, MarkovPair, Policy, Verifier, certify
 from veridraft.theory.verifiers import Losslessness, emitted_law
 

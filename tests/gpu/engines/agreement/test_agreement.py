@@ -9,7 +9,7 @@ import pytest
 from engine_samples import decoded, random_pair
 from scipy import stats
 
-from veridraft.gpu.engines.agreement.agreement import Outcome, compare, compare_same_steps
+from veridraft.gpu.engines.agreement.agreement import LengthOutcome, compare_lengths, compare_same_steps
 from veridraft.gpu.engines.agreement.clusters import Unit, units_of_run
 from veridraft.gpu.engines.agreement.predictions import given_rates, predict_from_trace
 from veridraft.gpu.engines.agreement.rate_tests import (
@@ -21,7 +21,7 @@ from veridraft.gpu.engines.agreement.rate_tests import (
 from veridraft.gpu.engines.runs import EngineRun, Format, RequestSteps
 from veridraft.gpu.engines.traces import Trace
 from veridraft.simulate.batches.batch import Outcome as Emitted
-from veridraft.simulate.defects.table import biased
+from veridraft.simulate.defects.broken.planted import biased
 from veridraft.simulate.procedures.table import PROCEDURES
 from veridraft.theory import Chain, Iid
 
@@ -68,9 +68,9 @@ def test_right_verifiers_agree(name):
     """With the trees of the same steps, and with those of a run of other texts."""
     (run, trace), (_, other) = run_of(name), run_of(name, seed=2)
     same = compare_same_steps(predict_from_trace(trace, name, policy_of(name)), LEVEL, within=0.4)
-    assert (same.outcome, same.paired) == (Outcome.AGREES, True)
-    found = compare(run, predict_from_trace(other, name, policy_of(name)), LEVEL, within=0.4)
-    assert (found.outcome, found.unit, found.units) == (Outcome.AGREES, Unit.REQUESTS, 30)
+    assert (same.outcome, same.paired) == (LengthOutcome.AGREES, True)
+    found = compare_lengths(run, predict_from_trace(other, name, policy_of(name)), LEVEL, within=0.4)
+    assert (found.outcome, found.unit, found.units) == (LengthOutcome.AGREES, Unit.REQUESTS, 30)
     assert found.mean.holds
     assert found.whole.cells == run.spec_tokens + 1
 
@@ -80,29 +80,30 @@ def test_planted_defects_disagree(name):
     """Held against what `naive` would have accepted, in the same steps and in those of another run."""
     (run, trace), (_, other) = run_of(name), run_of("naive", seed=2)
     same = compare_same_steps(predict_from_trace(trace, "naive", Chain(3)))
-    assert same.outcome is Outcome.DISAGREES
-    assert compare(run, predict_from_trace(other, "naive", Chain(3))).outcome is Outcome.DISAGREES
+    assert same.outcome is LengthOutcome.DISAGREES
+    assert compare_lengths(run, predict_from_trace(other, "naive", Chain(3))).outcome is LengthOutcome.DISAGREES
 
 
 def test_another_verifier_on_the_same_trees_disagrees():
     _, trace = run_of("block")
-    assert compare_same_steps(predict_from_trace(trace, "block", Chain(3))).outcome is Outcome.AGREES
-    assert compare_same_steps(predict_from_trace(trace, "nss", Chain(3))).outcome is Outcome.DISAGREES
+    assert compare_same_steps(predict_from_trace(trace, "block", Chain(3))).outcome is LengthOutcome.AGREES
+    assert compare_same_steps(predict_from_trace(trace, "nss", Chain(3))).outcome is LengthOutcome.DISAGREES
 
 
 def test_what_has_probability_0_is_a_disagreement_however_rare():
     run = EngineRun.of_lengths([[1] * 999 + [2]], 2)
-    found = compare(run, given_rates([1.0, 0.0]), within=0.2)
+    found = compare_lengths(run, given_rates([1.0, 0.0]), within=0.2)
     assert [position.impossible for position in found.positions] == [0, 1]
-    assert found.outcome is Outcome.DISAGREES
-    assert compare(EngineRun.of_lengths([[1] * 1000], 2), given_rates([1.0, 0.0])).outcome is Outcome.AGREES
+    assert found.outcome is LengthOutcome.DISAGREES
+    always_one = EngineRun.of_lengths([[1] * 1000], 2)
+    assert compare_lengths(always_one, given_rates([1.0, 0.0])).outcome is LengthOutcome.AGREES
 
 
 def test_a_short_run_is_undecided():
     run = EngineRun.of_lengths([[0, 1, 2] * 5], 2)
-    found = compare(run, given_rates([2 / 3, 1 / 3]))
-    assert found.outcome is Outcome.UNDECIDED
-    assert compare(run, given_rates([2 / 3, 1 / 3]), within=0.99).outcome is Outcome.AGREES
+    found = compare_lengths(run, given_rates([2 / 3, 1 / 3]))
+    assert found.outcome is LengthOutcome.UNDECIDED
+    assert compare_lengths(run, given_rates([2 / 3, 1 / 3]), within=0.99).outcome is LengthOutcome.AGREES
 
 
 def test_units_are_requests_then_blocks_then_counted_down_steps():
@@ -110,7 +111,7 @@ def test_units_are_requests_then_blocks_then_counted_down_steps():
     requests, one = EngineRun.of_lengths(taus, 2), EngineRun.of_lengths([np.ravel(taus).tolist()], 2)
     pooled = EngineRun(Format.PROMETHEUS, 2, (RequestSteps("all", tuple(one.histogram.tolist())),), pooled=True)
     rates = given_rates([2 / 3, 1 / 3])
-    found = [compare(run, rates, design_effect=4) for run in (requests, one, pooled)]
+    found = [compare_lengths(run, rates, design_effect=4) for run in (requests, one, pooled)]
     assert [(part.unit, part.units) for part in found] == [(Unit.REQUESTS, 20), (Unit.BLOCKS, 30), (Unit.STEPS, 600)]
     assert [part.design_effect for part in found] == [1, 1, 4]
     widths = [part.positions[0].half_width for part in found]
@@ -122,9 +123,10 @@ def test_requests_that_differ_widen_the_intervals():
     run = EngineRun.of_lengths([[2] * 30] * 10 + [[0] * 30] * 10, 2)
     alike = EngineRun.of_lengths([[2] * 15 + [0] * 15] * 20, 2)
     rates = given_rates([0.6, 0.6])
-    assert compare(run, rates).positions[0].half_width > 5 * compare(alike, rates).positions[0].half_width
-    assert all(position.holds for position in compare(run, rates).positions)
-    assert not compare(alike, rates).positions[0].holds
+    spread, calm = compare_lengths(run, rates), compare_lengths(alike, rates)
+    assert spread.positions[0].half_width > 5 * calm.positions[0].half_width
+    assert all(position.holds for position in spread.positions)
+    assert not calm.positions[0].holds
     units = units_of_run(run)
     assert units.covariance[0, 0] == pytest.approx(np.repeat([0.0, 1.0], 10).var(ddof=1) / 20)
 
@@ -133,16 +135,16 @@ def test_short_drafts_count_where_they_drafted():
     """200 steps drafted one token of two: known by step they are left out, summed they widen the interval."""
     accepted, drafted = [[0, 1, 2, 1] * 100 + [1, 0] * 100], [[2] * 400 + [1] * 200]
     run = EngineRun.of_lengths(accepted, 2, drafted)
-    known = compare(run, given_rates([0.65, 0.25]), within=0.2)
+    known = compare_lengths(run, given_rates([0.65, 0.25]), within=0.2)
     assert [position.steps for position in known.positions] == [600, 400]
     assert known.positions[1].observed == 0.25
     assert known.mean.steps == 400
     summed = EngineRun(Format.VLLM, 2, (RequestSteps("all", tuple(run.histogram.tolist()), 1000),))
-    vague = compare(summed, given_rates([0.65, 0.25]), within=0.2, design_effect=1)
+    vague = compare_lengths(summed, given_rates([0.65, 0.25]), within=0.2, design_effect=1)
     assert (vague.mean, vague.whole) == (None, None)
     assert vague.positions[1].observed == pytest.approx(1 / 6)
     assert vague.positions[1].holds
-    assert not compare(summed, given_rates([0.65, 0.4]), within=0.2, design_effect=1).positions[1].holds
+    assert not compare_lengths(summed, given_rates([0.65, 0.4]), within=0.2, design_effect=1).positions[1].holds
 
 
 def test_runs_that_cannot_be_compared_are_refused():
@@ -150,10 +152,10 @@ def test_runs_that_cannot_be_compared_are_refused():
     for rates, message in (([0.5, 0.4], "accepted up to 3 tokens, but the prediction has 2"),
                            ([0.5] * 4, "drafted 3 tokens, but the prediction has 4")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
-            compare(run, given_rates(rates))
+            compare_lengths(run, given_rates(rates))
     for settings in ({"level": 1.0}, {"within": 0.0}, {"design_effect": 0.5}):
         with pytest.raises(ValueError, match=f"{next(iter(settings))} must"):
-            compare(run, given_rates([0.5] * 3), **settings)
+            compare_lengths(run, given_rates([0.5] * 3), **settings)
     with pytest.raises(ValueError, match="no recorded steps"):
         compare_same_steps(given_rates([0.5]))
 
@@ -161,8 +163,8 @@ def test_runs_that_cannot_be_compared_are_refused():
 def test_a_tree_s_counts_are_cut_to_its_depth():
     """Engines report trees with as many positions as tokens drafted; a path accepts no more than its depth."""
     run = EngineRun(Format.VLLM, 8, (RequestSteps("all", (500, 300, 200, 0, 0, 0, 0, 0, 0), 8000),))
-    found = compare(run, given_rates([0.5, 0.2]), within=0.3)
-    assert (len(found.positions), found.outcome) == (2, Outcome.AGREES)
+    found = compare_lengths(run, given_rates([0.5, 0.2]), within=0.3)
+    assert (len(found.positions), found.outcome) == (2, LengthOutcome.AGREES)
 
 
 def test_false_alarms_are_no_more_than_stated():
@@ -173,8 +175,8 @@ def test_false_alarms_are_no_more_than_stated():
     for _ in range(120):
         rates = rng.beta(6, 4, (15, 1, 1))
         taus = (rng.random((15, 20, 3)) < rates).cumprod(axis=2).sum(axis=2)
-        found = compare(EngineRun.of_lengths(taus.tolist(), 3), given_rates(moments.tolist()), 0.9)
-        alarms += found.outcome is Outcome.DISAGREES
+        found = compare_lengths(EngineRun.of_lengths(taus.tolist(), 3), given_rates(moments.tolist()), 0.9)
+        alarms += found.outcome is LengthOutcome.DISAGREES
     assert alarms <= stats.binom.isf(1e-4, 120, 0.1)
 
 

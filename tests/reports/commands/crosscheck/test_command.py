@@ -11,7 +11,7 @@ from engine_samples import LLAMA_TEXT, OBJECT, VLLM_TEXT, decoded, put, random_p
 from veridraft.gpu.engines.exports import write_lengths, write_prometheus, write_vllm
 from veridraft.gpu.engines.runs import EngineRun
 from veridraft.reports import cli
-from veridraft.simulate.defects.table import biased
+from veridraft.simulate.defects.broken.planted import biased
 from veridraft.simulate.procedures.table import PROCEDURES
 
 WRITERS = {

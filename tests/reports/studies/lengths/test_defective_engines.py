@@ -14,7 +14,7 @@ pytest.importorskip("transformers", reason="veridraft.gpu decodes with transform
 from gpu_tiny import tiny_pair
 from safetensors.numpy import save_file
 
-from veridraft.gpu.engines.agreement.agreement import Outcome, compare_same_steps
+from veridraft.gpu.engines.agreement.agreement import LengthOutcome, compare_same_steps
 from veridraft.gpu.engines.agreement.predictions import predict_from_trace
 from veridraft.gpu.engines.recorder import write_tree
 from veridraft.gpu.engines.trace_writer import TraceWriter
@@ -73,14 +73,14 @@ def test_defects_that_change_lengths_are_found(name, tmp_path):
     found = read_in_every_shape(name, "broken", tmp_path, 0.99)
     assert set(found) > set(SHAPES)
     loose = {"vLLM counters", "llama.cpp counters"}
-    assert {shape for shape, one in found.items() if one.outcome is not Outcome.DISAGREES} <= loose
+    assert {shape for shape, one in found.items() if one.outcome is not LengthOutcome.DISAGREES} <= loose
     assert found[SAME].p_value < 1e-9
 
 
 @pytest.mark.parametrize(("name", "kind"), CALM)
 def test_right_procedures_and_defects_that_leave_lengths_alone_do_not_disagree(name, kind, tmp_path):
     found = read_in_every_shape(name, kind, tmp_path, LEVEL)
-    assert all(one.outcome is not Outcome.DISAGREES for one in found.values())
+    assert all(one.outcome is not LengthOutcome.DISAGREES for one in found.values())
 
 
 def test_a_draft_told_wrongly_agrees_with_a_trace_of_what_the_verifier_was_told():
@@ -90,9 +90,9 @@ def test_a_draft_told_wrongly_agrees_with_a_trace_of_what_the_verifier_was_told(
     requests, taus = recorder.trace.found["requests"], recorder.trace.found["accepted"]
     for request, tree, tau in zip(requests, trees, taus, strict=True):
         write_tree(told, request, tree, tau)
-    assert compare_same_steps(drawn, LEVEL).outcome is Outcome.DISAGREES
+    assert compare_same_steps(drawn, LEVEL).outcome is LengthOutcome.DISAGREES
     found = predict_from_trace(Trace(told.arrays()), "naive", Chain(3))
-    assert compare_same_steps(found, LEVEL, within=0.3).outcome is Outcome.AGREES
+    assert compare_same_steps(found, LEVEL, within=0.3).outcome is LengthOutcome.AGREES
 
 
 def test_both_forms_of_a_trace_hold_the_same_steps(tmp_path):

@@ -24,7 +24,6 @@ from veridraft.theory import (
     zipf_pair,
 )
 from veridraft.theory.pairs import RandomPair, diverging_pair
-from veridraft.theory.rows import apply_temperature, draw, keep_top_k, keep_top_p
 
 GOOD = np.full((2, 2), 0.5)
 FLOATS = one_step_pair(P.astype(float), Q.astype(float))
@@ -182,21 +181,3 @@ def test_a_pair_of_ones_own_with_bad_rows_is_found_out(random, rows) -> None:
     for call in (certify, block_efficiency):
         with pytest.raises(ValueError, match=r"(target|draft) (row|must)"):
             call("specinfer", Iid(2, 1), pair, **({"arithmetic": "float"} if call is certify else {}))
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: apply_temperature(GOOD, float("nan")), "temperature must be finite and at least 0, but is nan"),
-        (lambda: apply_temperature(GOOD, float("inf")), "temperature must be finite and at least 0, but is inf"),
-        (lambda: keep_top_k(GOOD, -1), "top_k must be at least 1, but is -1"),
-        (lambda: keep_top_p(GOOD, 1.5), r"top_p must lie in \(0, 1\], but is 1.5"),
-        (lambda: keep_top_p(GOOD, float("nan")), r"top_p must lie in \(0, 1\], but is nan"),
-        (lambda: draw(GOOD[0], [0.5, 1.0]), r"uniforms must lie in \[0, 1\), but are \[0.5, 1.0\]"),
-        (lambda: draw(GOOD[0], float("nan")), r"uniforms must lie in \[0, 1\), but are nan"),
-        (lambda: draw(np.zeros(2), 0.5), r"cannot draw from a row that sums to 0\.0"),
-    ],
-)
-def test_bad_arguments_of_row_functions_are_named(call, message) -> None:
-    with pytest.raises(ValueError, match=message):
-        call()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from veridraft.simulate import Case, TargetOnly, Verdict, audit, policy_cases
-from veridraft.simulate.forms.cases import MOST_STRINGS, target_case
+from veridraft.simulate.forms.cases import MOST_BY_POLICY, target_case
 from veridraft.simulate.forms.form import Form
 from veridraft.theory import Chain, Iid, MarkovPair, TopPlusOne, parse_policy
 from veridraft.theory.policies import HubPairs
@@ -58,7 +58,7 @@ def test_cases_of_a_policy_have_strings_that_can_be_counted_and_names_of_their_o
     cases = policy_cases(policy, Form.TREE, batched)
     assert len({case.name for case in cases}) == len(cases) >= 10
     assert all(case.policy is policy for case in cases)
-    assert all(case.pair.vocabulary_size ** (policy.depth + 1) <= MOST_STRINGS for case in cases)
+    assert all(case.pair.vocabulary_size ** (policy.depth + 1) <= MOST_BY_POLICY for case in cases)
     assert max(case.requests for case in cases) == (3 if batched else 1)
 
 

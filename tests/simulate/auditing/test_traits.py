@@ -1,0 +1,111 @@
+"""What an audit says of a callable beside its law: state, generators, arrays that it writes into."""
+
+import random
+
+import numpy as np
+import pytest
+from one_call import QUICK, from_target, naive, pick
+
+from veridraft.simulate import Trait, Verdict, audit
+
+
+def traits(result):
+    return {observation.trait for observation in result.observations}
+
+
+def test_a_correct_verifier_shows_nothing():
+    result = audit(naive, **QUICK)
+    assert result.verdict is Verdict.NO_DEFECT_FOUND
+    assert result.observations == ()
+
+
+def test_a_deterministic_callable_is_lossy_and_said_to_draw_nothing():
+    def greedy(target, draft, tokens, rng):
+        return [int(target[0].argmax())]
+
+    result = audit(greedy, **QUICK)
+    assert result.verdict is Verdict.LOSSY
+    assert Trait.DETERMINISTIC in traits(result)
+    assert "it draws nothing" in result.text()
+
+
+def test_state_between_calls_is_said():
+    own = np.random.default_rng(0)
+    result = audit(lambda target, draft, tokens, rng: from_target(target, draft, tokens, own), **QUICK)
+    assert result.verdict is Verdict.NO_DEFECT_FOUND
+    assert Trait.NOT_A_FUNCTION in traits(result)
+    assert "keeps state, or draws from elsewhere" in result.text()
+
+
+@pytest.mark.parametrize("calls", [1000, 2000])
+def test_state_that_makes_it_lossy_late_is_found(calls):
+    """The first so many calls are right, the replayed ones among them."""
+    count = 0
+
+    def tiring(target, draft, tokens, rng):
+        nonlocal count
+        count += 1
+        if count <= calls:
+            return naive(target, draft, tokens, rng)
+        return [int(tokens[0]), *naive(target[1:], draft[1:], tokens[1:], rng)]
+
+    result = audit(tiring, **QUICK | {"trials": 20_000})
+    assert result.verdict is Verdict.LOSSY
+    assert result.trials > calls - 1000
+
+
+@pytest.mark.parametrize(("arrays", "batched"), [("numpy", False), ("numpy", True), ("torch", True)])
+def test_writing_into_the_inputs_is_said(arrays, batched):
+    if arrays == "torch":
+        pytest.importorskip("torch")
+
+    def scribbler(target, draft, tokens, rng):
+        uniform = 0.25 if arrays == "torch" else rng.random()
+        first = np.asarray(target)[..., 0, :]
+        emitted = [pick(row, uniform) for row in first.reshape(-1, first.shape[-1])]
+        draft[...] = 0
+        tokens[...] = 0
+        return [[token] for token in emitted] if batched else emitted
+
+    result = audit(scribbler, arrays=arrays, batched=batched, **QUICK)
+    noted = [seen for seen in result.observations if seen.trait is Trait.MUTATES_INPUTS]
+    assert [seen.detail for seen in noted] == ["draft, tokens"]
+    assert "writes into the arrays that it is given (draft, tokens)" in result.text()
+
+
+def test_rows_in_a_coarse_type_of_torch_are_compared_as_they_are():
+    pytest.importorskip("torch")
+
+    def scribbler(target, draft, tokens, rng):
+        target[0, 0] += 1
+        return [pick((target[0].float() - target[0].float() * 0).numpy(), 0.5)]
+
+    result = audit(scribbler, arrays="torch", dtype="bfloat16", **QUICK)
+    assert {seen.detail for seen in result.observations if seen.trait is Trait.MUTATES_INPUTS} == {"target"}
+
+
+def torch_uniform():
+    return float(pytest.importorskip("torch").rand(()))
+
+
+@pytest.mark.parametrize("uniform", [random.random, np.random.random, torch_uniform])
+def test_randomness_from_a_global_generator_is_said_and_the_generators_are_put_back(uniform):
+    uniform()
+    random.seed(5)
+    np.random.seed(5)
+    expected = random.Random(5).random(), np.random.RandomState(5).random()
+    result = audit(lambda target, draft, tokens, rng: [pick(target[0], uniform())], seconds=0.0001, trials=64)
+    assert traits(result) <= {Trait.GLOBAL_RANDOMNESS}
+    assert (random.random(), np.random.random()) == expected
+    result = audit(lambda target, draft, tokens, rng: [pick(target[0], uniform())], **QUICK)
+    assert result.verdict is Verdict.NO_DEFECT_FOUND
+    assert Trait.GLOBAL_RANDOMNESS in traits(result)
+    assert "draws from a global generator" in result.text()
+
+
+def test_tokens_that_were_not_drafted_are_said():
+    def inventive(target, draft, tokens, rng):
+        first = pick(target[0], rng.random())
+        return [first, pick(target[1], rng.random())]
+
+    assert Trait.UNDRAFTED in traits(audit(inventive, **QUICK))
