@@ -14,11 +14,11 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 
 from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.requests import Request
 from veridraft.gpu.engines.recorder import RunRecorder
+from veridraft.gpu.models.backend import torch
 from veridraft.gpu.models.pairs import ModelPair
 from veridraft.gpu.trees.tree_batch import TreeBatch
 from veridraft.gpu.verification.lifts import Decisions

@@ -17,13 +17,12 @@ from typing import Any
 
 import numpy as np
 import scipy
-import torch
-import transformers
 
 from veridraft.gpu.engines.agreement.agreement import RATE_ROUNDING, compare_lengths
 from veridraft.gpu.engines.agreement.predictions import LengthPrediction, predict_from_trace
 from veridraft.gpu.engines.recorder import RunRecorder
 from veridraft.gpu.engines.traces import Trace
+from veridraft.gpu.models.backend import torch, transformers
 from veridraft.gpu.models.layer_skip import without_layers
 from veridraft.gpu.models.pairs import ModelPair
 from veridraft.simulate.batches.rows import Floats, Ints
