@@ -176,7 +176,7 @@ def closing(suite: Suite) -> list[str]:
 
 COMPARISONS = (
     "Cells ran one after another: a drift of the machine lies between them. Which verifier or policy is faster is told "
-    "by `veridraft study run wins`, which holds them against each other at the same roots."
+    "by the study of wins (veridraft study run wins), which holds them against each other at the same roots."
 )
 
 
