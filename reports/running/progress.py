@@ -1,4 +1,4 @@
-"""Progress of long work on the standard error stream."""
+"""ProgressLine of long work on the standard error stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TextIO
 from ..writing.html import duration
 
 
-class Progress:
+class ProgressLine:
     """Says what is being done: in place on a terminal, elsewhere as a line every few seconds.
 
     ``label`` names the part, ``total`` its number of pieces, ``done`` those that an earlier run has finished.  As a
@@ -25,7 +25,7 @@ class Progress:
         self._started = self._said = time.monotonic()
         self._done = self._before = done
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressLine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -26,10 +26,10 @@ from ..writing.markdown import Note, note_text, render_note
 from .console import BAD_INPUT, FAILED, STOPPED, Parser, bad_input, broken_off, say_stopped
 from .files import check_folder
 from .options import default_of
-from .progress import Progress
+from .progress import ProgressLine
 from .sources import source_digest
 
-Step = tuple[int, int, Any]
+StudyStep = tuple[int, int, Any]
 """Cells done, cells in all, and the file that holds them."""
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -51,7 +51,7 @@ class Study:
     about: str
     options: Options
     file: type[CellFile]
-    start: Callable[[argparse.Namespace, Path, str], Iterator[Step]]
+    start: Callable[[argparse.Namespace, Path, str], Iterator[StudyStep]]
     text: Callable[[Any], str]
     pages: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
     agrees: Callable[[Any], bool] = lambda file: True
@@ -78,7 +78,7 @@ class Plan(Protocol):
         """The finished cell of a key, which is added to it."""
 
 
-def cell_by_cell(file: type[CellFile], plan: Plan, folder: Path, command: str) -> Iterator[Step]:
+def cell_by_cell(file: type[CellFile], plan: Plan, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of a plan, in the code of its module as it is.
 
     Raises ``ValueError`` for a folder that holds cells of other settings, code or versions.
@@ -107,7 +107,7 @@ def run(study: Study, words: Sequence[str]) -> int:
                 return publish(study, study.file.load(options.out), options.out)
             steps = study.start(options, options.out, command_of(study, options))
             done, total, file = next(steps)
-        with broken_off(study.words), Progress(study.name, total, done=done) as progress:
+        with broken_off(study.words), ProgressLine(study.name, total, done=done) as progress:
             for _, _, file in steps:
                 progress.step(", ".join(map(str, next(reversed(file.finished)))))
     except KeyboardInterrupt:

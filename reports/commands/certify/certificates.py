@@ -18,7 +18,7 @@ from .instances import Instance
 
 
 @dataclass(frozen=True)
-class Case:
+class CertificateCase:
     """An instance with a policy, and the verifiers that support it."""
 
     instance: Instance
@@ -47,14 +47,14 @@ class Case:
         return {"kind": self.instance.kind, "V": self.instance.vocabulary_size, "trees": trees, "results": results}
 
 
-def cases(pairs: int, verifiers: Sequence[str], most_trees: int) -> list[Case]:
+def cases(pairs: int, verifiers: Sequence[str], most_trees: int) -> list[CertificateCase]:
     """The cases of the first ``pairs`` instances with at most ``most_trees`` trees, small ones first."""
     found = []
     for instance in map(Instance.number, range(pairs)):
         for policy in instance.policies:
             able = tuple(name for name in verifiers if get_verifier(name).supports(policy))
             if able:
-                found.append(Case(instance, policy, able))
+                found.append(CertificateCase(instance, policy, able))
     return sorted((case for case in found if case.trees <= most_trees), key=lambda case: case.trees)
 
 
@@ -87,7 +87,7 @@ class CertificatesPlan:
         check_verifiers(self.verifiers)
 
     @cached_property
-    def cases(self) -> dict[tuple[int, str], Case]:
+    def cases(self) -> dict[tuple[int, str], CertificateCase]:
         """By key, in the order in which they are made."""
         return {case.key: case for case in cases(self.pairs, self.verifiers, self.most_trees)}
 

@@ -11,7 +11,7 @@ from veridraft.gpu.crosschecks.cell_file import CellFile
 
 from ...running.console import names
 from ...running.options import COMMON
-from ...running.study import Step, Study, cell_by_cell, run
+from ...running.study import Study, StudyStep, cell_by_cell, run
 from ..report.tables import certificate_table
 from .certificates import CertificatesPlan, rows_of
 
@@ -28,7 +28,7 @@ class CertificatesFile(CellFile):
     kind, name, what, fields = "veridraft certificates", "certificates.jsonl", "run", ("pair", "policy")
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the certificates that were asked for."""
     plan = CertificatesPlan(options.pairs, options.verifiers, options.most_trees, options.seed)
     return cell_by_cell(CertificatesFile, plan, folder, command)

@@ -20,7 +20,7 @@ from veridraft.gpu.crosschecks.cell_file import CellFile
 
 from ...running.families import FAMILIES
 from ...running.files import write_json
-from ...running.progress import Progress
+from ...running.progress import ProgressLine
 from ...running.sources import source_digest
 from ..certify.certificates import CertificatesPlan, rows_of
 from . import real, synthetic
@@ -83,7 +83,7 @@ class Job:
 
     def _run_synthetic(self) -> None:
         file = self._pieces()
-        progress = Progress("synthetic pairs and certificates", len(file.planned), done=len(file.finished))
+        progress = ProgressLine("synthetic pairs and certificates", len(file.planned), done=len(file.finished))
         for _ in islice(file.finish(self._measure), 1, None):
             progress.step(", ".join(map(str, list(file.finished)[-1])))
         progress.close()

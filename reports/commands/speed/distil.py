@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from veridraft.gpu.distilling.plan import DistilPlan, Embeddings, LossWeights, StudentShape
 
 from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
-from ...running.progress import Progress
+from ...running.progress import ProgressLine
 
 if TYPE_CHECKING:
     from veridraft.gpu.distilling.distilling import Evaluation
@@ -160,15 +160,15 @@ def table(evaluations: tuple[Evaluation, ...]) -> str:
 
 
 class _Told:
-    """Progress of the parts of a run, one after the other."""
+    """ProgressLine of the parts of a run, one after the other."""
 
     def __init__(self) -> None:
-        self.part, self.progress = "", Progress("", 0)
+        self.part, self.progress = "", ProgressLine("", 0)
 
     def __call__(self, part: str, done: int, whole: int, detail: str) -> None:
         if part != self.part:
             self.close()
-            self.part, self.progress = part, Progress(part, whole, done=done - 1)
+            self.part, self.progress = part, ProgressLine(part, whole, done=done - 1)
         self.progress.step(detail)
 
     def close(self) -> None:

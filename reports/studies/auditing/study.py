@@ -8,7 +8,7 @@ from pathlib import Path
 
 from veridraft.gpu.crosschecks.cell_file import CellFile
 
-from ...running.study import Step, Study, cell_by_cell, noted
+from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ...writing.markdown import Note
 from ..table import STUDIES
 from . import defect_audits, false_alarms, sensitivity
@@ -26,7 +26,7 @@ class AuditingFile(CellFile):
     kind, name, what, fields = "veridraft auditing", "auditing.jsonl", "study", ("part", "name", "number")
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the study that was asked for."""
     return cell_by_cell(AuditingFile, AuditingPlan(options.audits, options.seeds), folder, command)
 

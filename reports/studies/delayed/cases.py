@@ -131,7 +131,7 @@ class ShapeComparison:
         return first if values[first] > values[second] * (1 + LEAST_GAIN) else "none"
 
 
-def compare(values: Values, size: int) -> ShapeComparison:
+def compare_shapes(values: Values, size: int) -> ShapeComparison:
     """The best of each kind among all trees of a size."""
     found = [policy for policy in values if size == policy.L1 + policy.K * policy.L2]
     root = max(filter(is_root, found), key=values.__getitem__)

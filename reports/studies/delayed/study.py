@@ -13,7 +13,7 @@ from pathlib import Path
 
 from veridraft.gpu.crosschecks.cell_file import CellFile
 
-from ...running.study import Step, Study, cell_by_cell
+from ...running.study import Study, StudyStep, cell_by_cell
 from ..table import STUDIES
 from .cases import DelayedPlan, Setting, values_by_setting
 from .tables import drawn, tables
@@ -26,7 +26,7 @@ class DelayedFile(CellFile):
     fields = ("kind", "verifier", *(field.name for field in fields(Setting)))
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the study that was asked for."""
     return cell_by_cell(DelayedFile, DelayedPlan(options.quick), folder, command)
 

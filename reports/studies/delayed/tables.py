@@ -26,8 +26,8 @@ from .cases import (
     Setting,
     ShapeComparison,
     Values,
-    compare,
     compare_same_depth,
+    compare_shapes,
     divergence_of,
     shares,
 )
@@ -75,7 +75,7 @@ def gain_table(large: dict[Key, Values], size: int) -> Table:
     """Best delayed against best root of one size, by start and growth, over spreads, temperatures and top-p."""
     rows = []
     for verifier, start, growth in product(TOP_DOWN, STARTS, GROWTHS):
-        found = [compare(values, size) for (name, at), values in large.items()
+        found = [compare_shapes(values, size) for (name, at), values in large.items()
                  if (name, at.start, at.growth) == (verifier, start, growth)]  # fmt: skip
         if found:
             rows.append(counted((verifier, f"{start:g}", f"{growth:g}"), found))
@@ -87,7 +87,7 @@ def shape_table(large: dict[Key, Values]) -> Table:
     """The same by spread and temperature, over starts, growths and top-p."""
     rows = []
     for verifier, spread, temperature in product(TOP_DOWN, SPREADS, TEMPERATURES):
-        found = [compare(values, SHOWN_SIZE) for (name, at), values in large.items()
+        found = [compare_shapes(values, SHOWN_SIZE) for (name, at), values in large.items()
                  if (name, at.spread, at.temperature) == (verifier, spread, temperature)]  # fmt: skip
         if found:
             rows.append(counted((verifier, f"{spread:g}", f"{temperature:g}"), found))
@@ -113,14 +113,14 @@ def best_table(large: dict[Key, Values], size: int) -> Table:
     rows = []
     for (verifier, at), values in large.items():
         if (at.temperature, at.top_p, at.spread) == (1.0, 0.99, 1.5):
-            rows.append((verifier, f"{at.start:g}", f"{at.growth:g}", *shown(compare(values, size))))
+            rows.append((verifier, f"{at.start:g}", f"{at.growth:g}", *shown(compare_shapes(values, size))))
     columns = ("verifier", "start", "growth", "best root", "E[tau+1]", "best delayed", "E[tau+1]", "chain")
     return Table(f"Best shapes of size {size}: spread 1.5, temperature 1, top-p 0.99", columns, tuple(rows), names=3)
 
 
 def small_table(small: dict[Key, Values]) -> Table:
     """The best shapes on small pairs, bottom-up verifiers among them."""
-    rows = [(verifier, f"{at.start:g}", f"{at.growth:g}", *shown(compare(values, SMALL_SIZE)))
+    rows = [(verifier, f"{at.start:g}", f"{at.growth:g}", *shown(compare_shapes(values, SMALL_SIZE)))
             for (verifier, at), values in small.items()]  # fmt: skip
     columns = ("verifier", "start", "growth", "best root", "E[tau+1]", "best delayed", "E[tau+1]", "chain")
     caption = f"Small pairs, |V| = 4, rows by depth alone, size {SMALL_SIZE}: spread 1.5, temperature 1, top-p 0.99"

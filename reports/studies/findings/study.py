@@ -9,7 +9,7 @@ from typing import Any
 
 from veridraft.gpu.crosschecks.cell_file import CellFile
 
-from ...running.study import Step, Study, cell_by_cell, noted
+from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ...writing.markdown import Note, Section
 from ..table import STUDIES
 from .claims import ClaimPlan
@@ -21,7 +21,7 @@ class FindingsFile(CellFile):
     kind, name, what, fields = "veridraft findings", "findings.jsonl", "study", ("key",)
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the study that was asked for."""
     return cell_by_cell(FindingsFile, ClaimPlan(options.pairs), folder, command)
 

@@ -10,7 +10,7 @@ from veridraft.gpu.crosschecks.cell_file import CellFile
 from veridraft.theory.verifiers.table import VERIFIERS
 
 from ...running.console import names
-from ...running.study import Step, Study, cell_by_cell, noted
+from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ...writing.markdown import Note
 from ..table import STUDIES
 from .cases import GapPlan, gaps_of
@@ -24,7 +24,7 @@ class GapsFile(CellFile):
     fields = ("policy", "family", "verifier")
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the study that was asked for."""
     return cell_by_cell(GapsFile, GapPlan(options.pairs, options.verifiers), folder, command)
 

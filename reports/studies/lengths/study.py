@@ -11,7 +11,7 @@ from veridraft.gpu.crosschecks.cell_file import CellFile
 from veridraft.simulate.defects.table import DEFECTS
 
 from ...running.console import names
-from ...running.study import Step, Study, cell_by_cell, noted
+from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ...writing.markdown import Note
 from ..table import STUDIES
 from . import text
@@ -23,7 +23,7 @@ class LengthsFile(CellFile):
     kind, name, what, fields = "veridraft lengths", "lengths.jsonl", "study", ("which", "name")
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the study that was asked for."""
     from .defective_engines import IN_PLACE
     from .measuring import LengthsPlan

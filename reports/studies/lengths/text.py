@@ -10,7 +10,7 @@ from veridraft.gpu.engines.agreement.agreement import LengthOutcome
 from ...writing.markdown import Note, Section
 from .readings import OTHER, SAME, SHAPES
 
-Row = Mapping[str, Any]
+LengthRow = Mapping[str, Any]
 
 RIGHT_ROWS = "right engine's rows"
 """Lengths held against the rows that the right engine came to, with other prompts."""
@@ -40,7 +40,7 @@ READING = (
 )
 
 
-def is_expected(row: Row) -> bool:
+def is_expected(row: LengthRow) -> bool:
     """True if the theory says that the comparison given the trees must find the defect at these steps."""
     return row["planned"] is not None
 
@@ -50,7 +50,7 @@ def outcome(row: Mapping[str, Any], column: str) -> str:
     return str(row["found"][column][0])
 
 
-def note(rows: Sequence[Row], settings: Mapping[str, Any], command: str) -> Note:
+def note(rows: Sequence[LengthRow], settings: Mapping[str, Any], command: str) -> Note:
     """The study as a page: finished defects, and the settings of their file."""
     expected = [row for row in rows if is_expected(row)]
     small = [row for row in rows if not is_expected(row) and not row["same_coins"]]
@@ -75,7 +75,7 @@ SMALL = (
 )
 
 
-def _found_words(rows: Sequence[Row], level: float, miss: float) -> str:
+def _found_words(rows: Sequence[LengthRow], level: float, miss: float) -> str:
     """How many were found, by which shape."""
     counts = {name: sum(outcome(row, name) == LengthOutcome.DISAGREES.value for row in rows) for name in COLUMNS}
     others = ", ".join(f"{count} by {name}" for name, count in counts.items() if name != SAME)
@@ -85,7 +85,7 @@ def _found_words(rows: Sequence[Row], level: float, miss: float) -> str:
     )
 
 
-def _alone_words(rows: Sequence[Row]) -> str:
+def _alone_words(rows: Sequence[LengthRow]) -> str:
     agree = sum(outcome(row, name) != LengthOutcome.DISAGREES.value for row in rows for name in COLUMNS[:-1])
     moved = sum(outcome(row, RIGHT_ROWS) == LengthOutcome.DISAGREES.value for row in rows)
     return (
@@ -97,11 +97,11 @@ def _alone_words(rows: Sequence[Row]) -> str:
     )
 
 
-def _cells(rows: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
+def _cells(rows: Sequence[LengthRow]) -> tuple[tuple[str, ...], ...]:
     return tuple(_row(row) for row in rows)
 
 
-def _row(row: Row) -> tuple[str, ...]:
+def _row(row: LengthRow) -> tuple[str, ...]:
     most = max(range(len(row["right"])), key=lambda place: abs(row["right"][place] - row["broken"][place]))
     p_value, beside = row["found"][SAME][1], row["beside"]["found"].values()
     calm = sum(found[0] != LengthOutcome.DISAGREES.value for found in beside)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from veridraft.gpu.crosschecks.cell_file import CellFile
 
-from ...running.study import Step, Study, cell_by_cell, noted
+from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ..table import STUDIES
 from .plan import RealAuditsPlan
 from .text import note
@@ -23,7 +23,7 @@ class RealAuditsFile(CellFile):
     kind, name, what, fields = "veridraft real audits", "real_audits.jsonl", "study", ("key",)
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the study that was asked for."""
     return cell_by_cell(RealAuditsFile, RealAuditsPlan(options.only, options.trials), folder, command)
 

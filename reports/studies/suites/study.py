@@ -13,7 +13,7 @@ from ...running.console import names
 from ...running.files import check_folder
 from ...running.models import MODEL_OPTIONS, load_models
 from ...running.options import decimals, policy_names, words_of
-from ...running.study import Step, Study
+from ...running.study import Study, StudyStep
 from ..table import STUDIES
 from .rows import Suite
 from .text import suite_text
@@ -38,7 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The suite's cells as they finish; all that can be checked before a network is loaded is checked first."""
     from veridraft.gpu.crosschecks.cells import cells_of
     from veridraft.gpu.crosschecks.suite import SuitePlan, run_suite

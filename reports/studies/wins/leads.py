@@ -18,7 +18,7 @@ from veridraft.gpu.latency.speed_rows import Estimate
 from veridraft.theory.verifiers.table import VERIFIERS
 
 from ..suites.rows import Shape
-from .rows import LEAST_UNITS, Quantity, RootRow, RootSetting, Wins
+from .rows import LEAST_UNITS, RootRow, RootSetting, Wins, Yardstick
 
 LEVEL = 0.95
 """At which all comparisons of one table hold together."""
@@ -66,7 +66,7 @@ class LogRatio:
         return Lead(Estimate(exp(self.value), exp(self.value - half), exp(self.value + half)))
 
 
-def paired(first: RootRow, second: RootRow, quantity: Quantity) -> LogRatio:
+def paired(first: RootRow, second: RootRow, quantity: Yardstick) -> LogRatio:
     """How far the first row is ahead of the second at the same units."""
     without = first.without(quantity) - second.without(quantity)
     count = len(without)
@@ -80,10 +80,10 @@ def dependence(at: RootSetting) -> tuple[float, ...]:
     It is about 1 where units of a text depend on each other no more than those of different texts; () for fewer than
     three texts.
     """
-    best, *others = at.ranked(Quantity.SPEED)
+    best, *others = at.ranked(Yardstick.SPEED)
     if len(best.by_text.tokens) < LEAST_UNITS:
         return ()
-    pairs = ((paired(best.by_text, row.by_text, Quantity.SPEED), paired(best, row, Quantity.SPEED)) for row in others)
+    pairs = ((paired(best.by_text, row.by_text, Yardstick.SPEED), paired(best, row, Yardstick.SPEED)) for row in others)
     return tuple(by_text.error / by_unit.error for by_text, by_unit in pairs if by_unit.error)
 
 
@@ -107,11 +107,11 @@ def over(at: RootSetting, row: RootRow, other: RootRow | None) -> Lead | None:
     """
     if other is None or other is row:
         return None
-    return paired(row, other, Quantity.SPEED).lead(each(comb(len(at.rows), 2)))
+    return paired(row, other, Yardstick.SPEED).lead(each(comb(len(at.rows), 2)))
 
 
 @dataclass(frozen=True, eq=False)
-class Delayed:
+class DelayedLeads:
     """A verifier at a setting: its best row, its delayed tree, and that one's leads.
 
     independent : its own independent tree; chain : the best of all verifiers
@@ -126,7 +126,7 @@ class Delayed:
     over_chain: Lead | None
 
 
-def delayed_of(at: RootSetting, quantity: Quantity) -> tuple[Delayed, ...]:
+def delayed_of(at: RootSetting, quantity: Yardstick) -> tuple[DelayedLeads, ...]:
     """One for each verifier; the level is split over all the pairs that could have been chosen."""
     level, chain = each(_candidates(at)), at.best(quantity, shape=Shape.CHAIN)
     found = []
@@ -137,7 +137,7 @@ def delayed_of(at: RootSetting, quantity: Quantity) -> tuple[Delayed, ...]:
         independent = at.best(quantity, verifier=verifier, shape=Shape.INDEPENDENT)
         over = [paired(delayed, other, quantity).lead(level) if delayed and other else None
                 for other in (independent, chain)]  # fmt: skip
-        found.append(Delayed(verifier, best, delayed, independent, chain, over[0], over[1]))
+        found.append(DelayedLeads(verifier, best, delayed, independent, chain, over[0], over[1]))
     return tuple(found)
 
 
@@ -181,7 +181,7 @@ def same_trees(run: Wins) -> tuple[SameTrees, ...]:
     for verifier, policy in run.file.settings["pairs"]:
         listed.setdefault(policy, []).append(verifier)
     several = {policy: names for policy, names in listed.items() if len(names) > 1 and run.settings}
-    level = each(len(Quantity) * sum(len(names) - 1 for names in several.values()))
+    level = each(len(Yardstick) * sum(len(names) - 1 for names in several.values()))
     return tuple(_among(run.settings, policy, one, names, level) for policy, names in several.items() for one in names)
 
 
@@ -190,14 +190,14 @@ def _among(
 ) -> SameTrees:
     baseline = baseline_of(names)
     rows = [(at.row(verifier, policy), at.row(baseline, policy)) for at in settings]
-    ratios = {quantity: mean_of([paired(*both, quantity) for both in rows]) for quantity in Quantity}
+    ratios = {quantity: mean_of([paired(*both, quantity) for both in rows]) for quantity in Yardstick}
     leads = {quantity: None if verifier == baseline else ratio.lead(level) for quantity, ratio in ratios.items()}
-    fastest, most = (_times_best(settings, policy, verifier, quantity) for quantity in Quantity)
+    fastest, most = (_times_best(settings, policy, verifier, quantity) for quantity in Yardstick)
     return SameTrees(policy, verifier, baseline, len(settings), fastest, most,
-                     leads[Quantity.EFFICIENCY], leads[Quantity.SPEED])  # fmt: skip
+                     leads[Yardstick.EFFICIENCY], leads[Yardstick.SPEED])  # fmt: skip
 
 
-def _times_best(settings: Sequence[RootSetting], policy: str, verifier: str, quantity: Quantity) -> int:
+def _times_best(settings: Sequence[RootSetting], policy: str, verifier: str, quantity: Yardstick) -> int:
     """In how many settings none of the policy's verifiers has more; those that are level all count."""
     count = 0
     for at in settings:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..suites.rows import Shape
 from .leads import Lead, baseline_of, each, mean_of, paired
-from .rows import Quantity, RootSetting, Wins
+from .rows import RootSetting, Wins, Yardstick
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Pooled:
     over_chain: Lead
 
 
-def pooled(run: Wins, quantity: Quantity) -> tuple[Pooled, ...]:
+def pooled(run: Wins, quantity: Yardstick) -> tuple[Pooled, ...]:
     """One for each verifier with a delayed and an independent tree, where there are chains; () otherwise.
 
     The first policy of a shape in the order of the run stands for it, and the baseline's chain for all chains, so that
@@ -37,7 +37,7 @@ def pooled(run: Wins, quantity: Quantity) -> tuple[Pooled, ...]:
 
 
 def _pooled(
-    run: Wins, quantity: Quantity, verifier: str, shapes: dict[Shape, str], chain: tuple[str, str], level: float
+    run: Wins, quantity: Yardstick, verifier: str, shapes: dict[Shape, str], chain: tuple[str, str], level: float
 ) -> Pooled:
     delayed, independent = shapes[Shape.DELAYED], shapes[Shape.INDEPENDENT]
     others = ((verifier, independent), chain)

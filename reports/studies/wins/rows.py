@@ -23,7 +23,7 @@ LEAST_UNITS = LEAST_ROUNDS
 """A setting with fewer says nothing about how much units differ."""
 
 
-class Quantity(Enum):
+class Yardstick(Enum):
     """What cells are compared by."""
 
     SPEED = "tokens per second"
@@ -75,17 +75,17 @@ class RootRow:
         )
         return RootRow(self.verifier, self.policy, tokens, roots, seconds, self.texts[first])
 
-    def rate(self, quantity: Quantity) -> float:
+    def rate(self, quantity: Yardstick) -> float:
         """Tokens a second, or tokens a root."""
         return float(self.tokens.sum() / self._below(quantity).sum())
 
-    def without(self, quantity: Quantity) -> NDArray[np.float64]:
+    def without(self, quantity: Yardstick) -> NDArray[np.float64]:
         """The logarithms of the rate with each unit left out."""
         below = self._below(quantity)
         return np.log((self.tokens.sum() - self.tokens) / (below.sum() - below))
 
-    def _below(self, quantity: Quantity) -> NDArray[np.float64]:
-        return self.seconds.sum(axis=0) if quantity is Quantity.SPEED else self.roots
+    def _below(self, quantity: Yardstick) -> NDArray[np.float64]:
+        return self.seconds.sum(axis=0) if quantity is Yardstick.SPEED else self.roots
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +95,11 @@ class RootSetting:
     setting: Setting
     rows: tuple[RootRow, ...]
 
-    def ranked(self, quantity: Quantity) -> tuple[RootRow, ...]:
+    def ranked(self, quantity: Yardstick) -> tuple[RootRow, ...]:
         """The rows, the greatest first."""
         return tuple(sorted(self.rows, key=lambda row: -row.rate(quantity)))
 
-    def best(self, quantity: Quantity, **traits: Any) -> RootRow | None:
+    def best(self, quantity: Yardstick, **traits: Any) -> RootRow | None:
         """The greatest of those with given traits, such as ``shape`` or ``verifier``; ``None`` without one."""
         return next(iter(self.select(self.ranked(quantity), **traits)), None)
 
@@ -110,7 +110,7 @@ class RootSetting:
     @property
     def plain(self) -> RootRow | None:
         """Plain decoding, where it was run."""
-        return self.best(Quantity.SPEED, shape=Shape.PLAIN)
+        return self.best(Yardstick.SPEED, shape=Shape.PLAIN)
 
     def row(self, verifier: str, policy: str) -> RootRow:
         """The row of a verifier and a policy; ``KeyError`` if there is none."""

@@ -15,7 +15,7 @@ from veridraft.gpu.crosschecks.cell_file import WinsFile
 
 from ...running.files import check_folder
 from ...running.models import MODEL_OPTIONS, load_models
-from ...running.study import Step, Study
+from ...running.study import Study, StudyStep
 from ..suites.study import PART, part_of
 from ..table import STUDIES
 from .rows import Wins
@@ -30,7 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[Step]:
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The run's texts as they finish; all that can be checked before a network is loaded is checked first."""
     from veridraft.gpu.crosschecks.cells import cells_of
     from veridraft.gpu.crosschecks.wins import RootPlan, walk_roots

@@ -10,9 +10,9 @@ from textwrap import fill
 from ...running.options import CLOCK_NAMES
 from ...writing.tables import ABSENT, Table
 from ..suites.rows import setting_text
-from .leads import LEVEL, Delayed, Lead, SameTrees, Standing, delayed_of, dependence, over, same_trees, standings
+from .leads import LEVEL, DelayedLeads, Lead, SameTrees, Standing, delayed_of, dependence, over, same_trees, standings
 from .pooled import pooled
-from .rows import LEAST_UNITS, Quantity, RootRow, RootSetting, Wins
+from .rows import LEAST_UNITS, RootRow, RootSetting, Wins, Yardstick
 
 WIDTH = 120
 """Characters of a printed line that is no table's."""
@@ -50,11 +50,11 @@ def tables(run: Wins) -> Iterator[Table]:
             yield time_table(run, at)
             continue
         yield ranking_table(run, at)
-        for quantity in Quantity:
+        for quantity in Yardstick:
             yield delayed_table(run, at, quantity)
     if run.timing_only:
         return
-    yield from (pooled_table(run, quantity) for quantity in Quantity if pooled(run, quantity))
+    yield from (pooled_table(run, quantity) for quantity in Yardstick if pooled(run, quantity))
     found = same_trees(run)
     if found:
         yield same_trees_table(found)
@@ -102,7 +102,7 @@ def _short(run: Wins) -> list[str]:
 
 def ranking_table(run: Wins, at: RootSetting) -> Table:
     """All verifiers and policies by tokens per second, over plain decoding and over the best; long ones are cut."""
-    ranked = at.ranked(Quantity.SPEED)
+    ranked = at.ranked(Yardstick.SPEED)
     shown = [row for place, row in enumerate(ranked) if place < TOP or row is at.plain or len(ranked) <= MOST_ROWS]
     columns = ("verifier", "policy", "block efficiency", "tokens/s", "over plain", INTERVAL, "over the best",
                INTERVAL, "", "verification's share")  # fmt: skip
@@ -114,7 +114,7 @@ def ranking_table(run: Wins, at: RootSetting) -> Table:
 def _ranking(at: RootSetting, row: RootRow, best: RootRow) -> tuple[str, ...]:
     behind = over(at, row, best)
     return (
-        row.verifier, row.policy, f"{row.rate(Quantity.EFFICIENCY):.3f}", f"{row.rate(Quantity.SPEED):.4g}",
+        row.verifier, row.policy, f"{row.rate(Yardstick.EFFICIENCY):.3f}", f"{row.rate(Yardstick.SPEED):.4g}",
         *_factor(over(at, row, at.plain)), *_factor(behind), behind.standing.value if behind else "the best",
         f"{100 * row.share:.1f} %",
     )  # fmt: skip
@@ -136,27 +136,27 @@ def _factor(found: Lead | None) -> tuple[str, str]:
     return f"{found.ratio.value:.3f}", f"{found.ratio.low:.3f} to {found.ratio.high:.3f}"
 
 
-def delayed_table(run: Wins, at: RootSetting, quantity: Quantity) -> Table:
+def delayed_table(run: Wins, at: RootSetting, quantity: Yardstick) -> Table:
     """For each verifier its best policy, and its delayed tree over its independent tree and over the best chain."""
     found = delayed_of(at, quantity)
     chain = found[0].chain
     against = f"over {chain.name}" if chain else "over the best chain"
     columns = ("verifier", "best policy", quantity.value, "delayed", "independent", "over independent", INTERVAL, "",
                against, INTERVAL, "")  # fmt: skip
-    clock = f", {CLOCK_NAMES[run.clock]}" if quantity is Quantity.SPEED else ""
+    clock = f", {CLOCK_NAMES[run.clock]}" if quantity is Yardstick.SPEED else ""
     caption = f"{_place(at)}: delayed expansion by {quantity.value}{clock}"
     return Table(caption, columns, tuple(_delayed(one, quantity) for one in found), names=2)
 
 
-def _delayed(found: Delayed, quantity: Quantity) -> tuple[str, ...]:
-    digits = ".3f" if quantity is Quantity.EFFICIENCY else ".4g"
+def _delayed(found: DelayedLeads, quantity: Yardstick) -> tuple[str, ...]:
+    digits = ".3f" if quantity is Yardstick.EFFICIENCY else ".4g"
     pair = (row.policy if row else ABSENT for row in (found.delayed, found.independent))
     leads = (cell for lead in (found.over_independent, found.over_chain)
              for cell in (*_factor(lead), lead.standing.value if lead else ABSENT))  # fmt: skip
     return found.verifier, found.best.policy, f"{found.best.rate(quantity):{digits}}", *pair, *leads
 
 
-def pooled_table(run: Wins, quantity: Quantity) -> Table:
+def pooled_table(run: Wins, quantity: Yardstick) -> Table:
     """Delayed trees over all settings."""
     found = pooled(run, quantity)
     columns = ("verifier", "delayed", "independent", "over independent", INTERVAL, "", f"over {found[0].chain}",
@@ -166,7 +166,7 @@ def pooled_table(run: Wins, quantity: Quantity) -> Table:
          *(cell for lead in (one.over_independent, one.over_chain) for cell in (*_factor(lead), lead.standing.value)))
         for one in found
     )  # fmt: skip
-    clock = f", {CLOCK_NAMES[run.clock]}" if quantity is Quantity.SPEED else ""
+    clock = f", {CLOCK_NAMES[run.clock]}" if quantity is Yardstick.SPEED else ""
     caption = f"Delayed expansion over all of {_settings(run)}, geometric means: {quantity.value}{clock}"
     return Table(caption, columns, cells, names=3)
 
@@ -203,13 +203,13 @@ def time_table(run: Wins, at: RootSetting) -> Table:
 
 def sentences(run: Wins) -> list[str]:
     """What wins how often, in a few sentences."""
-    delays = (line for found in (_delays, _pooled) for quantity in Quantity for line in found(run, quantity))
+    delays = (line for found in (_delays, _pooled) for quantity in Yardstick for line in found(run, quantity))
     return [line for line in (_fastest(run), _plain(run), *delays, *_same_trees(run), _shares(run)) if line]
 
 
 def _fastest(run: Wins) -> str:
     """What is fastest where, and how often nothing comes level with it."""
-    best = {at: at.ranked(Quantity.SPEED)[0] for at in run.settings}
+    best = {at: at.ranked(Yardstick.SPEED)[0] for at in run.settings}
     leads = ([over(at, first, row) for row in at.rows if row is not first] for at, first in best.items())
     alone = sum(standings(found)[Standing.WINS] == len(found) for found in leads)
     counts = Counter(first.name for first in best.values()).most_common()
@@ -227,7 +227,7 @@ def _plain(run: Wins) -> str:
                     (over(at, row, at.plain) for at in run.settings for row in at.rows))  # fmt: skip
 
 
-def _pooled(run: Wins, quantity: Quantity) -> list[str]:
+def _pooled(run: Wins, quantity: Yardstick) -> list[str]:
     """How often delayed trees win against each of the two over all settings together."""
     found = pooled(run, quantity)
     who = f"Over all of {_settings(run)}, by {quantity.value}, delayed expansion"
@@ -236,7 +236,7 @@ def _pooled(run: Wins, quantity: Quantity) -> list[str]:
     return [line for line in lines if line]
 
 
-def _delays(run: Wins, quantity: Quantity) -> list[str]:
+def _delays(run: Wins, quantity: Yardstick) -> list[str]:
     """How often delayed trees win against each of the two."""
     found = [one for at in run.settings for one in delayed_of(at, quantity)]
     who, own = f"By {quantity.value}, delayed expansion", "against independent trees of the same verifier"
@@ -248,7 +248,7 @@ def _delays(run: Wins, quantity: Quantity) -> list[str]:
 def _same_trees(run: Wins) -> list[str]:
     """How often a verifier wins against the baseline of its policy."""
     found, against = same_trees(run), "against its baseline"
-    leads = {Quantity.EFFICIENCY: [one.ratio for one in found], Quantity.SPEED: [one.speed for one in found]}
+    leads = {Yardstick.EFFICIENCY: [one.ratio for one in found], Yardstick.SPEED: [one.speed for one in found]}
     return [_counted(f"At the same trees, by {quantity.value} over all settings, a verifier", some, against)
             for quantity, some in leads.items()]  # fmt: skip
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from veridraft.reports.running.progress import Progress
+from veridraft.reports.running.progress import ProgressLine
 
 
 class Terminal(io.StringIO):
@@ -13,7 +13,7 @@ class Terminal(io.StringIO):
 def test_off_a_terminal_lines_come_at_intervals_and_at_the_end():
     often, seldom = io.StringIO(), io.StringIO()
     for stream, every in ((often, 0.0), (seldom, 3600.0)):
-        progress = Progress("pieces", 2, stream, every)
+        progress = ProgressLine("pieces", 2, stream, every)
         progress.step("first")
         progress.step("second")
         progress.close()
@@ -23,7 +23,7 @@ def test_off_a_terminal_lines_come_at_intervals_and_at_the_end():
 
 def test_on_a_terminal_one_line_is_written_over():
     stream = Terminal()
-    progress = Progress("pieces", 2, stream)
+    progress = ProgressLine("pieces", 2, stream)
     progress.step("first")
     progress.step("x" * 500)
     progress.close()

@@ -11,8 +11,8 @@ from veridraft.reports.studies.delayed.cases import (
     SMALL_SETTINGS,
     Setting,
     ShapeComparison,
-    compare,
     compare_same_depth,
+    compare_shapes,
     divergence_of,
     is_delayed,
     is_root,
@@ -41,7 +41,7 @@ def test_shapes_are_all_trees_of_the_size_each_once(size):
 def test_comparisons_take_the_best_of_each_kind():
     values = {Delayed(1, 0, 8): 2.0, Delayed(2, 0, 4): 3.0, Delayed(4, 0, 2): 2.5, Delayed(2, 2, 3): 3.3,
               Delayed(2, 4, 2): 3.1, Delayed(3, 2, 2): 2.7}  # fmt: skip
-    found = compare(values, 8)
+    found = compare_shapes(values, 8)
     assert (found.root, found.delayed, found.chain_value) == (Delayed(2, 0, 4), Delayed(2, 2, 3), 2.0)
     assert found.gain == pytest.approx(0.1)
     assert found.best == "delayed"
@@ -74,9 +74,9 @@ def test_files_are_written_and_hold_what_the_tables_show(tmp_path, monkeypatch, 
     }
     monkeypatch.setattr(cases, "KINDS", kinds)
     assert cli.main(["study", "run", "delayed", "--out", str(tmp_path)]) == 0
-    found = compare(values_of("specinfer", SETTING), 16)
+    found = compare_shapes(values_of("specinfer", SETTING), 16)
     held = values_by_setting(DelayedFile.load(tmp_path).cells, "all shapes")["specinfer", SETTING]
-    again = compare(held, 16)
+    again = compare_shapes(held, 16)
     assert (again.root, again.delayed) == (found.root, found.delayed)
     assert again.delayed_value == pytest.approx(found.delayed_value, abs=1e-9)
     text = (tmp_path / "delayed.txt").read_text()

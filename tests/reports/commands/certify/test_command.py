@@ -59,7 +59,7 @@ def test_a_lossy_verifier_is_told_with_the_string(monkeypatch):
         return certify(verifier, CountedTrunk(2, 1, 1), pair, arithmetic, any_policy=True)
 
     monkeypatch.setattr(certificates, "certify", trunk_counted_twice)
-    cell = certificates.Case(Instance(0, "positive", 3, 2, 2), Delayed(2, 1, 1), ("spectr", "nss"))
+    cell = certificates.CertificateCase(Instance(0, "positive", 3, 2, 2), Delayed(2, 1, 1), ("spectr", "nss"))
     lossy, lossless = certificates.rows_of([{"policy": "Delayed(2, 1, 1)"} | cell.run(0)])
     assert not lossy.lossless
     assert "spectr with Delayed(2, 1, 1): the string (" in lossy.difference

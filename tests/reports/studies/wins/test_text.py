@@ -6,8 +6,8 @@ import pytest
 from wins_samples import EFFICIENCY, made, told
 
 from veridraft.reports.studies.wins.leads import (
-    Quantity,
     Standing,
+    Yardstick,
     delayed_of,
     each,
     paired,
@@ -20,7 +20,7 @@ from veridraft.reports.studies.wins.text import TIMING_ONLY, wins_text
 
 def test_delayed_trees_win_where_they_do_and_not_where_they_do_not():
     run = Wins.of(made())
-    found = {one.verifier: one for one in delayed_of(run.settings[0], Quantity.EFFICIENCY)}
+    found = {one.verifier: one for one in delayed_of(run.settings[0], Yardstick.EFFICIENCY)}
     assert found["traversal"].chain.name == "block, Chain(3)"
     assert found["traversal"].over_independent.standing is Standing.WINS
     assert found["traversal"].over_independent.ratio.value == pytest.approx(2.5 / 2.3, rel=0.02)
@@ -29,23 +29,23 @@ def test_delayed_trees_win_where_they_do_and_not_where_they_do_not():
     assert found["block"].delayed is found["block"].over_chain is None
     slower = dict(EFFICIENCY) | {("traversal", "Delayed(3, 1, 2)"): 1.9}
     (other,) = Wins.of(made(settings=((1.0, 1.0),), efficiency=slower)).settings
-    (lost,) = (one for one in delayed_of(other, Quantity.SPEED) if one.verifier == "traversal")
+    (lost,) = (one for one in delayed_of(other, Yardstick.SPEED) if one.verifier == "traversal")
     assert lost.over_independent.standing is lost.over_chain.standing is Standing.LOSES
 
 
 def test_over_all_settings_delayed_trees_are_held_against_the_same_two_and_known_better():
     run = Wins.of(made())
-    found = {one.verifier: one for one in pooled(run, Quantity.EFFICIENCY)}
+    found = {one.verifier: one for one in pooled(run, Yardstick.EFFICIENCY)}
     assert set(found) == {"naive_tree", "traversal"} and found["traversal"].chain == "naive, Chain(3)"
     assert found["traversal"].over_independent.standing is found["traversal"].over_chain.standing is Standing.WINS
     assert found["traversal"].over_independent.ratio.value == pytest.approx(2.5 / 2.3, rel=0.01)
     assert found["naive_tree"].over_independent.standing is Standing.LEVEL
     alone = paired(*(run.settings[0].row("traversal", policy) for policy in ("Delayed(3, 1, 2)", "Iid(3, 3)")),
-                   Quantity.EFFICIENCY).lead(each(4)).ratio  # fmt: skip
+                   Yardstick.EFFICIENCY).lead(each(4)).ratio  # fmt: skip
     together = found["traversal"].over_independent.ratio
     assert together.high - together.low < alone.high - alone.low
     without = {pair: mean for pair, mean in EFFICIENCY.items() if "Chain(3)" not in pair}
-    assert pooled(Wins.of(made(efficiency=without)), Quantity.SPEED) == ()
+    assert pooled(Wins.of(made(efficiency=without)), Yardstick.SPEED) == ()
 
 
 def test_verifiers_of_a_policy_are_held_against_its_baseline():
@@ -94,4 +94,4 @@ def test_random_weights_are_said_first_and_nothing_wins():
 
 def test_the_wall_clock_counts_off_a_cpu():
     on_cpu, elsewhere = (Wins.of(made(device=device)).settings[0].rows[0] for device in ("cpu", "cuda"))
-    assert elsewhere.rate(Quantity.SPEED) == pytest.approx(on_cpu.rate(Quantity.SPEED) / 1.2)
+    assert elsewhere.rate(Yardstick.SPEED) == pytest.approx(on_cpu.rate(Yardstick.SPEED) / 1.2)
