@@ -1,19 +1,22 @@
 """The ``veridraft`` command.
 
 Bad input ends with status 2 and one line on the standard error stream, before any work; a stop (Ctrl-C, or
-SIGTERM) with status 130, what was finished being kept.  Only the module of the command that is asked for is imported.
+SIGTERM) with status 130, what was finished being kept; a fault of veridraft itself with status 70 and a traceback, so
+that status 1 is always a verdict.  Only the module of the command that is asked for is imported.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
 import veridraft
 
-from .running.console import Parser
+from .running.console import BROKEN_PIPE, FAULT, STOPPED, Parser, speak_plainly
 
 COMMANDS = {
     "report": ("commands.report.command", "the main job: tables and one HTML page"),
@@ -31,11 +34,25 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command with the given arguments (by default those of the process)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    name = words[0] if words else ""
-    if name not in COMMANDS:
+    speak_plainly()
+    if not words:
+        _parser().print_help()
+        return 0
+    if words[0] not in COMMANDS:
         _parser().parse_args(words)  # help, the version, or an error
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return int(import_module(f".{COMMANDS[name][0]}", __package__).main(words[1:]))
+    try:
+        return int(import_module(f".{COMMANDS[words[0]][0]}", __package__).main(words[1:]))
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
+        return BROKEN_PIPE
+    except Exception:
+        traceback.print_exc()
+        print(f"veridraft {words[0]}: this is a fault of veridraft, and no verdict", file=sys.stderr)
+        return FAULT
 
 
 def _parser() -> Parser:

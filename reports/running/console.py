@@ -3,20 +3,53 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import NoReturn
 
-FAILED, BAD_INPUT, STOPPED = 1, 2, 130
+FAILED, BAD_INPUT, FAULT, STOPPED, BROKEN_PIPE = 1, 2, 70, 130, 141
+
+PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION MARK}": "'"}
+"""What stands for a sign that a console cannot show."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, and know what may have been meant."""
 
     def error(self, message: str) -> NoReturn:
         """Print the message on one line and exit with status 2."""
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message}{self._meant(message)}\n")
+
+    def _meant(self, message: str) -> str:
+        """A choice, or an option, that is near what was typed."""
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if choice:
+            return did_you_mean(choice[1], re.findall(r"[\w-]+", choice[2]))
+        flag = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+        return did_you_mean(flag[1], list(self._option_string_actions)) if flag else ""
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """ "; did you mean ...?" for a name that is near one that is known, else nothing."""
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def speak_plainly() -> None:
+    """Let consoles that cannot show a sign show a plainer one, in place of an error."""
+    codecs.register_error("plainly", lambda error: (_plainly(error), error.end))  # type: ignore[attr-defined]
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="plainly")
+
+
+def _plainly(error: UnicodeError) -> str:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end])
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -73,7 +73,48 @@ def test_every_study_has_its_own_help(name, capsys):
     assert f"  {name}  " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [[], ["nothing"], ["study"], ["study", "run"], ["study", "run", "nothing"]])
+def test_without_a_word_the_help_is_printed(capsys):
+    assert cli.main([]) == 0
+    assert capsys.readouterr().out.startswith("usage: veridraft ")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [("reprot", "report"), ("study run gap", "gaps"), ("study shwo gaps", "show"), ("report --temprature 1", "--temperature"),
+     ("zzzz", None)],
+)  # fmt: skip
+def test_a_word_that_is_nearly_right_is_guessed(words, meant, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words.split())
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.endswith(f"; did you mean {meant}?\n") if meant else "did you mean" not in error
+
+
+def test_a_fault_of_veridraft_is_no_verdict(monkeypatch, capsys):
+    """Status 1 says that something is lossy or disagrees."""
+    monkeypatch.setitem(cli.COMMANDS, "broken", ("studies.nothing", "a module that is not there"))
+    assert cli.main(["broken"]) == 70
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert error.endswith("veridraft broken: this is a fault of veridraft, and no verdict\n")
+
+
+def test_a_closed_pipe_is_no_traceback():
+    command = f"{shlex.join([*VERIDRAFT, 'study', 'list'])} | true; echo ${{PIPESTATUS[0]}}"
+    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout in ("0\n", "141\n")
+    assert run.stderr == ""
+
+
+def test_a_console_that_cannot_show_a_sign_shows_a_plain_one():
+    code = "from veridraft.reports.running.console import speak_plainly; speak_plainly(); print('\u2212 \u2013 \u2019 \u4e00')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, timeout=60, check=True)
+    assert run.stdout == b"- - ' ?\n"
+
+
+@pytest.mark.parametrize("words", [["nothing"], ["study"], ["study", "run"], ["study", "run", "nothing"]])
 def test_a_command_or_study_that_is_none_is_one_line_and_status_2(words, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(words)
