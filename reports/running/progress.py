@@ -1,4 +1,4 @@
-"""ProgressLine of long work on the standard error stream."""
+"""Progress of long work on the standard error stream."""
 
 from __future__ import annotations
 

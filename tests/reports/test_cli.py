@@ -80,8 +80,8 @@ def test_without_a_word_the_help_is_printed(capsys):
 
 @pytest.mark.parametrize(
     ("words", "meant"),
-    [("reprot", "report"), ("study run gap", "gaps"), ("study shwo gaps", "show"), ("report --temprature 1", "--temperature"),
-     ("zzzz", None)],
+    [("reprot", "report"), ("study run gap", "gaps"), ("study shwo gaps", "show"), ("zzzz", None),
+     ("report --temprature 1", "--temperature")],
 )  # fmt: skip
 def test_a_word_that_is_nearly_right_is_guessed(words, meant, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -108,7 +108,8 @@ def test_a_closed_pipe_is_no_traceback():
 
 
 def test_a_console_that_cannot_show_a_sign_shows_a_plain_one():
-    code = "from veridraft.reports.running.console import speak_plainly; speak_plainly(); print('\u2212 \u2013 \u2019 \u4e00')"
+    code = "from veridraft.reports.running.console import speak_plainly\nspeak_plainly()\n"
+    code += "print('\\u2212 \\u2013 \\u2019 \\u4e00')"
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, timeout=60, check=True)
     assert run.stdout == b"- - ' ?\n"
