@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
-from veridraft.theory.policies.base import Chain, Policy, parse_policy
+from veridraft.theory.policies.base import Policy, parse_policy
 from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
 from .console import names
@@ -63,19 +63,6 @@ COMMON = (
     "lifted_rrs",
 )
 """The verifiers that a report shows unless asked: they run in exact form, in simulation and on real models."""
-
-
-def fitting_policy(verifier: str, policy: Policy) -> Policy:
-    """The policy itself where the verifier supports it, else the chain of the same depth.
-
-    Raises ``ValueError`` if the verifier supports neither.
-    """
-    entry = get_verifier(verifier)
-    if entry.supports(policy):
-        return policy
-    chain = Chain(policy.depth)
-    entry.require(chain)
-    return chain
 
 
 def check_verifiers(names: Iterable[str]) -> None:

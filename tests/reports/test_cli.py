@@ -28,7 +28,6 @@ BAD = {
     "--verifiers naive,foo": "unknown verifier 'foo'; known are naive, nss",
     "--verifiers ,": "verifiers is empty",
     "--verifiers nss,nss": "names 'nss' more than once",
-    "--verifiers greedy": "'greedy' is not known to be lossless",
     "--policy Iid(4": "'Iid(4'",
     "--policy Iid(0,2)": "K must be at least 1, but is 0",
     "--temperature -1": "temperature must be finite and at least 0, but is -1.0",

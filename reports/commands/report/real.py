@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from veridraft.theory.policies.base import parse_policy
+from veridraft.theory.verifiers.fitting import fitting_policy
 
-from ...running.options import fitting_policy
 from .data import RealRow, RealRun
 from .settings import Settings
 

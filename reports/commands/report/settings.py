@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from veridraft.theory.policies.base import parse_policy
+from veridraft.theory.verifiers.fitting import fitting_policy
 
-from ...running.options import COMMON, check_verifiers, fitting_policy
+from ...running.options import COMMON, check_verifiers
 
 
 @dataclass(frozen=True)

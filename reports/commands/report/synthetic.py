@@ -9,9 +9,9 @@ import numpy as np
 from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.base import Pair
 from veridraft.theory.policies.base import Iid, Policy
+from veridraft.theory.verifiers.fitting import fitting_policy
 
 from ...running.families import FAMILIES, VOCABULARY_SIZE, Family
-from ...running.options import fitting_policy
 from .data import League, LeagueRow, Profile
 from .settings import Settings
 
