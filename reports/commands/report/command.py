@@ -49,8 +49,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--policy": {
         "default": DEFAULT.policy,
-        "help": "tree policy on the real pair, such as Chain(L), Iid(K, L) or Delayed(K, L1, L2); a verifier that is not "
-        "for it runs with one of the same depth that is (default: %(default)s)",
+        "help": "tree policy on the real pair, such as Chain(L), Iid(K, L) or Delayed(K, L1, L2); a verifier that is "
+        "not for it runs with one of the same depth that is (default: %(default)s)",
     },
     "--temperature": {"type": float, "default": DEFAULT.temperature, "help": "at least 0 (default: %(default)s)"},
     "--top-p": {"type": float, "default": DEFAULT.top_p, "help": "above 0, at most 1 (default: %(default)s)"},

@@ -28,6 +28,7 @@ DESCRIPTION = (
 SHORT = dict(zip(Term, ("draft", "target", "verify", "rest"), strict=True))
 """Terms as heads of columns, which show their share of a step."""
 
+SHOWN = ("block", "specinfer", "spectr", "traversal", "lifted_k_seq")
 SHAPES = "Chain(2); Chain(4); Iid(2, 3); Iid(4, 3); Delayed(2, 2, 2)"
 
 
@@ -42,14 +43,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--pair": {"default": "near", "help": f"a synthetic family ({', '.join(family.name for family in FAMILIES)}), a "
                "recording of rows, or a trace (default: %(default)s)"},
     "--vocabulary": {"type": int, "default": VOCABULARY_SIZE, "metavar": "V", "help": "of a family (default: 4)"},
-    "--verifiers": {"type": names, "default": ("block", "specinfer", "spectr", "traversal", "lifted_k_seq"),
-                    "metavar": "NAMES", "help": f"of {', '.join(VERIFIERS)}"},
+    "--verifiers": {"type": names, "metavar": "NAMES", "help": f"of {', '.join(VERIFIERS)} (default: those whose steps "
+                    f"the latency files hold, else {','.join(SHOWN)})"},
     "--policies": {"type": words_of(policies), "default": policies(SHAPES), "metavar": "POLICIES",
                    "help": f"with semicolons between them (default: '{SHAPES}')"},
     "--temperatures": {"type": words_of(decimals), "default": (1.0,), "metavar": "T,T", "help": "(default: 1)"},
     "--top-p": {"type": float, "default": 1.0, "help": "(default: 1)"},
-    "--contexts": {"type": words_of(numbers), "default": (512,), "metavar": "L,L",
-                   "help": "tokens before a step; times are averaged over them (default: 512)"},
+    "--contexts": {"type": words_of(numbers), "metavar": "L,L", "help": "tokens before a step; times are averaged over "
+                   "them (default: the middle of what the latency files measured, else 512)"},
     "--trees": {"type": int, "default": 400, "help": "of each policy, the same for all verifiers (default: 400)"},
     "--exact": {"action": "store_true", "help": "expectations over all trees; passes as planned, none merged"},
     "--seed": {"type": int, "default": 0, "help": "of the trees (default: 0)"},
@@ -74,12 +75,14 @@ def parser() -> Parser:
 def run_what_if(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft what-if``."""
     with bad_input("what-if"):
-        models, left_out = _models(options)
-        question = _question(options, models)
+        files = [LatencyFile.load(path) for path in options.latency]
+        models, left_out = _models(options, files)
+        question = _question(options, models, files)
         answers, more = question.answers()
         left_out += more
         if not answers:
-            raise ValueError("nothing can be predicted: " + "; ".join(left_out))
+            more_reasons = f"; and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+            raise ValueError(f"nothing can be predicted: {'; '.join(left_out[:3])}{more_reasons}")
     if options.json:
         print(json.dumps({"answers": [_json(answer) for answer in answers], "left_out": left_out}, indent=1))
     else:
@@ -87,9 +90,9 @@ def run_what_if(options: argparse.Namespace) -> int:
     return 0
 
 
-def _models(options: argparse.Namespace) -> tuple[list[LatencyModel], list[str]]:
+def _models(options: argparse.Namespace, files: list[LatencyFile]) -> tuple[list[LatencyModel], list[str]]:
     """The latency models that were asked for, and why others are left out."""
-    models, left_out = [LatencyFile.load(path).model(clock=options.clock) for path in options.latency], list[str]()
+    models, left_out = [file.model(clock=options.clock) for file in files], list[str]()
     shapes = get_network(options.target_shape), get_network(options.draft_shape)
     for name in options.gpu:
         device = get_device(name).times(options.gpus)
@@ -104,17 +107,26 @@ def _models(options: argparse.Namespace) -> tuple[list[LatencyModel], list[str]]
     return models, left_out
 
 
-def _question(options: argparse.Namespace, models: list[LatencyModel]) -> Question:
-    for name in options.verifiers:
+def _question(options: argparse.Namespace, models: list[LatencyModel], files: list[LatencyFile]) -> Question:
+    verifiers = options.verifiers or tuple(dict.fromkeys(name for file in files for name in file.verifiers)) or SHOWN
+    for name in verifiers:
         get_verifier(name)
     for name, least in (("trees", 2), ("top", 1)):
         if getattr(options, name) < least:
             raise ValueError(f"{name} must be at least {least}, but is {getattr(options, name)}")
     samplings = tuple(Sampling(temperature, options.top_p) for temperature in options.temperatures)
     return Question(
-        tuple(models), source_of(options.pair, options.vocabulary), samplings, options.verifiers, options.policies,
-        options.contexts, options.trees, options.seed, options.exact,
+        tuple(models), source_of(options.pair, options.vocabulary), samplings, verifiers, options.policies,
+        options.contexts or _middle(files), options.trees, options.seed, options.exact,
     )  # fmt: skip
+
+
+def _middle(files: list[LatencyFile]) -> tuple[int, ...]:
+    """The context in the middle of those that every file measured between; 512 without a file."""
+    if not files:
+        return (512,)
+    measured = [file.settings["contexts"] for file in files]
+    return ((max(map(min, measured)) + min(map(max, measured))) // 2,)
 
 
 def what_if_text(question: Question, answers: list[WhatIf], left_out: list[str], top: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,3 +146,17 @@ def test_bad_questions_are_one_line(words, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_latency_file_brings_its_verifiers_and_a_context_that_it_measured(capsys):
+    """The committed file measured contexts of 64 and 256 tokens, and steps of three verifiers."""
+    path = Path(__file__).parents[4] / "reports" / "runs" / "latency-cpu" / "latency.json"
+    assert main(["what-if", "--latency", str(path), "--policies", "Chain(2)", "--trees", "20"]) == 0
+    text = capsys.readouterr().out
+    assert "context 160" in text
+    assert all(name in text for name in ("block", "traversal", "lifted_k_seq"))
+    with pytest.raises(SystemExit) as stop:
+        main(["what-if", "--latency", str(path), "--contexts", "4000"])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert "lies outside the measured 64 to 256" in error and "more" in error and len(error) < 700
