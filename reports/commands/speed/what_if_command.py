@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
 from ...running.console import Parser, bad_input, names
 from ...running.families import FAMILIES, VOCABULARY_SIZE
+from ...running.files import JSON_OPTION, check_file, say
 from ...running.options import decimals, numbers, policies, words_of
 from ...writing.tables import Table
 from .what_if import Question, Sampling, WhatIf, source_of
@@ -55,7 +55,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--exact": {"action": "store_true", "help": "expectations over all trees; passes as planned, none merged"},
     "--seed": {"type": int, "default": 0, "help": "of the trees (default: 0)"},
     "--top": {"type": int, "default": 20, "help": "rows to print (default: %(default)s)"},
-    "--json": {"action": "store_true", "help": "print every answer as JSON"},
+    "--json": JSON_OPTION,
 }  # fmt: skip
 
 
@@ -75,6 +75,7 @@ def parser() -> Parser:
 def run_what_if(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft what-if``."""
     with bad_input("what-if"):
+        check_file("json", options.json)
         files = [LatencyFile.load(path) for path in options.latency]
         models, left_out = _models(options, files)
         question = _question(options, models, files)
@@ -83,10 +84,8 @@ def run_what_if(options: argparse.Namespace) -> int:
         if not answers:
             more_reasons = f"; and {len(left_out) - 3} more" if len(left_out) > 3 else ""
             raise ValueError(f"nothing can be predicted: {'; '.join(left_out[:3])}{more_reasons}")
-    if options.json:
-        print(json.dumps({"answers": [_json(answer) for answer in answers], "left_out": left_out}, indent=1))
-    else:
-        print(what_if_text(question, answers, left_out, options.top))
+    held = {"answers": [_json(answer) for answer in answers], "left_out": left_out}
+    say(what_if_text(question, answers, left_out, options.top), held, options.json)
     return 0
 
 

@@ -111,7 +111,7 @@ def test_a_trace_gives_the_trees_that_it_holds(tmp_path):
 def test_the_command_ranks_presets(capsys):
     words = ["what-if", "--gpu", "H100,RTX 4090", "--target-shape", "8B", "--draft-shape", "1B", "--pair", "near",
              "--verifiers", "block", "--policies", "Chain(2);Chain(4)", "--trees", "20"]  # fmt: skip
-    assert main([*words, "--json"]) == 0
+    assert main([*words, "--json", "-"]) == 0
     held = json.loads(capsys.readouterr().out)
     speeds = [answer["tokens_per_second"] for answer in held["answers"]]
     assert speeds == sorted(speeds, reverse=True)
