@@ -1,10 +1,12 @@
-"""``veridraft crosscheck``: an engine's accepted lengths (``--from``) or a suite of own runs, against a prediction."""
+"""``veridraft crosscheck``: an engine's accepted lengths (``--from``), or own runs (``--suite``, ``--policy``)."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
 import json
+from collections import ChainMap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from veridraft.theory.verifiers.table import VERIFIERS
 
 from ...running.console import BAD_INPUT, FAILED, bad_input
 from ...studies.suites import study as suite_command
+from . import own
 from .agreement_text import agreement_json, agreement_text
 
 STATUS = {Outcome.AGREES: 0, Outcome.DISAGREES: FAILED, Outcome.UNDECIDED: BAD_INPUT}
@@ -42,7 +45,8 @@ DESCRIPTION = (
     "With --from: hold the accepted lengths that an engine reported against a prediction, every position, the mean and "
     "the whole distribution, at one level that is split over these comparisons. With --suite: decode with every "
     "verifier and its policies, each tree and step predicted before it is made; finished cells are kept, so that a "
-    "stopped suite goes on with the same command. Status 0: agrees; 1: disagrees; 2: bad input, or undecided because "
+    "stopped suite goes on with the same command. With --policy alone: every verifier with that policy, one text at a "
+    "time. Status 0: agrees; 1: disagrees; 2: bad input, or undecided because "
     "the run is too short."
 )
 FROM = (
@@ -65,7 +69,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--policy": {
         "metavar": "POLICY",
-        "help": "how the recorded trees were drafted: Chain(L), Iid(K, L), ... (default: a chain as long as the run's)",
+        "help": "how the recorded trees were drafted: Chain(L), Iid(K, L), ... (default: a chain as long as the "
+        "run's), or, without --from, how own trees are",
     },
     "--conditional": {
         "action": "store_true",
@@ -95,11 +100,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+GROUPS = {
+    "an engine's run": OPTIONS,
+    "a suite of runs": suite_command.OPTIONS,
+    "runs of one policy (with --policy and options of a suite)": own.OPTIONS,
+}
+
+
 def add_to(commands: Any) -> None:
     """Add the command to the parsers of ``commands``."""
     sub = commands.add_parser("crosscheck", help="accepted lengths, predicted and measured: an engine's, or a suite's",
                               description=DESCRIPTION)  # fmt: skip
-    for title, group in (("an engine's run", OPTIONS), ("a suite of runs", suite_command.OPTIONS)):
+    for title, group in GROUPS.items():
         part = sub.add_argument_group(title)
         for flag, options in group.items():
             part.add_argument(flag, **options)
@@ -112,22 +124,29 @@ def run_crosscheck(options: argparse.Namespace) -> int:
         print(inspect.getsource(trace_writer), end="")
         return 0
     with bad_input("crosscheck"):
-        suite = is_suite(options)
-    return suite_command.run_suite_command(options) if suite else run_engine_check(options)
+        run = way_of(options)
+    return run(options)
 
 
-def is_suite(options: argparse.Namespace) -> bool:
-    """True for a suite, False for an engine's run; ``ValueError`` for neither, both, and options of the other."""
-    suite = options.suite is not None or options.show
-    if suite == (options.source is not None):
-        said = "--from and --suite exclude each other" if suite else "--from is missing, and so is --suite"
-        raise ValueError(f"{said}: give a file that an engine wrote, or small or full")
-    given, other = ("--suite", OPTIONS) if suite else ("--from", suite_command.OPTIONS)
-    for flag, settings in other.items():
+def way_of(options: argparse.Namespace) -> Callable[[argparse.Namespace], int]:
+    """What runs an engine's check, a suite, or one policy; ``ValueError`` for none, two, and options of another one."""
+    suite, engine = options.suite is not None or options.show, options.source is not None
+    if suite and engine:
+        raise ValueError("--from and --suite exclude each other: give a file that an engine wrote, or small or full")
+    if not (suite or engine or options.policy):
+        raise ValueError("--from is missing, and so is --suite: give a file that an engine wrote, small or full, "
+                         "or a --policy")  # fmt: skip
+    if suite:
+        given, taken, run = "--suite", set(suite_command.OPTIONS), suite_command.run_suite_command
+    elif engine:
+        given, taken, run = "--from", set(OPTIONS), run_engine_check
+    else:
+        given, taken, run = "--policy alone", own.TAKEN, own.run_own
+    for flag, settings in ChainMap(*GROUPS.values()).items():
         name = settings.get("dest", flag[2:].replace("-", "_"))
-        if getattr(options, name) != suite_command.default_of(settings):
+        if flag not in taken and getattr(options, name) != suite_command.default_of(settings):
             raise ValueError(f"{flag} does not go with {given}")
-    return suite
+    return run
 
 
 def run_engine_check(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """The main job: everything that one report shows, piece by piece, each piece kept once it is finished.
 
 The folder of a report holds ``run.json`` (what was asked for, and how it was run), ``pieces.jsonl`` (finished
-pieces), and what is made from them: ``report.html``, ``report.json`` and, with a real pair, ``crosscheck.json``.
+pieces), and what is made from them: ``report.html``, ``report.json`` and, with a real pair, ``crosscheck.jsonl``.
 """
 
 from __future__ import annotations

@@ -37,6 +37,6 @@ def publish(job: Job, unfinished: bool = False) -> None:
     report = job.read(unfinished)
     write_json(job.folder / "report.json", report.to_json())
     if report.real is not None:
-        shutil.copyfile(job.real_folder / "crosscheck.json", job.folder / "crosscheck.json")
+        shutil.copyfile(job.real_folder / "crosscheck.jsonl", job.folder / "crosscheck.jsonl")
     print(report_text(report), end="\n\n")
     print(write_page(report, job.folder / "report.html"))
