@@ -3,8 +3,8 @@
 - :func:`load_pair` gives the two networks: any transformers causal model, a GGUF file, or the embedded one.
 - :func:`load_split_pair` loads a target that does not fit one device; :func:`on_all_ranks` decodes with it.
 - :func:`distil` teaches a small draft from the target's own samples.
-- :func:`decode` writes a text with a tree policy and a verifier, one target pass for each tree.
-- :class:`BatchDecoder` writes many texts at once; :func:`speculative` is the same for ``model.generate``.
+- :class:`BatchDecoder` writes texts, one or many at once, with a tree policy and a verifier, one target pass for each
+  step; :func:`speculative` is the same for ``model.generate``.
 - :func:`verify` is the verifiers on torch tensors, coin by coin; :func:`stopping_probabilities` is their law.
 - :class:`PromptPair` asks the networks for the rows of any context; :func:`record_run` keeps those of a run.
 - :func:`crosscheck` decodes and compares what it measures with what ``veridraft.theory`` predicts.
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .decoding.passes.packing import packed_pair
     from .decoding.recording import PromptPair, record_run
     from .decoding.requests import Block, Ending, Request, Written
-    from .decoding.single import Decoded, Decoder, Step, decode
     from .distilling.distilling import distil
     from .distilling.plan import DistilPlan
     from .models.pairs import ModelPair, load_pair
@@ -44,8 +43,6 @@ __all__ = [
     "BatchDecoder",
     "Block",
     "Crosscheck",
-    "Decoded",
-    "Decoder",
     "DistilPlan",
     "Ending",
     "ModelPair",
@@ -53,12 +50,10 @@ __all__ = [
     "PromptPair",
     "Request",
     "Sampling",
-    "Step",
     "TensorTree",
     "Written",
     "compiled_pair",
     "crosscheck",
-    "decode",
     "distil",
     "load_pair",
     "load_split_pair",
@@ -81,7 +76,6 @@ __getattr__ = lazily(
         ".decoding.passes.packing": "packed_pair",
         ".decoding.recording": "PromptPair record_run",
         ".decoding.requests": "Block Ending Request Written",
-        ".decoding.single": "Decoded Decoder Step decode",
         ".distilling.distilling": "distil",
         ".distilling.plan": "DistilPlan",
         ".models.pairs": "ModelPair load_pair",

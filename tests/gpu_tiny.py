@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
+
+import numpy as np
 import torch
 import transformers
 
+from veridraft.gpu.decoding.passes.stopwatch import Stopwatch
+from veridraft.gpu.decoding.step_watch import Watcher
 from veridraft.gpu.models.layer_skip import without_layers
 from veridraft.gpu.models.pairs import ModelPair
 
@@ -40,3 +45,33 @@ def tiny_pair(seed: int = 0, skipped=(1,), **options) -> ModelPair:
     target = tiny_model(seed, **options)
     draft = without_layers(target, skipped) if skipped else target
     return ModelPair(target, draft, None, "tiny", f"skip:{skipped}")
+
+
+class Words:
+    """A tokenizer without a chat template: the lengths of the words."""
+
+    def __call__(self, text):
+        return {"input_ids": [len(word) for word in text.split()]}
+
+
+class Steps(Watcher):
+    """Keeps what the steps of one text were: trees, blocks, times."""
+
+    def __init__(self) -> None:
+        self.trees, self.blocks, self.spent = [], [], []
+
+    def after(self, batch, blocks, spent):
+        self.trees.append(batch.tree(0))
+        self.blocks += blocks
+        self.spent.append(spent)
+
+
+def counted_clock(monkeypatch) -> None:
+    """Let both clocks of all stopwatches advance by 1 with every reading, CPU time by half as much."""
+    readings = count()
+
+    def now(stopwatch):
+        reading = float(next(readings))
+        return np.array([reading, reading / 2])
+
+    monkeypatch.setattr(Stopwatch, "now", now)

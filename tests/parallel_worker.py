@@ -6,51 +6,57 @@
 from __future__ import annotations
 
 import sys
+from unittest.mock import patch
 
-import numpy as np
 import torch
 from gpu_tiny import PROMPTS
 
 from veridraft.gpu import BatchDecoder, Request
+from veridraft.gpu.decoding import batch
 from veridraft.gpu.decoding.passes.packing import packed_pair
-from veridraft.gpu.decoding.single import Decoder, decode
 from veridraft.gpu.models.split.pairs import load_split_pair
 from veridraft.gpu.models.split.ranks import on_all_ranks
 from veridraft.gpu.trees.sampling import Sampling
 from veridraft.theory.policies.base import Chain, Iid
+from veridraft.theory.policies.best_first import TopK
 from veridraft.theory.policies.dyspec import DySpec
 
 ALIVE = []
 
 
+def one(pair, prompt, verifier, policy, sampling, tokens, seed=0):
+    """The tokens of one text."""
+    return BatchDecoder(pair, verifier, policy, sampling, rows=1).decode([Request(prompt, tokens, seed)])[0].tokens
+
+
 def text(pair):
     """The tokens of one seeded text."""
-    return decode(pair, PROMPTS[0], "traversal", Iid(3, 2), Sampling(0.9), 12, np.random.default_rng(1)).tokens
+    return one(pair, PROMPTS[0], "traversal", Iid(3, 2), Sampling(0.9), 12, 1)
 
 
 def texts(pair):
     """Tokens of several ways to decode, all seeded."""
-    live = decode(pair, PROMPTS[1], "nss", DySpec(4), None, 8, np.random.default_rng(2))
+    live = one(pair, PROMPTS[1], "nss", DySpec(4), None, 8, 2)
+    with patch.object(batch, "MOST_LIVE_NODES", 0):  # the caches grow when they are in use
+        grown = one(pair, PROMPTS[1], "nss", TopK(6, 5, 12), None, 20)
     requests = [Request(prompt, 6 + 3 * number, number) for number, prompt in enumerate(PROMPTS)]
-    batch = BatchDecoder(pair, "specinfer", Iid(2, 3), rows=2).decode(requests)
-    cold = decode(pair, PROMPTS[2], "block", Chain(3), Sampling(0.0), 8)
-    return [text(pair), live.tokens, *(one.tokens for one in batch), cold.tokens]
+    several = BatchDecoder(pair, "specinfer", Iid(2, 3), rows=2).decode(requests)
+    cold = one(pair, PROMPTS[2], "block", Chain(3), Sampling(0.0), 8)
+    return [text(pair), live, grown, *(written.tokens for written in several), cold]
 
 
 def unfinished(pair):
     """A request after some steps: its tokens, and the target's cache, which stays alive."""
-    decoder = Decoder(pair, "specinfer", Iid(2, 2), None, np.random.default_rng(5))
-    request = decoder.start(PROMPTS[0], 40)
-    for _ in range(3):
-        decoder.step(request)
-    ALIVE.append(request)
-    return request.prompt, tuple(request.text)
+    decoder = BatchDecoder(pair, "specinfer", Iid(2, 2), rows=1)
+    blocks = decoder.stream([Request(PROMPTS[0], 40, 5)])
+    written = [next(blocks) for _ in range(3)]
+    ALIVE.append((blocks, decoder.target))
+    return PROMPTS[0], tuple(token for block in written for token in block.tokens), decoder.target.contexts[0]
 
 
-def share(cache):
-    """(layers, 2, 1, heads, length, width) the keys and values that a cache holds here."""
+def share(cache, length):
+    """(layers, 2, 1, heads, length, width) the keys and values that a cache holds here of a context."""
     pairs = [(layer.keys, layer.values) for layer in cache.layers]
-    length = cache.layers[0].get_seq_length()
     return torch.stack([torch.stack([buffer[..., :length, :] for buffer in pair]) for pair in pairs])
 
 
@@ -68,7 +74,7 @@ def main(target, draft, out):
     found["request"] = on_all_ranks(pair, unfinished, lambda follower: caches.extend(follower.caches.values()))
     rank = torch.distributed.get_rank()
     last = [cache for cache in caches if len(cache.layers) == pair.target.config.num_hidden_layers]
-    found["cache"] = share(last[-1] if rank else ALIVE[-1].target.cache)
+    found["cache"] = share(last[-1] if rank else ALIVE[-1][1].cache, found["request"][2])
     for work, key in ((fail, "error"), (lambda pair: pair.target.generate(), "generate")):
         try:
             on_all_ranks(pair, work)

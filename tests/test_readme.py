@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import doctest
-import json
 import re
 from pathlib import Path
 
 import pytest
 from reports_samples import sample
 
+from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
 from veridraft.reports.commands.report import readme, tables
 from veridraft.theory import VERIFIERS
 
@@ -49,8 +49,10 @@ def test_a_changed_number_is_noticed():
 def test_committed_runs_are_shown_with_their_command(tmp_path):
     folder = tmp_path / "some-run"
     folder.mkdir()
-    row = {"verifier": "nss", "policy": "Iid(2, 2)", "temperature": 0.5, "steps": 3, "measured": 1.5, "predicted": 1.25}
+    row = {"verifier": "nss", "policy": "Iid(2, 2)", "temperature": 0.5, "top_p": 1.0, "trees": 3}
     row |= {
+        "measured": 1.5,
+        "predicted": 1.25,
         "interval": [-1, 1],
         "z": 0.5,
         "z_draft": None,
@@ -58,9 +60,8 @@ def test_committed_runs_are_shown_with_their_command(tmp_path):
         "tokens_per_second": 2,
         "verdict": "agrees",
     }
-    settings = {"target": "t", "draft": "d", "device": "cpu"}
-    run = {"command": "veridraft report --steps 3", "settings": settings, "rows": [row]}
-    (folder / "crosscheck.json").write_text(json.dumps(run))
+    settings = {"target": "t", "draft": "d", "device": "cpu", "cells": [["nss", "Iid(2, 2)", 0.5, 1.0]]}
+    CrosscheckFile.open(folder, "veridraft report --steps 3", settings, {}).add(row)
     shown = readme.real_tables(tmp_path)
     assert "`veridraft report --steps 3` (`reports/runs/some-run`)" in shown
     assert "| nss | Iid(2, 2) | 3 | 1.500 | 1.250 | +0.250 | ±1.000 | 0.50 | – | −0.25 | agrees | 2.0 |" in shown

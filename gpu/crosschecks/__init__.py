@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from veridraft._lazy import lazily
 
 if TYPE_CHECKING:
-    from .cell_file import CellFile, SuiteFile, WinsFile
+    from .cell_file import CellFile, CrosscheckFile, SuiteFile, WinsFile
     from .crosschecker import Crosscheck, crosscheck
     from .suite import SuitePlan, run_suite
     from .wins import RootPlan, walk_roots
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CellFile",
     "Crosscheck",
+    "CrosscheckFile",
     "RootPlan",
     "SuiteFile",
     "SuitePlan",
@@ -25,7 +26,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        ".cell_file": "CellFile SuiteFile WinsFile",
+        ".cell_file": "CellFile CrosscheckFile SuiteFile WinsFile",
         ".crosschecker": "Crosscheck crosscheck",
         ".suite": "SuitePlan run_suite",
         ".wins": "RootPlan walk_roots",

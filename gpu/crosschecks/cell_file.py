@@ -94,7 +94,8 @@ class CellFile:
              machine: Mapping[str, Any]) -> Kind:  # fmt: skip
         """The run in a folder, to be continued, or a new one.
 
-        Raises ``ValueError`` that names the first setting, or trait of the machine, in which they differ.
+        Raises ``ValueError`` that names the first setting, or trait of the machine, in which they differ, or a folder
+        that cannot be made.
         """
         path = None if folder is None else Path(folder) / cls.name
         if path is None or not path.exists() or "\n" not in path.read_text(encoding="utf-8"):
@@ -128,7 +129,7 @@ class CellFile:
 
     def _begin(self) -> None:
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _make(self.path.parent)
         head = {"kind": self.kind, "command": self.command, "settings": self.settings, "machine": self.machine}
         self._write(head, "w")
 
@@ -153,6 +154,13 @@ class CellFile:
             os.fsync(file.fileno())
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from None
+
+
 def _whole_lines(text: str) -> Sequence[str]:
     """The lines that end."""
     return text[: text.rfind("\n") + 1].splitlines()
@@ -173,7 +181,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-Cell = tuple[str, str, float, float]
+SuiteKey = tuple[str, str, float, float]
 """Verifier, policy by its name, temperature, top-p."""
 
 
@@ -187,7 +195,22 @@ class SuiteFile(CellFile):
     fields: ClassVar[tuple[str, ...]] = ("verifier", "policy", "temperature", "top_p")
 
 
-def cell_of(record: Mapping[str, Any]) -> Cell:
+@dataclass
+class CrosscheckFile(SuiteFile):
+    """The finished rows of a cross-check."""
+
+    kind: ClassVar[str] = "veridraft cross-check"
+    name: ClassVar[str] = "crosscheck.jsonl"
+    what: ClassVar[str] = "cross-check"
+
+    @property
+    def rows(self) -> tuple[dict[str, Any], ...]:
+        """The finished rows in the order of the plan, each with its number of target passes, ``steps``."""
+        found = {self.key(cell): cell for cell in self.cells if "left_out" not in cell}
+        return tuple({**found[key], "steps": found[key]["trees"]} for key in self.planned if key in found)
+
+
+def cell_of(record: Mapping[str, Any]) -> SuiteKey:
     """Which cell a finished one is."""
     verifier, policy, temperature, top_p = SuiteFile.key(record)
     return verifier, policy, temperature, top_p

@@ -12,16 +12,16 @@ from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
 from ..decoding.drafting.n_gram import parse_any
 from ..trees.sampling import Sampling
-from .cell_file import Cell
+from .cell_file import SuiteKey
 
-Chosen = TypeVar("Chosen", str, float)
+Value = TypeVar("Value", str, float)
 
 PLAIN = ("nss", "Chain(0)")
 """Plain decoding, as a verifier and a policy: one token a target pass."""
 
 
 @dataclass(frozen=True)
-class Suite:
+class SuiteDefaults:
     """What a suite looks at where nothing else is asked for.
 
     one_each : a verifier gets the first policy that is meant for it, not all of them
@@ -34,8 +34,8 @@ class Suite:
 
 
 SUITES = {
-    "small": Suite(("Iid(3, 2)", "Chain(3)", "TopPlusOne(3, 2)", "HubPairs(2)"), (1.0,), (1.0,), one_each=True),
-    "full": Suite(
+    "small": SuiteDefaults(("Iid(3, 2)", "Chain(3)", "TopPlusOne(3, 2)", "HubPairs(2)"), (1.0,), (1.0,), one_each=True),
+    "full": SuiteDefaults(
         (
             "Chain(3)",
             "Iid(3, 3)",
@@ -62,7 +62,7 @@ class SuiteCell:
     sampling: Sampling
 
     @property
-    def key(self) -> Cell:
+    def key(self) -> SuiteKey:
         """The cell as files name it."""
         return self.verifier, self.policy.name, self.sampling.temperature, self.sampling.top_p
 
@@ -89,18 +89,18 @@ def cells_of(
     pairs = [(PLAIN[0], parse_any(PLAIN[1])), *_pairs(chosen, verifiers, policies)]
     pairs = list({(name, policy.name): (name, policy) for name, policy in pairs}.values())
     samplings = [Sampling(temperature=temperature, top_p=top_p) for temperature, top_p in product(
-        _distinct("temperatures", chosen.temperatures if temperatures is None else temperatures),
-        _distinct("top-ps", chosen.top_ps if top_ps is None else top_ps))]  # fmt: skip
+        distinct("temperatures", chosen.temperatures if temperatures is None else temperatures),
+        distinct("top-ps", chosen.top_ps if top_ps is None else top_ps))]  # fmt: skip
     return tuple(SuiteCell(name, policy, sampling) for sampling in samplings for name, policy in pairs)
 
 
 def _pairs(
-    suite: Suite, verifiers: Sequence[str] | None, policies: Sequence[str] | None
+    suite: SuiteDefaults, verifiers: Sequence[str] | None, policies: Sequence[str] | None
 ) -> Iterator[tuple[str, Policy]]:
     """Verifiers with their policies."""
     known = [parse_any(text) for text in (suite.policies if policies is None else policies)]
-    _distinct("policies", [policy.name for policy in known])
-    for name in _distinct("verifiers", tuple(VERIFIERS) if verifiers is None else verifiers):
+    distinct("policies", [policy.name for policy in known])
+    for name in distinct("verifiers", tuple(VERIFIERS) if verifiers is None else verifiers):
         fitting = [one for one in known if get_verifier(name).supports(one)]
         if policies is None:
             fitting = [one for one in fitting if _is_meant(name, one)]
@@ -120,8 +120,8 @@ def _is_meant(name: str, policy: Policy) -> bool:
     return DraftLaw.SINGLE not in laws or DraftLaw.SINGLE in get_verifier(name).draft_laws
 
 
-def _distinct(name: str, values: Sequence[Chosen]) -> Sequence[Chosen]:
-    """The values, at least one, none twice."""
+def distinct(name: str, values: Sequence[Value]) -> Sequence[Value]:
+    """The values; ``ValueError`` unless there is at least one, and none twice."""
     if not values or len(set(values)) != len(values):
         raise ValueError(f"{name} must be distinct, and at least one, but are {', '.join(map(str, values)) or 'none'}")
     return values

@@ -1,4 +1,4 @@
-"""Three z-scores, each of which can fail alone.
+"""Three z-scores, each of which can fail alone, and measured against predicted tau.
 
 A score adds differences that have mean 0 and a known variance if one thing is right, step by step given the
 past, so that ``z = sum of differences / sqrt(sum of variances)`` is close to a standard normal:
@@ -20,13 +20,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
+from statistics import NormalDist
 
-from veridraft.theory.policies.base import Policy
-
-from ..decoding.single import Step
 from ..models.backend import torch
 from ..models.pairs import ModelPair
-from ..trees.draw_rows import draws
 from ..trees.sampling import Sampling
 
 NO_VARIANCE = 1e-20
@@ -92,21 +89,48 @@ def surprise(rows: torch.Tensor, tokens: Sequence[int]) -> Score:
     return Score(float(difference.sum()), float(variance.sum()), len(tokens))
 
 
-def draft_score(score: Score, step: Step, policy: Policy) -> Score:
-    """The score with every draw of the step's tree in it, a node drawn twice counted twice.
-
-    Each draw is held against the row that it was made from: what was left of the node's row, where draws are
-    without replacement or beside tokens put there by rule.  A tree without draws adds nothing.
-    """
-    for row, token in draws(step.tree, policy):
-        more = surprise(row[None], [token])
-        score = score.plus(more.total, more.variance, more.count)
-    return score
-
-
 @torch.inference_mode()
 def text_score(pair: ModelPair, sampling: Sampling, prompt: Sequence[int], text: Sequence[int]) -> Score:
     """The score of a text: one plain target pass over prompt and text, without cache or tree mask."""
     tokens = torch.tensor([[*prompt, *text[:-1]]], device=pair.device)
     output = pair.target(input_ids=tokens, use_cache=False, logits_to_keep=len(text))
     return surprise(sampling.rows(output.logits[0]), text)
+
+
+@dataclass(frozen=True)
+class RootComparison:
+    """Measured against predicted tau, summed over roots; ``score`` holds their difference and its variance.
+
+    At a root let m(T) and s(T) be the mean and the variance of tau given a tree T (``veridraft.theory``).  The step
+    measures tau on a tree of its own; the prediction is m of another one, drawn beforehand.  Given the root the two
+    are independent draws of one law, so that their difference has mean 0 and variance ``E s + 2 Var m``, of which
+    ``s(other) + (m(own) - m(other))^2`` is an unbiased estimate.  The roots depend on what was emitted before, but
+    they are the same for both sides: the sum over roots is a martingale, and the variances add.
+    """
+
+    measured: float = 0.0
+    predicted: float = 0.0
+    score: Score = NO_SCORE
+
+    def plus(self, tau: int, mean: float, other_mean: float, other_variance: float) -> RootComparison:
+        """The comparison with one more root: tau, m(own), m(other), s(other)."""
+        score = self.score.plus(tau - other_mean, other_variance + (mean - other_mean) ** 2)
+        return RootComparison(self.measured + tau, self.predicted + other_mean, score)
+
+    @property
+    def difference(self) -> float:
+        """The mean of measured - predicted over the roots."""
+        return self.score.total / self.score.count
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Where the difference lies with probability ``level`` if the prediction is right (normal, centred at 0)."""
+        half = NormalDist().inv_cdf((1 + level) / 2) * self.score.variance**0.5 / self.score.count
+        return -half, half
+
+    def holds(self, level: float) -> bool:
+        """True if the difference lies inside its interval; without variance, if there is none."""
+        return self.score.holds(NormalDist().inv_cdf((1 + level) / 2))
+
+
+NO_COMPARISON = RootComparison()
+"""The comparison before the first root."""

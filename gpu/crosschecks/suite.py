@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from statistics import NormalDist
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from ..decoding.memory import PeakMemory
 from ..decoding.passes.packing import is_packed
 from ..decoding.requests import Request
-from ..latency.step_watch import WatchedDecoder
+from ..decoding.step_watch import WatchedDecoder
 from ..models.machine import machine_of
 from ..models.pairs import ModelPair
 from ..models.prompts import prompts_of
@@ -29,9 +30,11 @@ from ..models.random_models import is_random
 from ..verification.theory_route import too_large
 from .cell_file import SuiteFile
 from .cells import SuiteCell, cells_of
-from .crosschecker import LEVEL, Verdict
 from .scores import NO_SCORE, Score, text_score
 from .tally import CellTally
+
+LEVEL = 0.99
+"""The level of all intervals of a run together; it is split over the cells."""
 
 STEPS = 1000
 """Verified trees in a cell, where no other number is asked for."""
@@ -39,8 +42,17 @@ STEPS = 1000
 SAY_EVERY = 30.0
 """Seconds between two words about a cell that takes long."""
 
+Held = TypeVar("Held", bound=SuiteFile)
+
 LEAST_PASSES = 6
 """Fewer passes in a cell do not make three rounds."""
+
+
+class CellVerdict(Enum):
+    """What a cell says."""
+
+    AGREES = "agrees"
+    DISAGREES = "disagrees"
 
 
 @dataclass(frozen=True)
@@ -59,9 +71,12 @@ class SuitePlan:
     max_new_tokens: int = 96
 
     def __post_init__(self) -> None:
-        for name in ("rows", "max_new_tokens"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        for name, least in (("rows", 1), ("max_new_tokens", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, but is {getattr(self, name)}")
+        for name in ("cells", "prompts"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must hold at least one")
         if self.steps < LEAST_PASSES * self.rows:
             raise ValueError(f"steps must be at least {LEAST_PASSES} for each of the {self.rows} rows, that is "
                              f"{LEAST_PASSES * self.rows}, but is {self.steps}")  # fmt: skip
@@ -117,7 +132,11 @@ def run_suite(
     with other settings or of another machine; later ``FloatingPointError`` that names step and row if a logit is not
     finite, and ``MemoryError`` that says which tree would fit: what is finished stays in the file.
     """
-    file = SuiteFile.open(out, command, plan.settings(pair), machine_of(pair.device))
+    return finish(SuiteFile.open(out, command, plan.settings(pair), machine_of(pair.device)), pair, plan)
+
+
+def finish(file: Held, pair: ModelPair, plan: SuitePlan) -> Iterator[tuple[int, int, Held]]:
+    """Cells done, cells in all, and the file: once at the start, then after each cell that it lacked."""
     missing = set(file.missing)
     total = len(plan.cells)
     yield total - len(missing), total, file
@@ -143,8 +162,7 @@ def measure_cell(pair: ModelPair, cell: SuiteCell, plan: SuitePlan) -> dict[str,
 
 def _decode(pair: ModelPair, cell: SuiteCell, plan: SuitePlan, tally: CellTally, rng: np.random.Generator) -> None:
     """As many passes as the plan wants, all of them over full batches: more requests wait than can be needed."""
-    decoder = WatchedDecoder(pair, cell.verifier, cell.policy, cell.sampling, plan.rows)
-    decoder.watcher = tally
+    decoder = WatchedDecoder(pair, cell.verifier, cell.policy, tally, cell.sampling, plan.rows)
     seeds = rng.integers(2**63, size=plan.rows * (plan.passes + 1)).tolist()
     requests = [Request(plan.prompts[n % len(plan.prompts)], plan.max_new_tokens, seed) for n, seed in enumerate(seeds)]
     said = monotonic()
@@ -188,10 +206,11 @@ def _record(cell: SuiteCell, plan: SuitePlan, tally: CellTally, texts: Score) ->
         "measured_all": tally.accepted / tally.trees + 1,
         **{name: score.z for name, score in scores.items()},
         "notes": {name: score.note for name, score in scores.items() if score.note},
-        "verdict": (Verdict.AGREES if agrees else Verdict.DISAGREES).value,
+        "verdict": (CellVerdict.AGREES if agrees else CellVerdict.DISAGREES).value,
         "by_depth": {name: values.tolist() for name, values in tally.by_depth.items()},
         "rounds": tally.rounds(),
         "speeds": tally.speeds(),
+        "tokens_per_second": tally.tokens_per_second,
         "mean_tree_size": tally.nodes / tally.trees,
         "texts": len(tally.texts),
         "text_tokens": texts.count,

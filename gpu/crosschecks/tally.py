@@ -1,10 +1,8 @@
 """What a cell of a suite keeps of its steps: scores of all trees, and rounds that hold throughput against prediction.
 
-Every other step is *compared*: before it, trees are drawn at its roots that it will not use.  With m and s the mean
-and the variance of tau given a tree, the prediction at a root is m of the other tree; given the root, the two trees
-are independent draws of one law, so that tau - m(other) has mean 0 and variance ``E s + 2 Var m``, of which
-``s(other) + (m(own) - m(other))^2`` is an unbiased estimate.  The steps between are *calibrating*: verification and
-overhead are foreseen by theirs; passes by :class:`.PassTimes`, measured in between.
+Every other step is *compared*: before it, trees are drawn at its roots that it will not use
+(:class:`.RootComparison`).  The steps between are *calibrating*: verification and overhead are foreseen by theirs;
+passes by :class:`.PassTimes`, measured in between.
 """
 
 from __future__ import annotations
@@ -24,17 +22,16 @@ from ..decoding.batch import Active
 from ..decoding.drafting.drafters import Drafter
 from ..decoding.passes.stopwatch import Span
 from ..decoding.requests import Block
+from ..decoding.step_watch import NETWORKS, Foreseen, Size, Spent, WatchedDecoder, Watcher
 from ..latency.file import CLOCKS
 from ..latency.pass_times import PassTimes
 from ..latency.speed_check import RoundSums
-from ..latency.step_watch import NETWORKS, Foreseen, Size, WatchedDecoder
 from ..models.backend import torch
 from ..trees.draw_rows import draws
 from ..trees.tensor_tree import TensorTree
 from ..trees.tree_batch import TreeBatch
 from .cells import SuiteCell
-from .prediction import NO_COMPARISON, Comparison, RootPrediction
-from .scores import NO_SCORE, Score, surprise
+from .scores import NO_COMPARISON, NO_SCORE, RootComparison, Score, surprise
 
 MOST_ROUNDS = 16
 """The units of the intervals of throughput; fewer, of two passes each, in a short cell."""
@@ -50,21 +47,21 @@ class _Compared:
     expected: float
     passes: Mapping[str, Sequence[Size]]
     tokens: int
-    spent: Mapping[Term, Span]
+    spent: Spent
 
 
 @dataclass
-class _Step:
+class _StepSum:
     """Any step: tokens of all its trees, emitted and by their laws, and its time."""
 
     trees: int
     tokens: int
     law_tokens: float
-    spent: Mapping[Term, Span]
+    spent: Spent
 
 
 @dataclass
-class CellTally:
+class CellTally(Watcher):
     """The watcher of a cell: hears of every step, and adds it up."""
 
     cell: SuiteCell
@@ -72,7 +69,7 @@ class CellTally:
     rng: np.random.Generator
     coins: Score = NO_SCORE
     drafts: Score = NO_SCORE
-    comparison: Comparison = NO_COMPARISON
+    comparison: RootComparison = NO_COMPARISON
     trees: int = 0
     nodes: int = 0
     accepted: int = 0
@@ -82,8 +79,8 @@ class CellTally:
     predicting: float = 0.0
     _foreseen: Foreseen | None = None
     _compared: dict[int, _Compared] = field(default_factory=dict)
-    _calibrating: dict[int, Mapping[Term, Span]] = field(default_factory=dict)
-    _steps: list[_Step] = field(default_factory=list)
+    _calibrating: dict[int, Spent] = field(default_factory=dict)
+    _steps: list[_StepSum] = field(default_factory=list)
     by_depth: dict[str, Any] = field(default_factory=lambda: {"measured": np.zeros(0), "expected": np.zeros(0)})
 
     def before(self, decoder: WatchedDecoder, active: Sequence[Active], drafter: Drafter) -> None:
@@ -97,7 +94,7 @@ class CellTally:
             self.times.measure(lambda network, size: decoder.time_pass(network, active, drafter, size))
         self.predicting += float((decoder.stopwatch.now() - begin)[0])
 
-    def after(self, batch: TreeBatch, blocks: Sequence[Block], spent: Mapping[Term, Span]) -> None:
+    def after(self, batch: TreeBatch, blocks: Sequence[Block], spent: Spent) -> None:
         """Score every tree, and keep the step's time.
 
         Laws of foreseen trees are computed no earlier: the step would find what they have in common with its own.
@@ -105,7 +102,7 @@ class CellTally:
         others = [self._law(tree) for tree in _trees(self._foreseen.batch)] if self._foreseen else []
         means = [self._score(tree, block, other) for tree, block, other in zip_longest(_trees(batch), blocks, others)]
         tokens = sum(block.tau + 1 for block in blocks)
-        self._steps.append(_Step(len(blocks), tokens, sum(means) + len(means), spent))
+        self._steps.append(_StepSum(len(blocks), tokens, sum(means) + len(means), spent))
         if self._foreseen is None:
             self._calibrating[self.done] = spent
         else:
@@ -126,10 +123,8 @@ class CellTally:
             more = surprise(torch.stack([row for row, _ in drawn]), [token for _, token in drawn])
             self.drafts = self.drafts.plus(more.total, more.variance, more.count)
         if other is not None:
-            expected = float(other.acceptance_length)
-            self.comparison = self.comparison.plus(
-                block.tau, RootPrediction(expected, float(other.variance) + (mean - expected) ** 2)
-            )
+            foreseen = float(other.acceptance_length), float(other.variance)
+            self.comparison = self.comparison.plus(block.tau, mean, *foreseen)
         self.trees, self.nodes, self.accepted = self.trees + 1, self.nodes + tree.size, self.accepted + block.tau
         self.texts.setdefault(block.request, []).extend(block.tokens)
         _add_at(self.by_depth, "measured", np.eye(1, block.tau + 1, block.tau)[0])
@@ -143,6 +138,12 @@ class CellTally:
     def speeds(self) -> list[dict[str, Any]]:
         """By round, of all passes: how many, their trees, tokens emitted and by the laws of the trees, and seconds."""
         return [_speed([self._steps[step] for step in part]) for part in self._parts(self.done)]
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Of all steps by the wall clock, all requests together; reading the prompts and looking on are left out."""
+        seconds = sum(float(sum(step.spent.values(), start=np.zeros(2))[0]) for step in self._steps)
+        return sum(step.tokens for step in self._steps) / seconds
 
     def _parts(self, most: int) -> list[list[int]]:
         """The steps in rounds, each of steps that follow one another; not more rounds than ``most``."""
@@ -169,7 +170,7 @@ def _trees(batch: TreeBatch) -> list[TensorTree]:
     return [batch.tree(number) for number in range(batch.size)]
 
 
-def _speed(steps: Sequence[_Step]) -> dict[str, Any]:
+def _speed(steps: Sequence[_StepSum]) -> dict[str, Any]:
     """The sums of some steps."""
     seconds = {term.value: dict(zip(CLOCKS, np.sum([step.spent[term] for step in steps], axis=0).tolist(), strict=True))
                for term in Term}  # fmt: skip

@@ -8,6 +8,7 @@ request at a time; what surrounds passes and verification in a step is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -20,12 +21,14 @@ from veridraft.theory.policies.base import Chain, Policy
 from veridraft.theory.solvers.closed_form import remembered_rule
 from veridraft.theory.verifiers.table import get_verifier
 
-from ..decoding.drafting.n_gram import NGram
+from ..decoding.batch import MOST_LIVE_NODES, Active
+from ..decoding.drafting.drafters import Drafter, drafter_of
+from ..decoding.passes.cache import BatchModel
+from ..decoding.passes.finite_checks import pass_of
 from ..decoding.passes.packing import is_packed
 from ..decoding.passes.stopwatch import Span
-from ..decoding.passes.tree_attention import ROOT
-from ..decoding.single import Decoder, Request
-from ..decoding.timing import now
+from ..decoding.requests import Request
+from ..decoding.step_watch import WatchedDecoder, Watcher
 from ..latency.file import CLOCKS
 from ..models.backend import torch
 from ..models.machine import machine_of
@@ -33,8 +36,8 @@ from ..models.pairs import ModelPair
 from ..models.prompts import prompts_of
 from ..models.random_models import is_random
 from ..trees.sampling import Sampling
-from ..trees.tensor_tree import TensorTree
-from ..verification.table import verify
+from ..trees.tree_batch import TreeBatch
+from ..verification.table import verify_batch
 from ..verification.theory_route import too_large
 from .cell_file import WinsFile
 from .cells import PLAIN, cells_of
@@ -126,13 +129,13 @@ def walk_roots(
         for text in range(plan.texts):
             key = sampling.temperature, sampling.top_p, text
             if key in missing:
-                file.add(_Walk(pair, plan, sampling, text).record())
+                file.add(_TextWalk(pair, plan, sampling, text).record())
                 missing.remove(key)
                 yield total - len(missing), total, file
 
 
 @dataclass
-class _Unit:
+class _RootSums:
     """What some roots add up to: by policy nodes and spans, by verifier and policy tokens and a span."""
 
     roots: int = 0
@@ -156,93 +159,77 @@ class _Unit:
         return dict(zip(CLOCKS, self.spans[kind, name].tolist(), strict=True))
 
 
-class _Walk:
-    """One text under one sampling, looked at from its roots."""
+class _TextWalk(Watcher):
+    """One text of the target alone under one sampling, looked at from its roots."""
 
     def __init__(self, pair: ModelPair, plan: RootPlan, sampling: Sampling, text: int) -> None:
         self.pair, self.plan, self.sampling, self.text = pair, plan, sampling, text
         words = repr((sampling.temperature, sampling.top_p, text)).encode()
-        streams = np.random.default_rng([plan.seed, crc32(words)]).spawn(2)
-        self.base = Decoder(pair, PLAIN[0], Chain(0), sampling, streams[0])
-        self.rng = streams[1]
-        self.decoders = {
-            name: Decoder(pair, verifiers[0], policy, sampling, self.rng)
-            for name, (policy, verifiers) in plan.policies().items()
-            if not isinstance(policy, NGram)
-        }
+        self.seeds, self.rng = np.random.default_rng([plan.seed, crc32(words)]).spawn(2)
+        self.decoder = WatchedDecoder(pair, PLAIN[0], Chain(0), self, sampling, rows=1)
+        self.stopwatch = self.decoder.stopwatch
+        prompt = plan.prompts[text % len(plan.prompts)]
+        longest = len(prompt) + self.tokens + max(policy.depth for _, policy in plan.pairings)
+        self.draft = BatchModel(pair.draft, 1, longest + MOST_LIVE_NODES, self.stopwatch, pass_of("draft"))
+        self.drafters = {name: drafter_of(policy, pair, lambda: self.draft, self.decoder.finite)
+                         for name, (policy, _) in plan.policies().items()}  # fmt: skip
+        self.units: list[_RootSums] = []
+        self.steps, self.reading = 0, -1
+
+    @property
+    def tokens(self) -> int:
+        """As many as the text needs, and one more, so that it does not end at a root."""
+        return self.plan.roots * self.plan.stride + 1
 
     def record(self) -> dict[str, Any]:
-        """The finished text; its first root is looked at once more beforehand, so that nothing is timed cold."""
-        begin, units = monotonic(), list[_Unit]()
-        request = self._started()
-        self._look(request, _Unit())
-        for root in range(self.plan.roots):
-            if root % UNIT == 0:
-                units.append(_Unit())
-            self._look(request, units[-1])
-            for _ in range(self.plan.stride):
-                self.base.step(request)
-                request = self._started() if request.done else request
+        """The finished text; one that ends is begun anew, with another seed, until all roots were looked at."""
+        begin, prompt = monotonic(), self.plan.prompts[self.text % len(self.plan.prompts)]
+        seeds = self.seeds.integers(2**63, size=self.tokens).tolist()
+        with closing(self.decoder.stream([Request(prompt, self.tokens, seed) for seed in seeds])) as blocks:
+            while sum(unit.roots for unit in self.units) < self.plan.roots:
+                next(blocks)
         found = dict(zip(WinsFile.fields, (self.sampling.temperature, self.sampling.top_p, self.text), strict=True))
-        return found | {"units": [unit.record() for unit in units], "seconds": monotonic() - begin}
+        return found | {"units": [unit.record() for unit in self.units], "seconds": monotonic() - begin}
 
-    def _started(self) -> Request:
-        """A new text, long enough for all roots unless it ends by itself."""
-        prompt = self.plan.prompts[self.text % len(self.plan.prompts)]
-        return self.base.start(prompt, self.plan.roots * self.plan.stride + 1)
+    def before(self, decoder: WatchedDecoder, active: Sequence[Active], drafter: Drafter) -> None:
+        """Look from a root every few steps; from the first one twice, so that nothing is timed cold."""
+        root, between = divmod(self.steps, self.plan.stride)
+        self.steps += 1
+        if between or root >= self.plan.roots:
+            return
+        self._read(active[0])
+        if not self.units:
+            self._look(active, _RootSums())
+        if root % UNIT == 0:
+            self.units.append(_RootSums())
+        self._look(active, self.units[-1])
 
-    @torch.inference_mode()
-    def _look(self, request: Request, unit: _Unit) -> None:
+    def _read(self, one: Active) -> None:
+        """Let the draft network read the text up to its last token, which is left for each policy to read."""
+        if one.number != self.reading:
+            self.reading, self.draft.contexts[0] = one.number, 0
+        self.draft.prefill(0, one.writing.text[self.draft.contexts[0] : -1])
+
+    def _look(self, active: Sequence[Active], unit: _RootSums) -> None:
         """Every policy and verifier at the root of the request, which is left as it was."""
-        begin = now(self.pair.device)
-        self.base.open(request)
-        opened = now(self.pair.device) - begin
         unit.roots += 1
         policies = list(self.plan.policies().items())
         for place in self.rng.permutation(len(policies)).tolist():
             name, (policy, verifiers) = policies[place]
-            tree = self._tree(request, name, policy, opened, unit)
+            foreseen = self.decoder.foresee(active, self.drafters[name], self.rng)
+            unit.add("target", name, foreseen.spent["target"])
+            unit.add("draft", name, foreseen.spent["draft"] if policy.depth else np.zeros(2))
+            unit.nodes[name] = unit.nodes.get(name, 0) + len(foreseen.batch.nodes(0))
             for verifier in self.rng.permutation(verifiers).tolist():
-                self._decide(verifier, policy, tree, unit)
+                self._decide(verifier, policy, foreseen.batch, unit)
 
-    def _tree(self, request: Request, name: str, policy: Policy, opened: Span, unit: _Unit) -> TensorTree:
-        """A tree of the policy with the target's rows; the root's draft pass is part of the time of drafting it."""
-        begin = now(self.pair.device)
-        if isinstance(policy, NGram):
-            proposal, opened = policy.proposal([*request.prompt, *request.text]), np.zeros(2)
-            drafted = now(self.pair.device)
-            rows = self.base.rows("target")(request.target.feed([request.last_token, *proposal],
-                                                                range(ROOT, len(proposal))))  # fmt: skip
-            tree = _line(proposal, rows)
-        else:
-            forest = self.decoders[name].draft_forest(request, self.rng)
-            drafted = now(self.pair.device)
-            tree = forest.tree(0, self.decoders[name].target_rows(request, forest))
-        unit.add("target", name, now(self.pair.device) - drafted)
-        unit.add("draft", name, drafted - begin + opened if policy.depth else np.zeros(2))
-        unit.nodes[name] = unit.nodes.get(name, 0) + tree.size
-        request.draft.keep([])
-        request.target.keep([])
-        return tree
-
-    def _decide(self, verifier: str, policy: Policy, tree: TensorTree, unit: _Unit) -> None:
+    def _decide(self, verifier: str, policy: Policy, tree: TreeBatch, unit: _RootSums) -> None:
         """One decision against the clock, with nothing remembered of other verifiers, and the law on the tree."""
         name = name_of(verifier, policy)
-        coins = torch.from_numpy(self.rng.random(tree.size + 1)).to(tree.target.device)
+        coins = torch.from_numpy(self.rng.random((1, tree.columns + 1))).to(tree.target.device)
         remembered_rule.cache_clear()
-        begin = now(self.pair.device)
-        verify(verifier, tree, coins)
-        unit.add("verification", name, now(self.pair.device) - begin)
-        law = get_verifier(verifier).law(tree.to_theory())
+        begin = self.stopwatch.now()
+        verify_batch(verifier, tree, coins)
+        unit.add("verification", name, self.stopwatch.now() - begin)
+        law = get_verifier(verifier).law(tree.tree(0).to_theory())
         unit.tokens[name] = unit.tokens.get(name, 0.0) + float(law.block_efficiency)
-
-
-def _line(tokens: Sequence[int], rows: torch.Tensor) -> TensorTree:
-    """A path of tokens that were proposed by rule, each for sure, with its rows (n + 1, V)."""
-    count = len(tokens)
-    draft = torch.zeros_like(rows)
-    if count:
-        draft[torch.arange(count), torch.tensor(tokens)] = 1.0
-    lists = (*((node + 1,) for node in range(count)), ())
-    sampled = (True, *[False] * count)
-    return TensorTree((ROOT, *tokens), tuple(range(ROOT, count)), lists, rows, draft, sampled)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .generation import speculative
     from .recording import PromptPair, record_run
     from .requests import Block, Ending, Request, Written
+    from .step_watch import WatchedDecoder, Watcher
 
 __all__ = [
     "BatchDecoder",
@@ -16,6 +17,8 @@ __all__ = [
     "Ending",
     "PromptPair",
     "Request",
+    "WatchedDecoder",
+    "Watcher",
     "Written",
     "record_run",
     "speculative",
@@ -28,5 +31,6 @@ __getattr__ = lazily(
         ".requests": "Block Ending Request Written",
         ".generation": "speculative",
         ".recording": "PromptPair record_run",
+        ".step_watch": "WatchedDecoder Watcher",
     },
 )

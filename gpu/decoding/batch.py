@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ..trees.sampling import Sampling
 from ..trees.skeleton import skeleton_of
 from ..trees.tree_batch import NONE, TreeBatch
 from ..verification.table import Outcomes, verify_batch
-from .drafting.drafters import Drafter, NetworkDrafter, TextDrafter, Writing, no_proposal
+from .drafting.drafters import Drafter, Writing, drafter_of
 from .drafting.growth import Drafted
 from .drafting.n_gram import NGram
 from .memory import tree_advice
@@ -92,7 +93,7 @@ class BatchDecoder:
         self._is_chain = self.skeleton is not None and self.skeleton.columns == self.skeleton.depth + 1
         self.stopwatch = Stopwatch(pair.device)
         self.steps = 0
-        self._finite = FiniteRows(self.sampling, self.stopwatch)
+        self.finite = FiniteRows(self.sampling, self.stopwatch)
         self.target: BatchModel | None = None
 
     def decode(self, requests: Sequence[Request]) -> tuple[Written, ...]:
@@ -126,6 +127,7 @@ class BatchDecoder:
             while waiting and len(active) < self.rows:
                 number = waiting.popleft()
                 active.append(self._admit(len(active), number, requests[number], prompts[number], drafter))
+            self.finite.step, self.finite.requests = self.steps, [one.number for one in active]
             yield from self.step(active, drafter)
             self._release(active, drafter)
 
@@ -148,11 +150,8 @@ class BatchDecoder:
         rows = max(1, min(self.rows, len(requests)))
         capacity = longest + self.policy.depth + self._most_nodes()
         self.target = BatchModel(self.pair.target, rows, capacity, self.stopwatch, pass_of("target"))
-        if isinstance(self.policy, NGram) or self.policy.depth == 0:
-            propose = self.policy.proposal if isinstance(self.policy, NGram) else no_proposal
-            return TextDrafter(propose, self.pair.vocabulary_size, self.pair.device)
-        draft = BatchModel(self.pair.draft, rows, capacity, self.stopwatch, pass_of("draft"))
-        return NetworkDrafter(draft, self.policy, self.skeleton, self._finite)
+        draft = partial(BatchModel, self.pair.draft, rows, capacity, self.stopwatch, pass_of("draft"))
+        return drafter_of(self.policy, self.pair, draft, self.finite)
 
     def _most_nodes(self) -> int:
         """The most tokens that lie behind a context during a step."""
@@ -190,7 +189,6 @@ class BatchDecoder:
     def step(self, active: list[Active], drafter: Drafter) -> list[Block]:
         """One tree for each running request, one target pass over all, one block for each."""
         nodes = self.skeleton.columns if self.skeleton else 0
-        self._finite.step, self._finite.requests = self.steps, [one.number for one in active]
         with tree_advice(self.pair, len(active), nodes):
             with self.stopwatch.phase("draft"):
                 drafted = drafter.draft([one.writing for one in active])
@@ -207,7 +205,7 @@ class BatchDecoder:
         tokens = drafted.batch.tokens.clamp(min=0)
         tokens[:, 0] = torch.tensor([one.writing.text[-1] for one in active], device=tokens.device)
         logits = self.target.feed(len(active), tokens, 0, drafted.batch.ancestors())
-        return self._finite.of("target")(logits)
+        return self.finite.of("target")(logits)
 
     def _verify(self, active: Sequence[Active], drafted: Drafted, rows: Tensor) -> Verified:
         """The verifier's decisions."""
@@ -228,7 +226,7 @@ class BatchDecoder:
         root = torch.zeros_like(path[:, :1])
         if not is_line:
             self.target.move(len(active), _filled(torch.cat([root, path], dim=1)))
-        found = self._finite.read(verified.report)
+        found = self.finite.read(verified.report)
         taus, kept = [row[-2] for row in found], [row[-1] for row in found]
         self.target.keep([tau + 1 for tau in taus])
         drafter.keep(len(active), None if self._is_chain else _filled(verified.fed), kept)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
-
-import numpy as np
 
 from veridraft.theory.pairs.base import Pair
 from veridraft.theory.pairs.recorded import RecordedPair
@@ -17,7 +15,9 @@ from veridraft.theory.rows.trees import Context, DraftTree
 from ..models.backend import torch
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling
-from .single import Step, decode
+from ..trees.tree_batch import TreeBatch
+from .requests import Block, Request
+from .step_watch import Spent, WatchedDecoder, Watcher
 
 
 class PromptPair(Pair):
@@ -65,15 +65,22 @@ def record_run(
 
     Contexts are whole: the prompt's tokens stand in front.  Any verifier that is lossless for the policy can be
     asked for its law on the trees.  Rows of V float64 entries are kept for every node, so cut them (top-k, top-p)
-    or keep the text short.  Errors are those of :func:`~veridraft.gpu.decode`.
+    or keep the text short.  Errors are those of :class:`.BatchDecoder` and its ``stream``.
     """
-    trees: list[tuple[Context, DraftTree]] = []
-    text = list(pair.encode(prompt))
+    kept = _Trees(list(pair.encode(prompt)))
+    decoder = WatchedDecoder(pair, verifier, policy, kept, sampling, rows=1)
+    decoder.decode([Request(prompt, max_new_tokens, seed)])
+    return RecordedPair.from_trees(kept.trees), tuple(kept.trees)
 
-    def keep(step: Step) -> None:
-        trees.append((tuple(text), step.tree.to_theory()))
-        text.extend(step.emitted)
 
-    rng: Any = np.random.default_rng(seed)
-    decode(pair, prompt, verifier, policy, sampling, max_new_tokens, rng, keep)
-    return RecordedPair.from_trees(trees), tuple(trees)
+@dataclass
+class _Trees(Watcher):
+    """Keeps every tree of one text, with the context of its root."""
+
+    text: list[int]
+    trees: list[tuple[Context, DraftTree]] = field(default_factory=list)
+
+    def after(self, batch: TreeBatch, blocks: Sequence[Block], spent: Spent) -> None:
+        """Keep the step's tree."""
+        self.trees.append((tuple(self.text), batch.tree(0).to_theory()))
+        self.text += blocks[0].tokens

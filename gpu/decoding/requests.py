@@ -1,4 +1,4 @@
-"""What is asked of a batch decoder, and what it answers."""
+"""What is asked of a decoder, and what it answers."""
 
 from __future__ import annotations
 
@@ -38,20 +38,14 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Text:
-    """A finished text: its tokens (the prompt left out), and tau of every target pass."""
+class Written:
+    """A finished text: its tokens (the prompt left out), tau of every target pass, and why it ended."""
 
     tokens: tuple[int, ...]
     taus: tuple[int, ...]
+    ending: Ending
 
     @property
     def block_efficiency(self) -> float:
         """The mean of tau + 1 over the target passes, before any cut."""
         return sum(self.taus) / len(self.taus) + 1
-
-
-@dataclass(frozen=True)
-class Written(Text):
-    """A text of a batch, and why it ended."""
-
-    ending: Ending

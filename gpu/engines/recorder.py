@@ -12,7 +12,7 @@ from .trace_writer import TraceWriter
 
 
 class RunRecorder:
-    """Keeps what decoded requests accepted; ``watch`` gives the observer of one, for :func:`~veridraft.gpu.decode`.
+    """Keeps what decoded requests accepted; ``watch`` gives the observer of one request's steps.
 
     spec_tokens : L, the most tokens of a tree along a path
     traced : keep the trees with their rows too, as a :class:`TraceWriter` in ``trace``: V float64 numbers a node

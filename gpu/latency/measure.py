@@ -7,7 +7,8 @@ falls on all cells alike.  What is finished is written block by block, and a sto
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -18,18 +19,23 @@ from veridraft.theory.policies.base import Policy
 from veridraft.theory.speed.rates import Term
 from veridraft.theory.verifiers.table import get_verifier
 
-from ..decoding.passes.stopwatch import Span
-from ..decoding.passes.tree_attention import ROOT, CachedModel
-from ..decoding.timing import TimedDecoder, now
+from ..decoding.passes.cache import BatchModel
+from ..decoding.passes.stopwatch import Span, Stopwatch
+from ..decoding.requests import Block, Request
+from ..decoding.step_watch import Spent, WatchedDecoder, Watcher, time_pass
 from ..models.backend import torch
 from ..models.machine import machine_of
 from ..models.pairs import ModelPair
 from ..models.random_models import is_random
 from ..trees.sampling import Sampling
+from ..trees.tree_batch import TreeBatch
 from .file import LatencyFile, pass_cell, step_cell
 
 STEPS_OF_A_TEXT = 32
 """A text that is written to time steps is begun anew after so many."""
+
+WARM_STEPS = 2
+"""So many of the first steps of a text are not counted."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +134,9 @@ class _Blocks:
         self.pair, self.plan, self.file = pair, plan, file
         self.names: list[tuple[Any, ...]] = [(name, c) for name in ("target", "draft") for c in plan.contexts]
         self.names += plan.step_cells
-        self._models: dict[tuple[Any, ...], CachedModel] = {}
-        self._texts: dict[tuple[Any, ...], tuple[TimedDecoder, Any]] = {}
+        self.stopwatch = Stopwatch(pair.device, waits=True)
+        self._models: dict[tuple[Any, ...], BatchModel] = {}
+        self._steps: dict[tuple[Any, ...], Iterator[tuple[int, Spent]]] = {}
 
     def run(self, name: tuple[Any, ...], turn: int) -> bool:
         """Measure what the block lacks in this round; True if it lacked anything."""
@@ -145,61 +152,67 @@ class _Blocks:
         sizes = self.plan.sizes if network == "target" else self.plan.draft_sizes
         missing = [size for size in sizes if self.file.rounds(pass_cell(network, context, size)) <= turn]
         if missing and name not in self._models:
-            self._models[name] = warm_model(getattr(self.pair, network), context, missing, self._rng(*name))
+            model = getattr(self.pair, network)
+            self._models[name] = warm_model(model, context, missing, self._rng(*name), self.stopwatch)
         for size in np.random.default_rng([self.plan.seed, turn, context]).permutation(missing).tolist():
-            wall, cpu = timed_pass(self._models[name], size, Sampling(self.plan.temperature), self._rng(*name))
+            wall, cpu = time_size(self._models[name], size, Sampling(self.plan.temperature), self._rng(*name))
             self.file.add(pass_cell(network, context, size), {"wall": float(wall), "cpu": float(cpu)})
         return bool(missing)
 
     def _step(self, verifier: str, policy: Policy) -> None:
-        """One step of a text that goes on from round to round; the first two of a text are not counted."""
+        """The next step of texts that go on from round to round."""
         key = (verifier, policy.name)
-        if key not in self._texts or self._texts[key][1].done or self._texts[key][0].steps >= STEPS_OF_A_TEXT:
-            self._texts[key] = self._text(verifier, policy)
-        decoder, request = self._texts[key]
-        step = decoder.step(request)
-        values: dict[str, Any] = {"nodes": step.tree.size}
+        if key not in self._steps:
+            self._steps[key] = _steps(self.pair, verifier, policy, self.plan, self._rng(*key))
+        nodes, spent = next(self._steps[key])
+        values: dict[str, Any] = {"nodes": nodes}
         for part in (Term.VERIFICATION, Term.OVERHEAD):
-            wall, cpu = decoder.spent[part].tolist()
+            wall, cpu = spent[part].tolist()
             values |= {f"{part.value}_wall": wall, f"{part.value}_cpu": cpu}
         self.file.add(step_cell(*key), values)
-
-    def _text(self, verifier: str, policy: Policy) -> tuple[TimedDecoder, Any]:
-        rng = self._rng(verifier, policy.name)
-        decoder = TimedDecoder(self.pair, verifier, policy, Sampling(self.plan.temperature), rng)
-        context = self.plan.contexts[len(self.plan.contexts) // 2]
-        prompt = rng.integers(self.pair.vocabulary_size, size=max(1, context)).tolist()
-        while True:
-            request = decoder.start(prompt, STEPS_OF_A_TEXT * (policy.depth + 1))
-            for _ in range(2):
-                if not request.done:
-                    decoder.step(request)
-            if not request.done:
-                return decoder, request
 
     def _rng(self, *words: Any) -> np.random.Generator:
         return np.random.default_rng([self.plan.seed, crc32(repr(words).encode())])
 
 
-@torch.inference_mode()
-def warm_model(model: Any, context: int, sizes: Sequence[int], rng: np.random.Generator) -> CachedModel:
+@dataclass
+class _LastStep(Watcher):
+    """How many nodes the last tree of one text had, and where the step's time went."""
+
+    nodes: int = 0
+    spent: Spent = field(default_factory=dict)
+
+    def after(self, batch: TreeBatch, blocks: Sequence[Block], spent: Spent) -> None:
+        """Keep what the step was."""
+        self.nodes, self.spent = len(batch.nodes(0)), spent
+
+
+def _steps(
+    pair: ModelPair, verifier: str, policy: Policy, plan: LatencyPlan, rng: np.random.Generator
+) -> Iterator[tuple[int, Spent]]:
+    """Nodes and time of step after step, of one text after another; the first steps of a text are not counted."""
+    last, context = _LastStep(), plan.contexts[len(plan.contexts) // 2]
+    decoder = WatchedDecoder(pair, verifier, policy, last, Sampling(plan.temperature), rows=1)
+    prompt = rng.integers(pair.vocabulary_size, size=max(1, context)).tolist()
+    while True:
+        request = Request(prompt, STEPS_OF_A_TEXT * (policy.depth + 1), int(rng.integers(2**63)))
+        for _ in islice(decoder.stream([request]), WARM_STEPS, STEPS_OF_A_TEXT):
+            yield last.nodes, last.spent
+
+
+def warm_model(
+    network: Any, context: int, sizes: Sequence[int], rng: np.random.Generator, stopwatch: Stopwatch
+) -> BatchModel:
     """A network that has read ``context`` random tokens and made one pass of each size."""
-    cached = CachedModel(model)
-    if context:
-        cached.append(rng.integers(model.config.vocab_size, size=context).tolist())
+    model = BatchModel(network, 1, context + max(sizes), stopwatch)
+    with torch.inference_mode():
+        model.prefill(0, rng.integers(network.config.vocab_size, size=context).tolist())
     for size in sizes:
-        timed_pass(cached, size, Sampling(), rng)
-    return cached
+        time_size(model, size, Sampling(), rng)
+    return model
 
 
-@torch.inference_mode()
-def timed_pass(cached: CachedModel, size: int, sampling: Sampling, rng: np.random.Generator) -> Span:
+def time_size(model: BatchModel, size: int, sampling: Sampling, rng: np.random.Generator) -> Span:
     """The time of one pass over ``size`` random tokens and of their float64 rows; the cache is left as it was."""
-    tokens = rng.integers(cached.model.config.vocab_size, size=size).tolist()
-    begin = now(cached.device)
-    sampling.rows(cached.feed(tokens, range(ROOT, size - 1)))
-    spent = now(cached.device) - begin
-    cached.keep([])
-    return spent
-
-
+    tokens = rng.integers(model.model.config.vocab_size, size=(1, size)).tolist()
+    return time_pass(model, tokens, sampling)

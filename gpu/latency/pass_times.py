@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from ..decoding.passes.stopwatch import Span
-from .step_watch import Size
+from ..decoding.step_watch import Size
 
 Timer = Callable[[str, Size], Span]
 """Network and size to the time of one such pass."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -22,20 +23,22 @@ from veridraft.theory.policies.base import Policy
 from veridraft.theory.speed.latency import PassTable
 from veridraft.theory.speed.rates import Term
 from veridraft.theory.speed.schedules import Schedule
-from veridraft.theory.verifiers.table import get_verifier
+from veridraft.theory.verifiers.table import Verifier, get_verifier
 
-from ..decoding.passes.stopwatch import Span
-from ..decoding.passes.tree_attention import CachedModel
-from ..decoding.single import Request
-from ..decoding.timing import TimedDecoder
-from ..models.backend import torch
+from ..decoding.batch import Active
+from ..decoding.drafting.drafters import Drafter, Writing
+from ..decoding.passes.cache import BatchModel
+from ..decoding.passes.stopwatch import Span, Stopwatch
+from ..decoding.requests import Block, Request
+from ..decoding.step_watch import Foreseen, Size, Spent, WatchedDecoder, Watcher
 from ..models.machine import machine_of
 from ..models.pairs import ModelPair
 from ..models.prompts import PROMPTS
 from ..trees.sampling import Sampling
+from ..trees.tree_batch import TreeBatch
 from ..verification.theory_route import too_large
 from .file import CLOCKS
-from .measure import timed_pass, warm_model
+from .measure import time_size, warm_model
 from .speed_rows import SpeedRow
 
 KIND = "veridraft speed check"
@@ -172,8 +175,9 @@ class _Passes:
         self.contexts = (min(map(len, prompts)), longest)
         self.sizes = {"target": _grid(nodes), "draft": _grid(max(2, width))}
         self.sampling, self.rng = Sampling(plan.temperature), np.random.default_rng([plan.seed, crc32(b"passes")])
-        self.models: dict[tuple[str, int], CachedModel] = {
-            (name, context): warm_model(getattr(pair, name), context, sizes, self.rng)
+        stopwatch = Stopwatch(pair.device, waits=True)
+        self.models: dict[tuple[str, int], BatchModel] = {
+            (name, context): warm_model(getattr(pair, name), context, sizes, self.rng, stopwatch)
             for name, sizes in self.sizes.items()
             for context in self.contexts
         }
@@ -184,7 +188,7 @@ class _Passes:
         spent: dict[Any, Span] = {}
         for place in self.rng.permutation(len(cells)):
             name, context, size = cells[place]
-            spent[cells[place]] = timed_pass(self.models[name, context], size, self.sampling, self.rng)
+            spent[cells[place]] = time_size(self.models[name, context], size, self.sampling, self.rng)
         return {name: (self._table(spent, name, 0), self._table(spent, name, 1)) for name in self.sizes}
 
     def _table(self, spent: Mapping[Any, Span], name: str, clock: int) -> PassTable:
@@ -198,57 +202,6 @@ def _grid(largest: int) -> tuple[int, ...]:
     return tuple(sorted({1, 2, 4, 8, 16, 32, 64, largest} & set(range(1, largest + 1))))
 
 
-def _round(
-    pair: ModelPair, plan: SpeedPlan, row: tuple[str, Policy], prompt: Sequence[int], turn: int, tables: Tables
-) -> dict[str, Any]:
-    """The sums of one round of a row; a text that ends early ends the round's steps."""
-    streams = np.random.default_rng([plan.seed, turn, crc32(repr(row).encode())]).spawn(2)
-    decoder = TimedDecoder(pair, *row, Sampling(plan.temperature), streams[0])
-    request = decoder.start(prompt, plan.most_tokens)
-    decoder.step(request)
-    sums, calibrated = RoundSums(), list[dict[Term, Span]]()
-    while not request.done and sums.steps < plan.steps:
-        decoder.step(request)
-        calibrated.append(decoder.spent)
-        if not request.done:
-            sums.add(*_predicted(decoder, request, streams[1], tables), decoder.step(request).tau + 1, decoder.spent)
-    return sums.record(calibrated)
-
-
-@torch.inference_mode()
-def _predicted(
-    decoder: TimedDecoder, request: Request, rng: np.random.Generator, tables: Tables
-) -> tuple[float, dict[Term, Span]]:
-    """Tokens and passes to be expected at the request's root, from trees that the step will not use."""
-    cached, unseen = request.draft.context, len(request.unseen)
-    decoder.open(request)
-    forest = decoder.draft_forest(request, rng, TREES)
-    rows = decoder.target_rows(request, forest)
-    request.draft.keep([])
-    request.target.keep([])
-    verifier = get_verifier(decoder.verifier)
-    trees = [forest.tree(number, rows).to_theory() for number in range(TREES)]
-    schedules = [Schedule.of_tree(tree) for tree in trees]
-    tokens = np.mean([float(verifier.law(tree).block_efficiency) for tree in trees])
-    drafts = [_draft_seconds(tables["draft"], cached, (unseen, *schedule.draft[1:])) for schedule in schedules]
-    targets = [_seconds(tables["target"], request.target.context, schedule.nodes) for schedule in schedules]
-    return float(tokens), {Term.DRAFT: np.mean(drafts, axis=0), Term.TARGET: np.mean(targets, axis=0)}
-
-
-def _seconds(tables: tuple[PassTable, PassTable], context: int, new: int) -> Span:
-    """One pass by both clocks."""
-    return np.array([table.seconds(context, new) for table in tables])
-
-
-def _draft_seconds(tables: tuple[PassTable, PassTable], context: int, passes: Sequence[int]) -> Span:
-    """Passes one after another, each behind what the earlier ones fed."""
-    spent = np.zeros(2)
-    for new in passes:
-        spent += _seconds(tables, context, new)
-        context += new
-    return spent
-
-
 class RoundSums:
     """What a round's measured steps add up to: tokens and time, each measured and predicted."""
 
@@ -257,14 +210,14 @@ class RoundSums:
         self.seconds = {term: np.zeros(2) for term in Term}
         self.foreseen = {term: np.zeros(2) for term in Term}
 
-    def add(self, expected: float, foreseen: Mapping[Term, Span], tokens: int, spent: Mapping[Term, Span]) -> None:
+    def add(self, expected: float, foreseen: Spent, tokens: int, spent: Spent) -> None:
         """One more step: its tokens and passes foreseen, its tokens, its time."""
         self.steps, self.tokens, self.expected = self.steps + 1, self.tokens + tokens, self.expected + expected
         for term in Term:
             self.seconds[term] += spent[term]
             self.foreseen[term] += foreseen.get(term, 0)
 
-    def record(self, calibrated: Sequence[Mapping[Term, Span]]) -> dict[str, Any]:
+    def record(self, calibrated: Sequence[Spent]) -> dict[str, Any]:
         """The round as the file holds it, verification and overhead predicted by the calibrating steps."""
         for term in (Term.VERIFICATION, Term.OVERHEAD):
             if calibrated:
@@ -273,3 +226,70 @@ class RoundSums:
         held = {kind: {term.value: dict(zip(CLOCKS, values[term].tolist(), strict=True)) for term in Term}
                 for kind, values in kinds.items()}  # fmt: skip
         return {"steps": self.steps, "tokens": self.tokens, "predicted_tokens": self.expected, **held}
+
+
+def _round(
+    pair: ModelPair, plan: SpeedPlan, row: tuple[str, Policy], prompt: Sequence[int], turn: int, tables: Tables
+) -> dict[str, Any]:
+    """The sums of one round of a row; a text that ends early ends the round's steps."""
+    streams = np.random.default_rng([plan.seed, turn, crc32(repr(row).encode())]).spawn(2)
+    watcher = _Round(get_verifier(row[0]), tables, streams[1])
+    decoder = WatchedDecoder(pair, *row, watcher, Sampling(plan.temperature), rows=1)
+    request = Request(prompt, plan.most_tokens, int(streams[0].integers(2**63)))
+    with closing(decoder.stream([request])) as blocks:
+        while watcher.sums.steps < plan.steps and next(blocks, None):
+            pass
+    return watcher.sums.record(watcher.calibrated)
+
+
+@dataclass
+class _Round(Watcher):
+    """A round of one text: one step that is not looked at, then in turn a calibrating and a measured one."""
+
+    verifier: Verifier
+    tables: Tables
+    rng: np.random.Generator
+    done: int = 0
+    foreseen: list[Foreseen] = field(default_factory=list)
+    passes: dict[Term, Span] = field(default_factory=dict)
+    calibrated: list[Spent] = field(default_factory=list)
+    sums: RoundSums = field(default_factory=RoundSums)
+
+    def before(self, decoder: WatchedDecoder, active: Sequence[Active], drafter: Drafter) -> None:
+        """Before a measured step, draw trees at the request's root that it will not use, and say what passes take."""
+        measured = self.done > 0 and self.done % 2 == 0
+        self.foreseen = [decoder.foresee(active, drafter, self.rng) for _ in range(TREES if measured else 0)]
+        if measured:
+            self.passes = _foreseen_passes(self.tables, self.foreseen, active[0].writing)
+
+    def after(self, batch: TreeBatch, blocks: Sequence[Block], spent: Spent) -> None:
+        """Take the step; laws are computed no earlier: the step would find what they have in common with its own."""
+        if self.foreseen:
+            laws = [self.verifier.law(one.batch.tree(0).to_theory()) for one in self.foreseen]
+            expected = float(np.mean([float(law.block_efficiency) for law in laws]))
+            self.sums.add(expected, self.passes, blocks[0].tau + 1, spent)
+        elif self.done:
+            self.calibrated.append(spent)
+        self.done += 1
+
+
+def _foreseen_passes(tables: Tables, foreseen: Sequence[Foreseen], writing: Writing) -> dict[Term, Span]:
+    """The time of the passes over trees below a text, the draft's behind what it has read; means over the trees."""
+    context, read = len(writing.text) - 1, len(writing.text) - len(writing.unseen)
+    drafts = [_draft_seconds(tables["draft"], read, one.passes["draft"]) for one in foreseen]
+    targets = [_seconds(tables["target"], context, one.passes["target"][0][1]) for one in foreseen]
+    return {Term.DRAFT: np.mean(drafts, axis=0), Term.TARGET: np.mean(targets, axis=0)}
+
+
+def _seconds(tables: tuple[PassTable, PassTable], context: int, new: int) -> Span:
+    """One pass by both clocks."""
+    return np.array([table.seconds(context, new) for table in tables])
+
+
+def _draft_seconds(tables: tuple[PassTable, PassTable], context: int, passes: Sequence[Size]) -> Span:
+    """Passes of one row one after another, each behind what the earlier ones fed."""
+    spent = np.zeros(2)
+    for _, new in passes:
+        spent += _seconds(tables, context, new)
+        context += new
+    return spent

@@ -15,7 +15,7 @@ from veridraft.theory.policies.topologies import Topology
 from .tree_batch import NONE
 
 
-class Drawing(Enum):
+class ChildDraw(Enum):
     """How the children of a node are drawn."""
 
     INDEPENDENT = "independent draws; equal ones are one node"
@@ -34,7 +34,7 @@ class Skeleton:
 
     parents: tuple[int, ...]
     starts: tuple[int, ...]
-    drawing: Drawing
+    drawing: ChildDraw
 
     @property
     def columns(self) -> int:
@@ -49,12 +49,12 @@ class Skeleton:
     @property
     def merges(self) -> bool:
         """True if two columns can be one node."""
-        return self.drawing is Drawing.INDEPENDENT and any(len(below) > 1 for below in self.children)
+        return self.drawing is ChildDraw.INDEPENDENT and any(len(below) > 1 for below in self.children)
 
     @property
     def can_be_short(self) -> bool:
         """True if a column can be without a node: equal draws, or nothing left to draw."""
-        return self.merges or self.drawing is not Drawing.INDEPENDENT
+        return self.merges or self.drawing is not ChildDraw.INDEPENDENT
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
@@ -96,28 +96,28 @@ def skeleton_of(policy: Policy, vocabulary_size: int) -> Skeleton | None:
     if isinstance(policy, Delayed):
         return _delayed(policy)
     if isinstance(policy, Static):
-        kind = Drawing.INDEPENDENT if policy.replacement else Drawing.SUCCESSIVE
+        kind = ChildDraw.INDEPENDENT if policy.replacement else ChildDraw.SUCCESSIVE
         return _of_topology(policy.topology, kind)
     if isinstance(policy, TopPlusOne) and policy.m <= vocabulary_size:
-        return _full(policy.m, policy.depth, Drawing.TOP_PLUS_ONE)
+        return _full(policy.m, policy.depth, ChildDraw.TOP_PLUS_ONE)
     if isinstance(policy, HubPairs) and vocabulary_size > 1:
-        return _full(2, policy.depth, Drawing.HUB_PAIR)
+        return _full(2, policy.depth, ChildDraw.HUB_PAIR)
     return None
 
 
 def _delayed(policy: Delayed) -> Skeleton:
     """A trunk, then paths side by side."""
     if not policy.L2:
-        return _of_widths([1] * (policy.L1 + 1), Drawing.INDEPENDENT)
-    return _of_widths([1] * (policy.L1 + 1) + [policy.K] * policy.L2, Drawing.INDEPENDENT)
+        return _of_widths([1] * (policy.L1 + 1), ChildDraw.INDEPENDENT)
+    return _of_widths([1] * (policy.L1 + 1) + [policy.K] * policy.L2, ChildDraw.INDEPENDENT)
 
 
-def _full(width: int, depth: int, drawing: Drawing) -> Skeleton:
+def _full(width: int, depth: int, drawing: ChildDraw) -> Skeleton:
     """Every node above the last level has the same number of children."""
     return _of_widths([width**level for level in range(depth + 1)], drawing)
 
 
-def _of_widths(widths: Sequence[int], drawing: Drawing) -> Skeleton:
+def _of_widths(widths: Sequence[int], drawing: ChildDraw) -> Skeleton:
     """Levels of given widths, each spread evenly over the one above."""
     starts = tuple(sum(widths[:level]) for level in range(len(widths) + 1))
     parents = [NONE]
@@ -127,7 +127,7 @@ def _of_widths(widths: Sequence[int], drawing: Drawing) -> Skeleton:
     return Skeleton(tuple(parents), starts, drawing)
 
 
-def _of_topology(topology: Topology, drawing: Drawing) -> Skeleton:
+def _of_topology(topology: Topology, drawing: ChildDraw) -> Skeleton:
     """Breadth first."""
     parents, starts = [NONE], [0]
     level = [(0, topology)]

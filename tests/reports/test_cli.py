@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
 from veridraft.reports import cli
 from veridraft.reports.commands.certify.instances import Instance
 from veridraft.reports.commands.report import command as report_command
@@ -269,15 +270,15 @@ def test_report_on_a_real_pair_and_its_second_run(tmp_path, capsys, quick, model
     assert cli.main(real_arguments(model, tmp_path)) == 0
     printed = capsys.readouterr().out
     assert "Real pair: " in printed
-    first = json.loads((tmp_path / "crosscheck.json").read_text())
-    assert [row["verifier"] for row in first["rows"]] == ["naive", "traversal"]
-    assert [row["policy"] for row in first["rows"]] == ["Chain(2)", "Iid(2, 2)"]
-    assert all(row["steps"] == 30 for row in first["rows"])
+    first = CrosscheckFile.load(tmp_path).rows
+    assert [row["verifier"] for row in first] == ["naive", "traversal"]
+    assert [row["policy"] for row in first] == ["Chain(2)", "Iid(2, 2)"]
+    assert all(row["steps"] == 30 for row in first)
     page = (tmp_path / "report.html").read_text()
-    assert f"{first['rows'][1]['measured']:.3f}" in page
+    assert f"{first[1]['measured']:.3f}" in page
     assert "plain generation stays" not in page, "that is said of the default pair only"
     assert cli.main(real_arguments(model, tmp_path)) == 0
-    assert json.loads((tmp_path / "crosscheck.json").read_text()) == first
+    assert CrosscheckFile.load(tmp_path).rows == first
 
 
 def test_a_verifier_that_lists_every_child_list_is_left_out_of_the_real_part(tmp_path, capsys, quick, model):
@@ -287,7 +288,7 @@ def test_a_verifier_that_lists_every_child_list_is_left_out_of_the_real_part(tmp
     arguments[arguments.index("Iid(2, 2)")] = "Iid(4, 2)"
     assert cli.main(arguments) == 0
     assert "Left out: on the real pair: optimal_plan lists every child list, 24^4" in capsys.readouterr().out
-    (row,) = json.loads((tmp_path / "crosscheck.json").read_text())["rows"]
+    (row,) = CrosscheckFile.load(tmp_path).rows
     assert (row["verifier"], row["policy"], row["verdict"]) == ("khisti", "Iid(4, 2)", "agrees")
 
 

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from veridraft.theory.pairs.base import Pair
 from veridraft.theory.rows.distributions import Row
-from veridraft.theory.rows.trees import Context
+from veridraft.theory.rows.trees import Context, DraftTree
 
 from ...models.backend import torch
-from ..passes.tree_attention import ROOT, Feeds, Rows
+from ...trees.tensor_tree import TensorTree
+from ...trees.tree_batch import NONE
+
+Tensor = torch.Tensor
+
+
+class FedTree(Protocol):
+    """A network that is fed the tokens of a tree below a committed context."""
+
+    def feed(self, tokens: Sequence[int], parents: Sequence[int]) -> Tensor:
+        """Logits (n, V) after new tokens; parents are numbers among those fed since the last commit, or ``NONE``."""
 
 
 class LivePair(Pair):
-    """The draft's rows below the model's committed context; a policy that samples from it drafts a tree.
+    """The draft's rows below the network's committed context; a policy that samples from it drafts a tree.
 
+    root_row : the draft's row (V,) at the context; to_rows : from logits (n, V) to float64 rows (n, V)
     rows : contexts below the root to the draft's row (V,) there, on the network's device
     fed : contexts to their places among the tokens fed since the last commit; they stay uncommitted
     The target is not asked: in its place stands a row that is sure of token 0.
@@ -24,11 +36,11 @@ class LivePair(Pair):
 
     exact = False
 
-    def __init__(self, model: Feeds, root_row: torch.Tensor, rows: Rows) -> None:
+    def __init__(self, network: FedTree, root_row: Tensor, to_rows: Callable[[Tensor], Tensor]) -> None:
         self.vocabulary_size = len(root_row)
-        self.rows: dict[Context, torch.Tensor] = {(): root_row}
+        self.rows: dict[Context, Tensor] = {(): root_row}
         self.fed: dict[Context, int] = {}
-        self._model, self._to_rows = model, rows
+        self._network, self._to_rows = network, to_rows
         self._on_host: dict[Context, Row] = {}
         self._nothing: Row = np.eye(1, self.vocabulary_size)[0]
 
@@ -57,7 +69,21 @@ class LivePair(Pair):
         if not contexts:
             return
         places = self.fed | {context: len(self.fed) + place for place, context in enumerate(contexts)}
-        parents = [places[context[:-1]] if len(context) > 1 else ROOT for context in contexts]
-        logits = self._model.feed([context[-1] for context in contexts], parents)
+        parents = [places[context[:-1]] if len(context) > 1 else NONE for context in contexts]
+        logits = self._network.feed([context[-1] for context in contexts], parents)
         self.rows |= zip(contexts, self._to_rows(logits), strict=True)
         self.fed = places
+
+    def on_device(self, tree: DraftTree) -> tuple[TensorTree, list[int]]:
+        """A tree sampled from this pair, with the device's own draft rows, and the place of each node in ``fed``.
+
+        The place is ``NONE`` for a node that was not fed; the target's rows (N, V) are still to come, and hold nothing.
+        """
+        contexts = [tree.context(node) for node in range(tree.size)]
+        nothing = torch.zeros_like(self.rows[()])
+        draft = [self.rows[context] if listed else nothing
+                 for context, listed in zip(contexts, tree.child_lists, strict=True)]  # fmt: skip
+        flags = tuple(np.broadcast_to(np.asarray(tree.sampled), tree.size).tolist())
+        shape = tuple(tree.tokens.tolist()), tuple(tree.parents.tolist()), tree.child_lists
+        rows = torch.stack(draft)
+        return TensorTree(*shape, nothing.expand_as(rows), rows, flags), [self.fed.get(one, NONE) for one in contexts]

@@ -13,12 +13,15 @@ from veridraft.theory.policies.base import Policy
 
 from ...models import backend
 from ...models.backend import torch
-from ...trees.skeleton import Skeleton
+from ...models.pairs import ModelPair
+from ...trees.skeleton import Skeleton, skeleton_of
+from ...trees.tensor_tree import TensorTree
 from ...trees.tree_batch import NONE, Layout, TreeBatch, batched
-from ..passes.cache import BatchModel, RowModel
+from ..passes.cache import BatchModel, RowFeed
 from ..passes.finite_checks import FiniteRows
-from .forest import Forest, grow_forest
+from .draft_pair import LivePair
 from .growth import Drafted, compressed, grow_batch
+from .n_gram import NGram
 
 Tensor = torch.Tensor
 
@@ -79,7 +82,7 @@ class NetworkDrafter(Drafter):
         count = len(writings)
         logits = self.model.append(count, [writing.unseen for writing in writings])
         if self.skeleton is None:
-            return _of_forests([self._forest(row, logits[row], writings[row]) for row in range(count)])
+            return _of_trees([self._tree(row, logits[row], writings[row]) for row in range(count)])
         roots = self.rows(logits)
         uniforms = np.stack([writing.rng.random(self.skeleton.columns) for writing in writings])
         moved = torch.from_numpy(uniforms).to(roots.device, non_blocking=True)
@@ -92,12 +95,11 @@ class NetworkDrafter(Drafter):
         """(B, n, V) the draft's rows after some tokens."""
         return self.rows(self.model.feed(len(tokens), tokens, first, visible))
 
-    def _forest(self, row: int, logits: Tensor, writing: Writing) -> Forest:
-        """One tree of a policy without a skeleton, from the draft's logits (V,) at the root."""
-        rows = self.finite.now("draft", row)
-        return grow_forest(
-            RowModel(self.model, row), writing.text[-1], rows(logits[None])[0], self.policy, rows, writing.rng
-        )
+    def _tree(self, row: int, logits: Tensor, writing: Writing) -> tuple[TensorTree, list[int]]:
+        """One tree of a policy without a skeleton, from the draft's logits (V,) at the root; which nodes were fed."""
+        to_rows = self.finite.now("draft", row)
+        live = LivePair(RowFeed(self.model, row), to_rows(logits[None])[0], to_rows)
+        return live.on_device(self.policy.sample(live, writing.rng))
 
     def keep(self, rows: int, source: Tensor | None, counts: Sequence[int]) -> None:
         """Keep the fed part of the accepted paths in the cache."""
@@ -119,24 +121,17 @@ class NetworkDrafter(Drafter):
             self.model.contexts[:] = contexts
 
 
-def _of_forests(forests: Sequence[Forest]) -> Drafted:
-    """Forests of one tree each as a batch; coins and fed places follow the nodes."""
-    some = forests[0].rows[0]
-    trees = [forest.tree(0, some[:1].expand(len(forest.tokens), len(some))) for forest in forests]
+def _of_trees(drawn: Sequence[tuple[TensorTree, list[int]]]) -> Drafted:
+    """Trees and their fed places as a batch; coins follow the nodes."""
+    trees = [tree for tree, _ in drawn]
     layout = Layout.of(trees)
     batch = batched(trees, layout)
     fed, coin_of = torch.full_like(batch.tokens, NONE), torch.zeros_like(batch.tokens)
-    for number, (forest, columns) in enumerate(zip(forests, layout.columns, strict=True)):
-        for node, column in enumerate(columns):
-            fed[number, column] = forest.cached.get(forest.shapes[0].union[node], NONE)
-            coin_of[number, column] = node + 1
+    for number, ((_, places), columns) in enumerate(zip(drawn, layout.columns, strict=True)):
+        fed[number, list(columns)] = torch.tensor(places, device=fed.device)
+        coin_of[number, list(columns)] = torch.arange(1, len(columns) + 1, device=fed.device)
     empty = replace(batch, target=batch.target[:, :0])
     return Drafted(empty, fed, coin_of, [tree.size + 1 for tree in trees])
-
-
-def no_proposal(text: Sequence[int]) -> list[int]:
-    """Nothing: plain decoding."""
-    return []
 
 
 class TextDrafter(Drafter):
@@ -179,3 +174,19 @@ class TextDrafter(Drafter):
         """(B, n, V) rows that are 1 at the tokens (B, n)."""
         rows = torch.zeros((*tokens.shape, self.vocabulary_size), dtype=torch.float64, device=self.device)
         return rows.scatter_(2, tokens.clamp(min=0)[..., None], 1.0)
+
+
+def drafter_of(
+    policy: Policy, pair: ModelPair, network: Callable[[], BatchModel], finite: FiniteRows
+) -> Drafter:
+    """What drafts the policy's trees; ``network`` gives the draft network, and is called if there is need of one."""
+    if isinstance(policy, NGram):
+        return TextDrafter(policy.proposal, pair.vocabulary_size, pair.device)
+    if policy.depth == 0:
+        return TextDrafter(_no_proposal, pair.vocabulary_size, pair.device)
+    return NetworkDrafter(network(), policy, skeleton_of(policy, pair.vocabulary_size), finite)
+
+
+def _no_proposal(text: Sequence[int]) -> list[int]:
+    """Nothing: plain decoding."""
+    return []

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from ...models.backend import torch
 from ...trees.sampling import draw_each
-from ...trees.skeleton import Drawing, Skeleton
+from ...trees.skeleton import ChildDraw, Skeleton
 from ...trees.tree_batch import NONE, TreeBatch
 from ...verification.solvers import erased
 
@@ -79,7 +79,7 @@ def _draw_level(growth: _Growth, depth: int, uniforms: Tensor) -> None:
     if skeleton.merges and depth:
         rows = rows.gather(1, (nodes - here.start).clamp(min=0)[..., None].expand_as(rows))
     chosen = uniforms[:, table.clamp(min=0)].flatten(0, 1).to(rows.dtype)
-    tokens, drawn = _DRAWINGS[skeleton.drawing](rows.flatten(0, 1), chosen)
+    tokens, drawn = _DRAWS[skeleton.drawing](rows.flatten(0, 1), chosen)
     shape = len(nodes), *table.shape
     tokens = torch.where((nodes != NONE)[..., None], tokens.view(shape), NONE)
     growth.tokens[:, below] = tokens.flatten(1)[:, places]
@@ -125,11 +125,11 @@ def _hub_pair(rows: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([first, second], dim=1), torch.cat([first, second], dim=1) != hub
 
 
-_DRAWINGS = {
-    Drawing.INDEPENDENT: _independent,
-    Drawing.SUCCESSIVE: _successive,
-    Drawing.TOP_PLUS_ONE: _top_plus_one,
-    Drawing.HUB_PAIR: _hub_pair,
+_DRAWS = {
+    ChildDraw.INDEPENDENT: _independent,
+    ChildDraw.SUCCESSIVE: _successive,
+    ChildDraw.TOP_PLUS_ONE: _top_plus_one,
+    ChildDraw.HUB_PAIR: _hub_pair,
 }
 
 

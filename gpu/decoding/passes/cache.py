@@ -1,4 +1,4 @@
-"""A network over several requests at once: one preallocated KV cache, written and compacted in place."""
+"""A network over several requests at once: tree attention behind one preallocated KV cache, written in place."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ...models import backend
 from ...models.backend import torch, transformers
+from ...trees.tree_batch import NONE
 from .stopwatch import Stopwatch
-from .tree_attention import extend_ancestors
 
 Tensor = torch.Tensor
 
@@ -65,9 +67,9 @@ class SlotLayer(transformers.DynamicLayer):
     def move(self, rows: slice, source: Tensor, slots: Tensor) -> None:
         """Copy what lies in ``source`` (B, k) to ``slots`` (B, k), in each of the batch rows."""
         for buffer in (self.keys, self.values):
-            view = buffer[rows].transpose(1, 2)
+            view = buffer[rows]
             numbers = _numbers(view)
-            view[numbers, slots.to(view.device)] = view[numbers, source.to(view.device)]
+            view[numbers, :, slots.to(view.device)] = view[numbers, :, source.to(view.device)]
 
     def copy_row(self, source: int, row: int, length: int) -> None:
         """Copy the first slots of a batch row into another."""
@@ -182,11 +184,16 @@ class BatchModel:
                 layer.grow(self.capacity)
 
     def move(self, rows: int, source: Tensor) -> None:
-        """Bring uncommitted tokens to the front: place j behind a context gets what lies ``source[:, j]`` behind it."""
+        """Bring uncommitted tokens to the front: place j behind a context gets what lies ``source[:, j]`` behind it.
+
+        Where reading back is free, nothing is done for tokens that lie in their places.
+        """
+        places = torch.arange(source.shape[1], device=self.device).expand_as(source)
+        if backend.are_free(source) and torch.equal(source, places):
+            return
         context = torch.tensor(self.contexts[:rows], device=self.device)[:, None]
-        slots = context + torch.arange(source.shape[1], device=self.device)
         for layer in self.layers:
-            layer.move(slice(0, rows), context + source, slots)
+            layer.move(slice(0, rows), context + source, context + places)
 
     def keep(self, counts: Sequence[int]) -> None:
         """Commit the first uncommitted tokens, as many of each row as given; forget the others."""
@@ -213,17 +220,32 @@ def _mask(context: Tensor, visible: Tensor, stop: int) -> Tensor:
     return ((behind < 0)[:, None] | (inside & visible.gather(2, index)))[:, None]
 
 
-class RowModel:
-    """One batch row of a :class:`BatchModel`, fed as a :class:`.CachedModel` is: for drafts that follow no skeleton."""
+class RowFeed:
+    """One batch row of a :class:`BatchModel`, fed a tree piece by piece: for drafts that follow no skeleton."""
 
     def __init__(self, batch: BatchModel, row: int) -> None:
-        self.batch, self.row, self.device = batch, row, batch.device
+        self.batch, self.row = batch, row
         self.ancestors = np.zeros((0, 0), dtype=bool)
 
     def feed(self, tokens: Sequence[int], parents: Sequence[int]) -> Tensor:
-        """Logits (n, V) after new tokens, whose parents are numbers among those fed before; uncommitted."""
+        """Logits (n, V) after new tokens; parents are numbers among those fed before, or ``NONE``; uncommitted."""
         old = len(self.ancestors)
-        self.ancestors = extend_ancestors(self.ancestors, parents)
-        visible = torch.from_numpy(self.ancestors[old:]).to(self.device)[None]
-        fed = torch.tensor([list(tokens)], device=self.device)
+        self.ancestors = extended(self.ancestors, parents)
+        visible = torch.from_numpy(self.ancestors[old:]).to(self.batch.device)[None]
+        fed = torch.tensor([list(tokens)], device=self.batch.device)
         return self.batch._pass(slice(self.row, self.row + 1), fed, old, visible, len(tokens))[0]
+
+
+def extended(ancestors: NDArray[np.bool_], parents: Sequence[int]) -> NDArray[np.bool_]:
+    """(m + n, m + n) bool: who descends from whom, itself included, after n tokens joined the m of (m, m).
+
+    A parent is a number among the m + n tokens, below the token's own, or ``NONE``.
+    """
+    size = len(ancestors)
+    grown = np.zeros((size + len(parents), size + len(parents)), dtype=bool)
+    grown[:size, :size] = ancestors
+    for token, parent in enumerate(parents, start=size):
+        if parent != NONE:
+            grown[token] = grown[parent]
+        grown[token, token] = True
+    return grown

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ...models.backend import torch
 from ...trees.sampling import Sampling
-from ...trees.tree_batch import NONE
 from .stopwatch import Stopwatch
-from .tree_attention import Rows
 
 Tensor = torch.Tensor
+
+ToRows = Callable[[Tensor], Tensor]
+"""Logits (..., V) to float64 rows (..., V)."""
 
 
 @dataclass
 class FiniteRows:
-    """Turns logits (..., V) into float64 rows, and remembers for each call the first one that was not finite.
+    """Turns logits (..., V) into float64 rows, and remembers for each call which of them were finite.
 
     The time is part of the network's pass on the stopwatch.  ``step`` and ``requests``, the numbers of the running
     requests, are for the message.
@@ -26,24 +27,22 @@ class FiniteRows:
     stopwatch: Stopwatch
     step: int = 0
     requests: Sequence[int] = ()
-    seen: list[tuple[str, tuple[int, ...], Tensor]] = field(default_factory=list)
+    seen: list[tuple[str, Tensor]] = field(default_factory=list)
 
-    def of(self, network: str) -> Rows:
+    def of(self, network: str) -> ToRows:
         """The function from logits (B, V) or (B, n, V) to rows, for the network of that name."""
 
         def rows(logits: Tensor) -> Tensor:
-            self.seen.append((network, tuple(logits.shape[:-1]), _first_broken(logits)))
+            self.seen.append((network, are_finite(logits)))
             return self._rows(network, logits)
 
         return rows
 
-    def now(self, network: str, row: int) -> Rows:
+    def now(self, network: str, row: int) -> ToRows:
         """The function from one batch row's logits (n, V) to rows, which looks at once."""
 
         def rows(logits: Tensor) -> Tensor:
-            first = int(_first_broken(logits))
-            if first != NONE:
-                raise self._error(network, row, first)
+            self._check(network, row, are_finite(logits).tolist())
             return self._rows(network, logits)
 
         return rows
@@ -58,19 +57,22 @@ class FiniteRows:
         Raises ``FloatingPointError`` that names the network, the step, the request and the row of the first logits
         that were not finite.
         """
-        looks = torch.stack([first for _, _, first in self.seen])
-        flat = torch.cat([report.flatten(), looks]).tolist()
-        seen, self.seen = self.seen, []
-        for (network, shape, _), first in zip(seen, flat[report.numel() :], strict=True):
-            if first != NONE:
-                width = shape[1] if len(shape) > 1 else 1
-                raise self._error(network, first // width, first % width)
+        looks = [finite.flatten() for _, finite in self.seen]
+        flat = torch.cat([report.flatten(), *looks]).tolist()
+        seen, self.seen, place = self.seen, [], report.numel()
+        for network, finite in seen:
+            width = finite[0].numel()
+            for row in range(len(finite)):
+                self._check(network, row, flat[place : place + width])
+                place += width
         width = report.shape[1]
         return [flat[row * width : (row + 1) * width] for row in range(len(report))]
 
-    def _error(self, network: str, batch_row: int, row: int) -> FloatingPointError:
-        where = f"step {self.step}, request {self.requests[batch_row]}, row {row}"
-        return FloatingPointError(f"{network} logits of {where} are not finite")
+    def _check(self, network: str, batch_row: int, finite: Sequence[int]) -> None:
+        """Raise for the first logits of a batch row that were not finite."""
+        if not all(finite):
+            where = f"step {self.step}, request {self.requests[batch_row]}, row {finite.index(0)}"
+            raise FloatingPointError(f"{network} logits of {where} are not finite")
 
 
 def pass_of(network: str) -> str:
@@ -78,7 +80,6 @@ def pass_of(network: str) -> str:
     return f"{network} pass"
 
 
-def _first_broken(logits: Tensor) -> Tensor:
-    """The number of the first logits, flattened, that are not all finite; ``NONE`` if all are."""
-    broken = ~torch.isfinite(logits.amax(dim=-1)).flatten()
-    return torch.where(broken.any(), broken.to(torch.int8).argmax(), NONE)
+def are_finite(logits: Tensor) -> Tensor:
+    """(...) bool of logits (..., V): whether the largest of each is a number, which no ``NaN`` among them leaves."""
+    return torch.isfinite(logits.amax(dim=-1))

@@ -18,7 +18,7 @@ Span = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class Lap:
     """One use of a phase: its name, what was done in it (a size, say; ``None`` if that was not told), and its time."""
 
     phase: str
@@ -31,13 +31,13 @@ class Stopwatch:
 
     ``waits`` makes a device finish before each reading: exact, and slower.  Without it a phase on a device that
     computes beside the host holds the time until its work was asked for, and the step's one synchronisation holds the
-    rest; on the CPU both are the same.  ``readings``, where it is a list, gets one entry for each use of a phase.
+    rest; on the CPU both are the same.  ``laps``, where it is a list, gets one entry for each use of a phase.
     """
 
     def __init__(self, device: torch.device, waits: bool = False) -> None:
         self.device, self.waits = device, waits
         self.spans: dict[str, Span] = defaultdict(lambda: np.zeros(2))
-        self.readings: list[Reading] | None = None
+        self.laps: list[Lap] | None = None
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -53,8 +53,8 @@ class Stopwatch:
         finally:
             span = self.now() - begin
             self.spans[name] = self.spans[name] + span
-            if self.readings is not None:
-                self.readings.append(Reading(name, work, span))
+            if self.laps is not None:
+                self.laps.append(Lap(name, work, span))
 
     def now(self) -> Span:
         """The two clocks; once the device has done what it was asked, if the stopwatch waits."""

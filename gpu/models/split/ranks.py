@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 LEADER = 0
 """The rank that decides."""
 
-OPERATIONS = ("keep", "move", "copy_row")
+OPERATIONS = ("grow", "move", "copy_row")
 """What a decoder does to the layers of a cache between passes; each rank does it to its own share of the heads."""
 
 

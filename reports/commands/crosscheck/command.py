@@ -1,10 +1,9 @@
-"""``veridraft crosscheck``: an engine's accepted lengths (``--from``) or a suite of own runs, against a prediction."""
+"""``veridraft crosscheck``: an engine's accepted lengths (``--from``), or own runs (``--suite``, ``--policy``)."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,10 @@ from veridraft.theory.policies.base import Chain, Policy, parse_policy
 from veridraft.theory.verifiers.table import VERIFIERS
 
 from ...running.console import BAD_INPUT, FAILED, Parser, bad_input
+from ...running.files import JSON_OPTION, check_file, say
+from ...running.options import default_of
 from .agreement_text import agreement_json, agreement_text
+from .own import OWN, SHARED, run_own
 
 STATUS = {LengthOutcome.AGREES: 0, LengthOutcome.DISAGREES: FAILED, LengthOutcome.UNDECIDED: BAD_INPUT}
 
@@ -42,7 +44,8 @@ DESCRIPTION = (
     "With --from: hold the accepted lengths that an engine reported against a prediction, every position, the mean and "
     "the whole distribution, at one level that is split over these comparisons. With --suite: decode with every "
     "verifier and its policies, each tree and step predicted before it is made; finished cells are kept, so that a "
-    "stopped suite goes on with the same command. Status 0: agrees; 1: disagrees; 2: bad input, or undecided because "
+    "stopped suite goes on with the same command. With --policy alone: every verifier with that policy, one text at a "
+    "time. Status 0: agrees; 1: disagrees; 2: bad input, or undecided because "
     "the run is too short."
 )
 FROM = (
@@ -54,7 +57,7 @@ PREDICTION = (
     "with commas or in a file; left out with a trace: its own rows, step by step"
 )
 
-OPTIONS: dict[str, dict[str, Any]] = {
+ENGINE: dict[str, dict[str, Any]] = {
     "--from": {"dest": "source", "metavar": "FILE", "type": Path, "help": FROM},
     "--prediction": {"metavar": "FILE|RATES", "help": PREDICTION},
     "--verifier": {
@@ -65,7 +68,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--policy": {
         "metavar": "POLICY",
-        "help": "how the recorded trees were drafted: Chain(L), Iid(K, L), ... (default: a chain as long as the run's)",
+        "help": "how the recorded trees were drafted: Chain(L), Iid(K, L), ... (default: a chain as long as the "
+        "run's), or, without --from, how own trees are",
     },
     "--conditional": {
         "action": "store_true",
@@ -90,7 +94,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "where neither requests nor the order of steps is known, N steps count as N / D independent ones: "
         "1 + (steps in a request - 1) x (share of the variance between requests) (default: %(default)s)",
     },
-    "--json": {"action": "store_true", "help": "print the answer as JSON"},
+    "--json": JSON_OPTION,
     "--print-writer": {"action": "store_true", "help": "print the trace writer, to paste into an engine, and stop"},
 }
 
@@ -103,8 +107,11 @@ def main(words: Sequence[str]) -> int:
 def parser() -> Parser:
     """The parser of the words behind the command's name."""
     made = Parser(prog="veridraft crosscheck", description=DESCRIPTION)
-    for flag, options in OPTIONS.items():
-        made.add_argument(flag, **options)
+    for title, group in (("an engine's run", ENGINE), ("a run of one's own, without --from", OWN)):
+        part = made.add_argument_group(title)
+        for flag, options in group.items():
+            if flag not in SHARED or group is ENGINE:
+                part.add_argument(flag, **options)
     return made
 
 
@@ -114,19 +121,26 @@ def run_crosscheck(options: argparse.Namespace) -> int:
         print(inspect.getsource(trace_writer), end="")
         return 0
     with bad_input("crosscheck"):
-        if options.source is None:
-            raise ValueError("--from is missing: give a file that an engine wrote")
-    return run_engine_check(options)
+        _check_flags(options)
+    return run_own(options) if options.source is None else run_engine_check(options)
+
+
+def _check_flags(options: argparse.Namespace) -> None:
+    """Raise ``ValueError`` for an option that belongs to the other of the two: an engine's run, or one's own."""
+    own = options.source is None
+    other, given = (ENGINE, "a run of one's own: give --from FILE") if own else (OWN, "--from")
+    for flag, settings in other.items():
+        value = getattr(options, settings.get("dest", flag[2:].replace("-", "_")))
+        if flag not in SHARED and value != default_of(settings):
+            raise ValueError(f"{flag} does not go with {given}")
 
 
 def run_engine_check(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft crosscheck --from``."""
     with bad_input("crosscheck"):
+        check_file("json", options.json)
         run, prediction, agreement = answer(options)
-    if options.json:
-        print(json.dumps(agreement_json(run, prediction, agreement), indent=1, allow_nan=False))
-    else:
-        print(agreement_text(run, prediction, agreement))
+    say(agreement_text(run, prediction, agreement), agreement_json(run, prediction, agreement), options.json)
     return STATUS[agreement.outcome]
 
 

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
 from veridraft.theory.verifiers.table import VERIFIERS
 
 from ...running.console import STOPPED, Parser, bad_input, broken_off, names, say_stopped
@@ -122,6 +123,6 @@ def publish(job: Job, unfinished: bool = False) -> None:
     report = job.read(unfinished)
     write_json(job.folder / "report.json", report.to_json())
     if report.real is not None:
-        shutil.copyfile(job.work / "crosscheck.json", job.folder / "crosscheck.json")
+        shutil.copyfile(job.work / CrosscheckFile.name, job.folder / CrosscheckFile.name)
     print(report_text(report), end="\n\n")
     print(write_page(report, job.folder / "report.html"))

@@ -70,7 +70,7 @@ class CertificateRow:
 
 @dataclass(frozen=True)
 class RealRow:
-    """One verifier on the real pair: the fields of a row of ``crosscheck.json``."""
+    """One verifier on the real pair: the fields of a row of ``crosscheck.jsonl``."""
 
     verifier: str
     policy: str
@@ -88,7 +88,7 @@ class RealRow:
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> RealRow:
-        """The row of a ``crosscheck.json``; ``notes`` say why a score that is ``None`` does not apply."""
+        """The row of a ``crosscheck.jsonl``; ``notes`` say why a score that is ``None`` does not apply."""
         values = {name: row[name] for name in cls.__dataclass_fields__ if name in row}
         return cls(**{**values, "interval": tuple(row["interval"]), "notes": tuple(row.get("notes", {}).items())})
 

@@ -2,7 +2,7 @@
 
 The folder of a report holds ``run.json`` (what was asked for, and how it was run), a folder for each set of settings
 and state of the code with the finished pieces, and what is made from them: ``report.html``, ``report.json`` and, with a
-real pair, ``crosscheck.json``.
+real pair, ``crosscheck.jsonl``.
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
 from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.base import MarkovPair
 from veridraft.theory.policies.base import Chain, Iid, Policy, parse_policy
@@ -16,7 +16,7 @@ from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.verifiers.table import VERIFIERS, Verifier
 
 from ...writing.tables import Table
-from .data import RealRow, RealRun
+from .real import real_run
 from .tables import how, real_table
 
 TARGET = (Fraction(1, 2), Fraction(3, 10), Fraction(1, 5))
@@ -51,13 +51,11 @@ def verifier_table() -> Table:
 def real_tables(runs: Path) -> str:
     """The committed runs on real pairs as Markdown, each with the command that made it."""
     parts = []
-    for path in sorted(runs.glob("*/crosscheck.json")):
-        run = json.loads(path.read_text(encoding="utf-8"))
-        settings, rows = run["settings"], tuple(map(RealRow.from_json, run["rows"]))
-        table = real_table(
-            RealRun(settings["target"], settings["draft"], settings["device"], rows), rows[0].temperature
-        )
-        parts.append(f"`{run['command']}` (`reports/runs/{path.parent.name}`). {table.caption}.\n\n{table.markdown()}")
+    for path in sorted(runs.glob(f"*/{CrosscheckFile.name}")):
+        file = CrosscheckFile.load(path)
+        run = real_run(file)
+        table = real_table(run, run.rows[0].temperature)
+        parts.append(f"`{file.command}` (`reports/runs/{path.parent.name}`). {table.caption}.\n\n{table.markdown()}")
     return "\n\n".join(parts)
 
 

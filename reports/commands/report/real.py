@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
 from veridraft.theory.policies.base import parse_policy
 from veridraft.theory.verifiers.fitting import fitting_policy
 
@@ -23,15 +24,14 @@ def load(settings: Settings) -> Any:
 
     Raises ``ValueError``, ``OSError`` or ``ImportError`` that says what is wrong with the models.
     """
-    from veridraft.gpu.decoding.single import Decoder
+    from veridraft.gpu.decoding.batch import BatchDecoder
+    from veridraft.gpu.decoding.requests import Request
     from veridraft.gpu.models.pairs import load_pair
     from veridraft.gpu.models.prompts import PROMPTS
 
     print("Loading the model pair (the default one is fetched once)", file=sys.stderr)
     pair = load_pair(settings.target, settings.draft)
-    decoder = Decoder(pair, "nss", parse_policy(settings.policy))
-    for prompt in PROMPTS:
-        decoder.start(prompt)
+    BatchDecoder(pair, "nss", parse_policy(settings.policy)).stream([Request(prompt) for prompt in PROMPTS])
     return pair
 
 
@@ -88,11 +88,15 @@ def plain_speed(pair: Any, settings: Settings) -> float:
 def read_real(place: Path) -> RealRun | None:
     """What is finished of a real run, or ``None`` if no row is."""
     try:
-        run = json.loads((place / "crosscheck.json").read_text(encoding="utf-8"))
+        run = CrosscheckFile.load(place / CrosscheckFile.name)
     except FileNotFoundError:
         return None
     plain = place / "plain.json"
     speed = json.loads(plain.read_text(encoding="utf-8"))["tokens_per_second"] if plain.exists() else None
-    settings = run["settings"]
-    rows = tuple(map(RealRow.from_json, run["rows"]))
-    return RealRun(settings["target"], settings["draft"], settings["device"], rows, speed)
+    return real_run(run, speed)
+
+
+def real_run(file: CrosscheckFile, plain_tokens_per_second: float | None = None) -> RealRun:
+    """What a cross-check's file says."""
+    target, draft, device = (file.settings[name] for name in ("target", "draft", "device"))
+    return RealRun(target, draft, device, tuple(map(RealRow.from_json, file.rows)), plain_tokens_per_second)

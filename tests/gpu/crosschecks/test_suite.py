@@ -19,9 +19,9 @@ from veridraft.gpu.crosschecks.tally import CellTally
 from veridraft.gpu.decoding import batch as batch_decoding
 from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.requests import Request
+from veridraft.gpu.decoding.step_watch import WatchedDecoder
 from veridraft.gpu.latency.pass_times import PassTimes
 from veridraft.gpu.latency.speed_rows import SpeedRow
-from veridraft.gpu.latency.step_watch import WatchedDecoder
 from veridraft.gpu.verification.table import Outcomes
 from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
@@ -160,8 +160,8 @@ def test_a_draft_that_is_drawn_otherwise_disagrees(monkeypatch):
     from veridraft.gpu.decoding.drafting import growth as batch_drafting
 
     monkeypatch.setitem(
-        batch_drafting._DRAWINGS,
-        batch_drafting.Drawing.INDEPENDENT,
+        batch_drafting._DRAWS,
+        batch_drafting.ChildDraw.INDEPENDENT,
         lambda rows, uniforms: batch_drafting._independent(rows**2, uniforms),
     )
     pair, cell = tiny_pair(), a_cell("naive", "Chain(2)")
@@ -173,8 +173,8 @@ def test_watching_changes_no_text():
     pair, cell = tiny_pair(), a_cell("traversal", "Iid(3, 2)")
     requests = [Request((3, 1, 4), 20, seed) for seed in range(5)]
     plain = BatchDecoder(pair, cell.verifier, cell.policy, cell.sampling, rows=2).decode(requests)
-    decoder = WatchedDecoder(pair, cell.verifier, cell.policy, cell.sampling, rows=2)
-    decoder.watcher = tally = CellTally(cell, 10**6, np.random.default_rng(0))
+    tally = CellTally(cell, 10**6, np.random.default_rng(0))
+    decoder = WatchedDecoder(pair, cell.verifier, cell.policy, tally, cell.sampling, rows=2)
     assert decoder.decode(requests) == plain
     assert tuple(tuple(tally.texts[number]) for number in range(5)) == tuple(text.tokens for text in plain)
     assert tally.accepted == sum(sum(text.taus) for text in plain)

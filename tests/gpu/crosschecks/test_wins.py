@@ -11,6 +11,7 @@ from gpu_tiny import tiny_pair
 from veridraft.gpu.crosschecks import wins as same_roots
 from veridraft.gpu.crosschecks.cell_file import WinsFile
 from veridraft.gpu.crosschecks.wins import RootPlan, walk_roots
+from veridraft.gpu.decoding.requests import Request
 from veridraft.theory.verifiers.table import get_verifier
 
 PART = (["naive", "block", "traversal", "nss"], ["Chain(2)", "Iid(2, 2)", "NGram(2)", "TopK(2, 2, 3)"])
@@ -45,18 +46,18 @@ def test_every_pairing_is_looked_at_in_every_unit():
 
 def test_tokens_are_those_of_the_laws_on_one_tree_for_all_verifiers(monkeypatch):
     pair, trees = tiny_pair(), []
-    decide = same_roots._Walk._decide
+    decide = same_roots._TextWalk._decide
 
     def kept(walk, verifier, policy, tree, unit):
         trees.append((verifier, policy.name, tree))
         decide(walk, verifier, policy, tree, unit)
 
-    monkeypatch.setattr(same_roots._Walk, "_decide", kept)
+    monkeypatch.setattr(same_roots._TextWalk, "_decide", kept)
     (cell,) = walked(pair, plan_of(pair, texts=1, roots=2)).cells
     sums: dict[str, float] = {}
     for verifier, policy, tree in trees[len(trees) // 3 :]:  # the first look is for warming up
         name = f"{verifier} {policy}"
-        sums[name] = sums.get(name, 0) + float(get_verifier(verifier).law(tree.to_theory()).block_efficiency)
+        sums[name] = sums.get(name, 0) + float(get_verifier(verifier).law(tree.tree(0).to_theory()).block_efficiency)
     assert {name: one["tokens"] for name, one in cell["units"][0]["cells"].items()} == pytest.approx(sums)
     of_chains = [tree for _, policy, tree in trees if policy == "Chain(2)"]
     assert len({id(tree) for tree in of_chains}) == 3, "all verifiers of a policy are asked on the same tree"
@@ -64,29 +65,25 @@ def test_tokens_are_those_of_the_laws_on_one_tree_for_all_verifiers(monkeypatch)
 
 
 def test_looking_leaves_the_text_as_the_target_writes_it():
-    pair, texts = tiny_pair(), []
+    pair = tiny_pair()
     plan = plan_of(pair, roots=4)
-
-    class Kept(same_roots._Walk):
-        def _look(self, request, unit):
-            if looks:
-                super()._look(request, unit)
-            texts.append(list(request.text))
-
+    texts = {}
     for looks in (True, False):
-        Kept(pair, plan, plan.samplings[0], 0).record() if looks else _written(Kept, pair, plan)
-    assert texts[: len(texts) // 2] == texts[len(texts) // 2 :] and texts[-1]
+        walk = same_roots._TextWalk(pair, plan, plan.samplings[0], 0)
+        seen = texts[looks] = []
+        keep = walk.before
 
+        def before(decoder, active, drafter, keep=keep, looks=looks, seen=seen):
+            if looks:
+                keep(decoder, active, drafter)
+            seen.append(list(active[0].writing.text))
 
-def _written(kind, pair, plan) -> None:
-    """The walk without a look: nothing but what the target writes."""
-    walk = kind(pair, plan, plan.samplings[0], 0)
-    request = walk._started()
-    walk._look(request, None)
-    for _ in range(plan.roots):
-        walk._look(request, None)
-        for _ in range(plan.stride):
-            walk.base.step(request)
+        walk.before = before
+        request = Request(plan.prompts[0], walk.tokens, 7)
+        for _ in walk.decoder.stream([request]):
+            pass
+        assert bool(walk.units) == looks
+    assert texts[True] == texts[False] and len(texts[True]) == walk.tokens
 
 
 def tokens_of(cell) -> list[float]:

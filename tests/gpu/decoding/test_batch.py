@@ -163,6 +163,7 @@ def test_an_end_of_sequence_ends_one_request_and_not_the_others():
         assert 11 not in one.tokens[:-1]
         assert (one.ending is Ending.END_OF_SEQUENCE) == (one.tokens[-1] == 11)
         assert one.ending is Ending.END_OF_SEQUENCE or len(one.tokens) == 60
+        assert sum(tau + 1 for tau in one.taus) >= len(one.tokens), "tau is recorded before any cut"
 
 
 def test_blocks_stream_as_they_are_accepted(pair):
@@ -231,11 +232,39 @@ def test_a_logit_that_is_not_finite_stops_the_run_and_names_where(network, polic
         (lambda pair: BatchDecoder(pair, "nss", Chain(1)).stream([Request([3], 0)]), "request 0: max_new_tokens"),
         (lambda pair: BatchDecoder(pair, "nss", Chain(1)).stream([Request([3]), Request([])]), "prompt is empty"),
         (lambda pair: BatchDecoder(pair, "nss", Chain(2)).stream([Request([3], 5000)]), "need 5003 positions"),
+        (lambda pair: BatchDecoder(pair, "nss", Chain(2)).stream([Request([3, 99])]), "prompt token 1 is 99"),
+        (lambda pair: BatchDecoder(pair, "nss", Chain(2)).stream([Request("words")]), "has no tokenizer"),
+        (lambda pair: BatchDecoder(pair, "nss", parse_policy("Chain(x)")), "policy"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(pair, call, message):
     with pytest.raises(ValueError, match=message):
         call(pair)
+
+
+def test_the_row_of_a_tree_whose_logits_are_not_finite_is_named():
+    pair = tiny_pair()
+    blocks = BatchDecoder(pair, "specinfer", Iid(3, 2)).stream([Request(PROMPTS[0], 40)])
+    for _ in range(3):
+        next(blocks)
+
+    def spoil(module, arguments, output):
+        output[0, 2] = float("nan")
+
+    pair.target.lm_head.register_forward_hook(spoil)
+    with pytest.raises(FloatingPointError, match="target logits of step 3, request 0, row 2 are not finite"):
+        next(blocks)
+
+
+def test_a_chain_of_length_zero_is_plain_decoding(pair):
+    (done,) = BatchDecoder(pair, "naive", Chain(0), GREEDY).decode([Request(PROMPTS[0], 12)])
+    assert done.taus == (0,) * 12 and done.block_efficiency == 1
+
+
+def test_one_token_of_prompt_is_enough(pair):
+    (done,) = BatchDecoder(pair, "traversal", Iid(2, 2)).decode([Request([7], 5)])
+    assert len(done.tokens) == 5
+    assert done.block_efficiency == pytest.approx(sum(tau + 1 for tau in done.taus) / len(done.taus))
 
 
 def test_no_requests_are_no_texts(pair):

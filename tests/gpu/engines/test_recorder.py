@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from types import SimpleNamespace
+
 import pytest
 
 pytest.importorskip("torch", reason="veridraft.gpu decodes with torch")
@@ -10,7 +11,8 @@ pytest.importorskip("transformers", reason="veridraft.gpu decodes with transform
 
 from gpu_tiny import PROMPTS, tiny_pair
 
-from veridraft.gpu import Sampling, decode
+from veridraft.gpu import Request, Sampling
+from veridraft.gpu.decoding.step_watch import WatchedDecoder, Watcher
 from veridraft.gpu.engines.agreement.agreement import LengthOutcome, compare_lengths, compare_same_steps
 from veridraft.gpu.engines.agreement.predictions import predict_from_trace
 from veridraft.gpu.engines.exports import write_lengths, write_prometheus, write_vllm
@@ -22,12 +24,24 @@ from veridraft.theory import Chain, Iid
 LEVEL = 1 - 1e-6
 
 
+class Recording(Watcher):
+    """Gives every step of requests that are written one after another to a recorder."""
+
+    def __init__(self, recorder):
+        self.recorder, self.observers = recorder, {}
+
+    def after(self, batch, blocks, spent):
+        (block,) = blocks
+        if block.request not in self.observers:
+            self.observers[block.request] = self.recorder.watch()
+        self.observers[block.request](SimpleNamespace(tau=block.tau, tree=batch.tree(0)))
+
+
 @pytest.mark.parametrize(("verifier", "policy"), [("naive", Chain(2)), ("traversal", Iid(2, 2))])
 def test_decoded_texts_in_every_shape_agree_with_their_rows(verifier, policy, tmp_path):
-    pair, rng, recorder = tiny_pair(), np.random.default_rng(0), RunRecorder(2, traced=True)
-    for number in range(10):
-        prompt = [*PROMPTS[number % 3], number]
-        decode(pair, prompt, verifier, policy, Sampling(top_k=8), 12, rng.spawn(1)[0], recorder.watch())
+    recorder = RunRecorder(2, traced=True)
+    requests = [Request([*PROMPTS[number % 3], number], 12, number) for number in range(10)]
+    WatchedDecoder(tiny_pair(), verifier, policy, Recording(recorder), Sampling(top_k=8), rows=1).decode(requests)
     run = recorder.run()
     recorder.trace.save(tmp_path / "trace.npz")
     trace = load_trace(tmp_path / "trace.npz")

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
-from gpu_tiny import PROMPTS, tiny_pair
+from gpu_tiny import counted_clock, tiny_pair
 
-from veridraft.gpu.decoding import timing
-from veridraft.gpu.decoding.single import Decoder
-from veridraft.gpu.decoding.timing import TimedDecoder
-from veridraft.gpu.latency import measure as latency
 from veridraft.gpu.latency.file import LatencyFile, median_interval, pass_cell, step_cell
 from veridraft.gpu.latency.measure import LatencyPlan, measure_latency
 from veridraft.gpu.models.random_models import load_timing_pair, random_model
 from veridraft.reports.cli import main
 from veridraft.theory import Chain, Iid, Schedule
-from veridraft.theory.speed import Network, Term
+from veridraft.theory.speed import Network
 
 PLAN = LatencyPlan((8, 16), (1, 4), (1, 2), ("block", "traversal"), (Chain(2), Iid(2, 2)), rounds=3)
 
@@ -33,62 +27,14 @@ def pair():
 
 @pytest.fixture
 def counted(monkeypatch):
-    """Both clocks advance by 1 with every reading, CPU time by half as much."""
-    readings = count()
-
-    def now(device):
-        reading = float(next(readings))
-        return np.array([reading, reading / 2])
-
-    monkeypatch.setattr(timing, "now", now)
-    monkeypatch.setattr(latency, "now", now)
+    """Clocks that count: a pass of either network takes 2, feeding and making rows."""
+    counted_clock(monkeypatch)
 
 
 def measured(pair, out=None, plan=PLAN):
     for _, _, file in measure_latency(pair, plan, out, "made by hand"):  # noqa: B007
         pass
     return file
-
-
-# The timed decoder
-
-
-def test_a_timed_decoder_writes_what_a_plain_one_does_and_its_parts_add_up(pair):
-    texts, totals, parts = [], [], []
-    for kind in (Decoder, TimedDecoder):
-        decoder = kind(pair, "traversal", Iid(3, 2), rng=np.random.default_rng(3))
-        request = decoder.start(PROMPTS[0], 30)
-        while not request.done:
-            step = decoder.step(request)
-            if kind is TimedDecoder:
-                totals.append(step.seconds)
-                parts.append(decoder.spent)
-        texts.append(request.text)
-    assert texts[0] == texts[1]
-    for total, spent in zip(totals, parts, strict=True):
-        assert min(part[0] for part in spent.values()) > 0
-        assert total <= sum(part[0] for part in spent.values())
-
-
-def test_the_parts_are_between_the_readings_that_they_name(pair, counted):
-    """A pass is read before and after feeding and before and after making rows: 2 readings of 1 each."""
-    decoder = TimedDecoder(pair, "block", Chain(3), rng=np.random.default_rng(0))
-    request = decoder.start(PROMPTS[0], 30)
-    decoder.step(request)
-    assert decoder.spent[Term.DRAFT].tolist() == [2 * 3, 3]
-    assert decoder.spent[Term.TARGET].tolist() == [2, 1]
-    assert decoder.spent[Term.VERIFICATION].tolist() == [1, 0.5]
-
-
-def test_what_happens_between_steps_is_not_counted(pair, counted):
-    decoder = TimedDecoder(pair, "block", Chain(2), rng=np.random.default_rng(0))
-    request = decoder.start(PROMPTS[0], 30)
-    decoder.open(request)
-    with torch.inference_mode():
-        decoder.draft_forest(request, np.random.default_rng(1), 2)
-    request.draft.keep([])
-    decoder.step(request)
-    assert decoder.spent[Term.DRAFT].tolist() == [2 * 2, 2]
 
 
 # The file
@@ -101,7 +47,7 @@ def test_every_cell_has_one_sample_a_round(pair, counted, tmp_path):
     steps = [step_cell("block", "Chain(2)"), step_cell("traversal", "Chain(2)"), step_cell("traversal", "Iid(2, 2)")]
     assert set(file.cells) == {*passes, *steps}
     assert all(file.rounds(cell) == 3 for cell in file.cells)
-    assert all(file.cells[cell] == {"wall": [1.0] * 3, "cpu": [0.5] * 3} for cell in passes)
+    assert all(file.cells[cell] == {"wall": [2.0] * 3, "cpu": [1.0] * 3} for cell in passes)
     assert LatencyFile.load(tmp_path / "latency.json") == file
     assert file.machine["name"]
 
@@ -109,13 +55,13 @@ def test_every_cell_has_one_sample_a_round(pair, counted, tmp_path):
 def test_a_file_is_a_latency_model(pair, counted, tmp_path):
     model = measured(pair, tmp_path / "latency.json").model()
     step = model.step(Schedule((1, 2), 4), 12, "block")
-    assert step.draft == 2
-    assert step.target == 1
+    assert step.draft == 2 * 2
+    assert step.target == 2
     assert step.verification == pytest.approx(4 / 3)  # one size was measured, 3 nodes in a second: proportional
     assert model.note == "measured"
     assert not model.knows("specinfer")
     halves = LatencyFile.load(tmp_path / "latency.json").model("mean", "cpu")
-    assert halves.step(Schedule((1, 2), 4), 12, "block").target == 0.5
+    assert halves.step(Schedule((1, 2), 4), 12, "block").target == 1
     with pytest.raises(ValueError, match="new tokens 5 lies outside the measured 1 to 4"):
         model.step(Schedule((1, 2), 5), 12, "block")
 
@@ -211,12 +157,12 @@ def test_the_command_measures_shows_and_goes_on(pair, counted, tmp_path, monkeyp
     assert main([*words, "--rounds", "6", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "target pass, ms (wall clock): median [95 % interval], by cached tokens and new tokens" in printed
-    assert "1e+03 [1e+03, 1e+03]" in printed
+    assert "2e+03 [2e+03, 2e+03]" in printed
     assert printed.rstrip().endswith(str(out))
     assert main(["latency", "--show", "--out", str(out)]) == 0
     assert capsys.readouterr().out.strip() in printed
     assert main(["latency", "--show", "--clock", "cpu", "--out", str(out)]) == 0
-    assert "500 [500, 500]" in capsys.readouterr().out
+    assert "1e+03 [1e+03, 1e+03]" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main([*words, "--sizes", "0,1", "--out", str(out)])
     assert "sizes must rise from 1" in capsys.readouterr().err

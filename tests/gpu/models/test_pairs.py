@@ -17,7 +17,8 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 
 from gpu_tiny import tiny_model
 
-from veridraft.gpu.decoding.single import decode
+from veridraft.gpu.decoding.batch import BatchDecoder
+from veridraft.gpu.decoding.requests import Request
 from veridraft.gpu.models import embedded
 from veridraft.gpu.models.layer_skip import parse_skip, without_layers
 from veridraft.gpu.models.pairs import load_pair
@@ -198,5 +199,5 @@ def test_the_embedded_pair_writes_its_own_greedy_text():
     prompt = pair.encode("Name three colours.")
     ids = torch.tensor([prompt])
     expected = pair.target.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)
-    found = decode(pair, prompt, "traversal", Iid(2, 2), Sampling(temperature=0), 12)
+    (found,) = BatchDecoder(pair, "traversal", Iid(2, 2), Sampling(temperature=0)).decode([Request(prompt, 12)])
     assert list(found.tokens) == expected[0, len(prompt) :].tolist()

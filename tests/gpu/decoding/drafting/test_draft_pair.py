@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from veridraft.theory import Context, Policy
+from veridraft.theory import Context, Iid, Policy
 from veridraft.theory.policies.best_first import CaDDTree, OptTree, TopK
 from veridraft.theory.policies.dyspec import DySpec
 
@@ -15,10 +15,8 @@ from gpu_tiny import PROMPTS, tiny_pair
 
 from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.drafting.draft_pair import LivePair
-from veridraft.gpu.decoding.drafting.forest import grow_forest
-from veridraft.gpu.decoding.passes.tree_attention import CachedModel
+from veridraft.gpu.decoding.passes.cache import BatchModel, RowFeed
 from veridraft.gpu.decoding.requests import Request
-from veridraft.gpu.decoding.single import Decoder
 from veridraft.gpu.trees.sampling import Sampling
 
 ROWS = Sampling().rows
@@ -35,12 +33,13 @@ class Passes:
     """A network below a committed context that counts its passes; ``widths`` are their numbers of tokens."""
 
     def __init__(self, model) -> None:
-        self.cached, self.widths = CachedModel(model), []
-        self.root_row = ROWS(self.cached.append(PROMPTS[0]))[0]
+        cached, self.widths = BatchModel(model, 1, 128), []
+        self.root_row = ROWS(cached.append(1, [PROMPTS[0]]))[0]
+        self.row = RowFeed(cached, 0)
 
     def feed(self, tokens, parents):
         self.widths.append(len(tokens))
-        return self.cached.feed(tokens, parents)
+        return self.row.feed(tokens, parents)
 
 
 @pytest.fixture(scope="module")
@@ -80,17 +79,30 @@ def test_a_context_whose_parent_is_unknown_is_named(live):
 
 
 @pytest.mark.parametrize("policy", BY_LEVEL, ids=str)
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_forest_costs_at_most_a_pass_for_each_level_that_has_children(draft, policy: Policy, count: int):
-    """Of the tree by rule any number costs what one costs; the drawn ones share rows where they agree."""
-    with torch.inference_mode():
-        model = Passes(draft)
-        forest = grow_forest(model, PROMPTS[0][-1], model.root_row, policy, ROWS, np.random.default_rng(2), count)
-    drawn = isinstance(policy, DySpec)
-    assert len(model.widths) <= (policy.depth - 1) * (count if drawn else 1)
-    assert len(forest.tokens) - 1 > len(model.widths) > 1
+def test_a_tree_costs_at_most_a_pass_for_each_level_that_has_children(live, policy: Policy):
+    pair, model = live
+    tree = policy.sample(pair, np.random.default_rng(2))
+    assert len(model.widths) <= policy.depth - 1
+    assert tree.size - 1 > len(model.widths) > 1
     if isinstance(policy, TopK):
         assert model.widths == [policy.k] * (policy.depth - 1)
+
+
+@pytest.mark.parametrize("policy", [*BY_LEVEL, Iid(2, 3)], ids=str)
+def test_a_tree_on_the_device_has_the_rows_that_it_was_drawn_from(live, policy: Policy):
+    """Any policy of the theory can be sampled so; a node that was fed is found among the fed tokens."""
+    pair, _ = live
+    drawn = policy.sample(pair, np.random.default_rng(2))
+    tree, places = pair.on_device(drawn)
+    assert (tree.tokens, tree.parents, tree.child_lists) == (
+        tuple(drawn.tokens), tuple(drawn.parents), drawn.child_lists
+    )  # fmt: skip
+    fed = {place: drawn.context(node) for node, place in enumerate(places) if place >= 0}
+    assert sorted(fed) == sorted(pair.fed[context] for context in fed.values())
+    for node, listed in enumerate(drawn.child_lists):
+        if listed:
+            assert (tree.draft[node].numpy() == drawn.draft[node]).all()
+            assert node == 0 or places[node] == pair.fed[drawn.context(node)]
 
 
 @pytest.mark.parametrize("policy", BY_LEVEL, ids=str)
@@ -106,15 +118,11 @@ def test_the_tree_is_that_of_the_networks_own_rows(live, policy: Policy):
 
 
 @pytest.mark.parametrize("depth", [2, 5])
-def test_a_step_of_either_decoder_reads_the_text_and_makes_a_pass_for_each_level_below(depth: int):
+def test_a_step_reads_the_text_and_makes_a_pass_for_each_level_below(depth: int):
     """The draft's passes of one step, prompt and root included: the text, then levels 1 to depth - 1."""
     pair, policy, widths = tiny_pair(), TopK(4, depth, 9), []
     pair.draft.register_forward_hook(
         lambda module, arguments, options, output: widths.append(options["input_ids"].shape[1]), with_kwargs=True
     )
-    decoder = Decoder(pair, "nss", policy, None, np.random.default_rng(0))
-    decoder.step(decoder.start(PROMPTS[0], 1))
-    assert widths == [len(PROMPTS[0]), *[4] * (depth - 1)]
-    widths.clear()
     BatchDecoder(pair, "nss", policy).decode([Request(PROMPTS[0], 1)])
     assert widths == [len(PROMPTS[0]) - 1, 1, *[4] * (depth - 1)]

@@ -14,10 +14,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:Depr
 from gpu_tiny import PROMPTS, tiny_pair
 
 from veridraft.gpu.decoding.batch import BatchDecoder
+from veridraft.gpu.decoding.passes.cache import BatchModel
 from veridraft.gpu.decoding.passes.compiled import MOST_TOKENS, SLOTS, ShortPasses, compiled_pair
 from veridraft.gpu.decoding.passes.packing import can_pack, packed_pair
 from veridraft.gpu.decoding.requests import Request
-from veridraft.gpu.decoding.single import decode
 from veridraft.gpu.trees.sampling import Sampling
 
 GREEDY = Sampling(temperature=0)
@@ -65,8 +65,12 @@ def test_long_passes_other_caches_and_plain_calls_are_not_compiled(graphs):
     prompt = [token % 64 for token in range(MOST_TOKENS + 2)]
     ids = torch.tensor([prompt])
     assert torch.equal(compiled.target(ids).logits, pair.target(ids).logits)
-    options = {"policy": Chain(2), "sampling": GREEDY, "max_new_tokens": 8}
-    assert decode(compiled, prompt, "block", **options).tokens == decode(pair, prompt, "block", **options).tokens
+    output = compiled.target(input_ids=ids[:, :4], use_cache=True)
+    again = pair.target(input_ids=ids[:, :4], use_cache=True)
+    after = [model(input_ids=ids[:, 4:6], past_key_values=one.past_key_values).logits
+             for model, one in ((compiled.target, output), (pair.target, again))]  # fmt: skip
+    assert torch.equal(*after), "a cache of transformers' own"
+    BatchModel(compiled.target, 1, 128).prefill(0, prompt)
     assert graphs() == 0
     assert isinstance(compiled.target.forward, ShortPasses) and not isinstance(pair.target.forward, ShortPasses)
     assert {p.data_ptr() for p in compiled.target.parameters()} == {p.data_ptr() for p in pair.target.parameters()}

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,8 +17,8 @@ if not (torch.distributed.is_available() and torch.distributed.is_gloo_available
 import parallel_worker
 from gpu_tiny import PROMPTS, tiny_model
 
+from veridraft.gpu.decoding.passes.cache import BatchModel
 from veridraft.gpu.decoding.passes.packing import packed_pair
-from veridraft.gpu.decoding.passes.tree_attention import CachedModel
 from veridraft.gpu.models.pairs import load_pair
 from veridraft.gpu.models.split.pairs import load_split_pair
 from veridraft.gpu.models.split.ranks import Leader, LeadingModel, on_all_ranks
@@ -59,8 +60,9 @@ def test_two_ranks_write_what_one_process_writes(folders, ranks, which):
 def test_both_ranks_hold_their_heads_of_one_cache(folders, ranks):
     tokens = parallel_worker.unfinished(load_pair(folders[0], "skip:1"))
     assert ranks[0]["request"] == ranks[1]["request"] == tokens
-    whole = parallel_worker.share(parallel_worker.ALIVE[-1].target.cache)
-    assert whole.shape[4] == sum(map(len, tokens)) - 1
+    prompt, text, length = tokens
+    whole = parallel_worker.share(parallel_worker.ALIVE[-1][1].cache, length)
+    assert length == len(prompt) + len(text) - 1
     halves = [one["cache"] for one in ranks]
     assert halves[0].shape[3] == halves[1].shape[3] == 1
     torch.testing.assert_close(torch.cat(halves, dim=3), whole, atol=1e-4, rtol=1e-4)
@@ -103,11 +105,11 @@ class Deaf:
 
 
 def test_a_cache_that_cannot_be_followed_is_refused():
-    network = CachedModel(LeadingModel(tiny_model(), "target", Leader(Deaf())))
-    network.append(PROMPTS[0])
-    network.cache.layers[0] = object()
-    with pytest.raises(TypeError, match="cache layers of type object have none of keep, move, copy_row"):
-        network.feed([1], [-1])
+    network = BatchModel(LeadingModel(tiny_model(), "target", Leader(Deaf())), 1, 32)
+    network.append(1, [PROMPTS[0]])
+    network.layers[0] = network.cache.layers[0] = SimpleNamespace()
+    with pytest.raises(TypeError, match="cache layers of type SimpleNamespace have none of grow, move, copy_row"):
+        network.append(1, [[1]])
 
 
 def test_bad_input_is_refused(folders, tmp_path, monkeypatch):

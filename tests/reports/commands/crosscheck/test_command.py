@@ -68,7 +68,7 @@ def test_a_trace_against_its_own_rows(runs, capsys):
 
 def test_rates_by_position_and_json(tmp_path, capsys):
     path = put(tmp_path / "metrics.txt", VLLM_TEXT)
-    words = ["--from", path, "--prediction", "0.8,0.45,0.25", "--within", "0.2", "--json"]
+    words = ["--from", path, "--prediction", "0.8,0.45,0.25", "--within", "0.2", "--json", "-"]
     assert command(*words) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["outcome"] == "agrees"

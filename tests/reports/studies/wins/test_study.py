@@ -51,7 +51,7 @@ def tiny(monkeypatch):
 
 
 def test_a_run_is_stopped_goes_on_and_is_printed(tiny, tmp_path, capsys, monkeypatch):
-    record, calls = same_roots._Walk.record, []
+    record, calls = same_roots._TextWalk.record, []
 
     def once(walk):
         calls.append(walk.text)
@@ -59,7 +59,7 @@ def test_a_run_is_stopped_goes_on_and_is_printed(tiny, tmp_path, capsys, monkeyp
             raise KeyboardInterrupt
         return record(walk)
 
-    monkeypatch.setattr(same_roots._Walk, "record", once)
+    monkeypatch.setattr(same_roots._TextWalk, "record", once)
     assert command(*tiny, "--out", tmp_path) == 130
     assert len(WinsFile.load(tmp_path).cells) == 1
     assert "the same command goes on" in capsys.readouterr().err

@@ -1,39 +1,46 @@
-"""A batch decoder that is watched: what each step was and took, what it might have been, and how long passes take."""
+"""A decoder that is watched: what each step was and took, what it might have been, and how long passes take."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
+from veridraft.theory.policies.base import Policy
 from veridraft.theory.speed.rates import Term
 
-from ..decoding.batch import Active, BatchDecoder, Verified
-from ..decoding.drafting.drafters import Drafter, NetworkDrafter, Writing
-from ..decoding.drafting.growth import Drafted
-from ..decoding.memory import tree_advice
-from ..decoding.passes.cache import BatchModel
-from ..decoding.passes.finite_checks import pass_of
-from ..decoding.passes.stopwatch import Reading, Span
-from ..decoding.requests import Block
 from ..models.backend import torch
+from ..models.pairs import ModelPair
+from ..trees.sampling import Sampling
 from ..trees.tree_batch import TreeBatch
+from .batch import Active, BatchDecoder, Verified
+from .drafting.drafters import Drafter, NetworkDrafter, Writing
+from .drafting.growth import Drafted
+from .memory import tree_advice
+from .passes.cache import BatchModel
+from .passes.finite_checks import pass_of
+from .passes.stopwatch import Lap, Span
+from .requests import Block
 
 Size = tuple[int, int]
 """Of a pass: batch rows, and tokens in each."""
 
+Spent = Mapping[Term, Span]
+"""Where the time of a step went."""
+
 NETWORKS = {"draft": Term.DRAFT, "target": Term.TARGET}
 
 
-class Watcher(Protocol):
-    """Hears of every step."""
+class Watcher:
+    """Hears of every step; this one does nothing about it."""
 
     def before(self, decoder: WatchedDecoder, active: Sequence[Active], drafter: Drafter) -> None:
         """A step is about to be made for the running requests."""
 
-    def after(self, batch: TreeBatch, blocks: Sequence[Block], spent: Mapping[Term, Span]) -> None:
+    def after(self, batch: TreeBatch, blocks: Sequence[Block], spent: Spent) -> None:
         """The step's trees with the target's rows, its blocks in their order, and where its time went."""
 
 
@@ -42,10 +49,12 @@ class Foreseen:
     """Trees drawn at the roots of the running requests, for none of them to use: with the target's rows.
 
     passes : by network the sizes of the passes that they took
+    spent : by network the time of drafting them, and of looking at them
     """
 
     batch: TreeBatch
     passes: Mapping[str, Sequence[Size]]
+    spent: Mapping[str, Span]
 
 
 class WatchedDecoder(BatchDecoder):
@@ -55,12 +64,22 @@ class WatchedDecoder(BatchDecoder):
     Overhead: all the rest of a step.  On a GPU every reading waits for the device, so that a step is slower for it.
     """
 
-    watcher: Watcher
+    def __init__(
+        self,
+        pair: ModelPair,
+        verifier: str,
+        policy: Policy,
+        watcher: Watcher,
+        sampling: Sampling | None = None,
+        rows: int = 8,
+    ) -> None:
+        super().__init__(pair, verifier, policy, sampling, rows)
+        self.watcher = watcher
+        self.stopwatch.waits = True
 
     @torch.inference_mode()
     def step(self, active: list[Active], drafter: Drafter) -> list[Block]:
         """As :meth:`.BatchDecoder.step`."""
-        self.stopwatch.waits = True
         self.watcher.before(self, active, drafter)
         before, begin = dict(self.stopwatch.spans), self.stopwatch.now()
         blocks = super().step(active, drafter)
@@ -81,17 +100,31 @@ class WatchedDecoder(BatchDecoder):
 
     @torch.inference_mode()
     def foresee(self, active: Sequence[Active], drafter: Drafter, rng: np.random.Generator) -> Foreseen:
-        """Other trees at the same roots; drafter, caches and texts are left as they were."""
-        readings: list[Reading] = []
-        self.stopwatch.readings = readings
-        writings = [Writing(one.writing.text, one.writing.unseen, rng) for one in active]
-        with drafter.aside(), tree_advice(self.pair, len(active), self.skeleton.columns if self.skeleton else 0):
-            drafted = drafter.draft(writings)
-            rows = self._target_rows(active, drafted)
-        self.stopwatch.readings = None
-        return Foreseen(replace(drafted.batch, target=rows), {name: _sizes(readings, name) for name in NETWORKS})
+        """Other trees at the same roots; drafter, caches and texts are left as they were.
 
-    @torch.inference_mode()
+        ``drafter`` is the run's own, or another one whose network has read as much of the texts.
+        """
+        writings = [Writing(one.writing.text, one.writing.unseen, rng) for one in active]
+        nodes = self.skeleton.columns if self.skeleton else 0
+        with drafter.aside(), tree_advice(self.pair, len(active), nodes), self._laps() as laps:
+            begin = self.stopwatch.now()
+            drafted = drafter.draft(writings)
+            middle = self.stopwatch.now()
+            rows = self._target_rows(active, drafted)
+            end = self.stopwatch.now()
+        passes = {name: _sizes(laps, name) for name in NETWORKS}
+        return Foreseen(replace(drafted.batch, target=rows), passes, {"draft": middle - begin, "target": end - middle})
+
+    @contextmanager
+    def _laps(self) -> Iterator[list[Lap]]:
+        """The list of all uses of a phase that are made inside."""
+        laps: list[Lap] = []
+        self.stopwatch.laps = laps
+        try:
+            yield laps
+        finally:
+            self.stopwatch.laps = None
+
     def time_pass(self, network: str, active: Sequence[Active], drafter: Drafter, size: Size) -> Span:
         """The time of one such pass behind the contexts, over what the texts ended in; it leaves nothing behind.
 
@@ -100,11 +133,8 @@ class WatchedDecoder(BatchDecoder):
         model = self._model(network, drafter)
         rows, width = size
         texts = [active[row % len(active)].writing.text for row in range(rows)]
-        tokens = torch.tensor([(text * width)[-width:] for text in texts], device=model.device)
-        visible = torch.ones((rows, width, width), dtype=torch.bool, device=model.device).tril()
-        begin = self.stopwatch.now()
-        self.sampling.rows(model.feed(rows, tokens, 0, visible))
-        return self.stopwatch.now() - begin
+        tokens = [(text * width)[-width:] for text in texts]
+        return time_pass(model, tokens, self.sampling)
 
     def _model(self, network: str, drafter: Drafter) -> BatchModel:
         model = self.target if network == "target" else drafter.model if isinstance(drafter, NetworkDrafter) else None
@@ -112,7 +142,23 @@ class WatchedDecoder(BatchDecoder):
         return model
 
 
-def _sizes(readings: Sequence[Reading], network: str) -> list[Size]:
+@torch.inference_mode()
+def time_pass(model: BatchModel, lines: Sequence[Sequence[int]], sampling: Sampling) -> Span:
+    """The time of one pass over lines of tokens (B, n) behind the contexts, up to float64 rows; nothing is kept.
+
+    By the clock of the model's stopwatch, which waits for the device or not.
+    """
+    tokens, stopwatch = torch.tensor(lines, device=model.device), model.stopwatch
+    rows, width = tokens.shape
+    visible = torch.ones((rows, width, width), dtype=torch.bool, device=model.device).tril()
+    before = stopwatch.spans[model.phase]
+    logits = model.feed(rows, tokens, 0, visible)
+    with stopwatch.phase(model.phase):
+        sampling.rows(logits)
+    return stopwatch.spans[model.phase] - before
+
+
+def _sizes(laps: Sequence[Lap], network: str) -> list[Size]:
     """The sizes of a network's passes; what was done to make rows of their logits is no pass."""
-    works = [reading.work for reading in readings if reading.phase == pass_of(network)]
+    works: list[Any] = [lap.work for lap in laps if lap.phase == pass_of(network)]
     return [work for work in works if isinstance(work, tuple) and isinstance(work[0], int)]

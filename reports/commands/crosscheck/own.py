@@ -1,0 +1,92 @@
+"""``veridraft crosscheck`` without ``--from``: every verifier on one policy's trees, one text at a time."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
+
+from ...running.console import FAILED, STOPPED, bad_input, broken_off, names, say_stopped
+from ...running.files import check_folder
+from ...running.models import MODEL_OPTIONS
+
+if TYPE_CHECKING:
+    from veridraft.gpu.crosschecks.crosschecker import Crosscheck
+    from veridraft.gpu.models.pairs import ModelPair
+
+OWN: dict[str, dict[str, Any]] = {
+    **MODEL_OPTIONS,
+    "--device-map": {"metavar": "MAP", "help": "auto: place the target's layers over this machine's devices"},
+    "--offload": {"metavar": "FOLDER", "help": "with --device-map, for what no device holds"},
+    "--tensor-parallel": {"action": "store_true", "help": "under torchrun: split the target's heads over the ranks"},
+    "--verifiers": {"type": names, "metavar": "NAMES", "help": "these alone (default: all that the vocabulary allows)"},
+    "--policy": {"metavar": "POLICY", "help": "of the trees (default: Iid(4, 3))"},
+    "--temperature": {"type": float, "default": 1.0, "help": "at least 0 (default: %(default)s)"},
+    "--top-p": {"type": float, "default": 1.0, "help": "above 0, at most 1 (default: %(default)s)"},
+    "--steps": {"type": int, "default": 300, "help": "target passes of each verifier (default: %(default)s)"},
+    "--seed": {"type": int, "default": 0, "help": "of drafts and coins (default: %(default)s)"},
+    "--out": {"type": Path, "default": Path("crosscheck"), "metavar": "FOLDER", "help": "made if missing: "
+              f"{CrosscheckFile.name} (default: %(default)s)"},
+}  # fmt: skip
+
+SHARED = ("--policy",)
+"""Options that an engine's run has too."""
+
+
+def run_own(options: argparse.Namespace) -> int:
+    """The exit status of a run of one's own: 0 all rows agree, 1 some do not, 2 bad input.
+
+    Under ``torchrun`` only rank 0 prints, and the status of the others is 0.
+    """
+    from veridraft.gpu.models.split.ranks import on_all_ranks
+
+    try:
+        with bad_input("crosscheck"), broken_off("crosscheck"):
+            run = on_all_ranks(_pair(options), lambda pair: _checked(pair, options))
+    except KeyboardInterrupt:
+        say_stopped()
+        return STOPPED
+    if os.environ.get("RANK", "0") != "0":
+        return 0
+    for row in run.rows:
+        scores = " ".join(f"{name} {_shown(row[name])}" for name in ("z", "z_draft", "z_text"))
+        print(f"{row['verifier']:13} measured {row['measured']:.3f} predicted {row['predicted']:.3f} {scores}")
+    return 0 if run.verdict.value == "agrees" else FAILED
+
+
+def _pair(options: argparse.Namespace) -> ModelPair:
+    """The pair, on one device or several."""
+    from veridraft.gpu import load_pair, load_split_pair, packed_pair
+
+    if options.pack and (options.tensor_parallel or options.device_map):
+        raise ValueError("--pack is for a pair on one device: leave --device-map and --tensor-parallel out")
+    if not (options.tensor_parallel or options.device_map):
+        pair = load_pair(options.target, options.draft, options.device, options.dtype)
+        return packed_pair(pair) if options.pack else pair
+    split = {"tensor_parallel": options.tensor_parallel, "device_map": options.device_map}
+    return load_split_pair(options.target, options.draft, options.dtype, offload_folder=options.offload, **split)
+
+
+def _checked(pair: ModelPair, options: argparse.Namespace) -> Crosscheck:
+    from veridraft.gpu import crosscheck
+
+    return crosscheck(
+        pair,
+        options.verifiers,
+        options.policy or "Iid(4, 3)",
+        temperature=options.temperature,
+        top_p=options.top_p,
+        steps=options.steps,
+        seed=options.seed,
+        out=check_folder(options.out),
+        command=shlex.join(["veridraft", *sys.argv[1:]]),
+    )
+
+
+def _shown(score: float | None) -> str:
+    return "not applicable" if score is None else f"{score:+.2f}"
