@@ -46,14 +46,15 @@ INNER_ARROWS = {
         "auditing": {"batches", "forms", "defects", "montecarlo"},
     },
     "gpu": {
+        "files": set(),
         "engines": set(),
         "models": set(),
         "trees": {"models"},
         "verification": {"models", "trees"},
         "distilling": {"models", "trees"},
         "decoding": {"models", "trees", "verification"},
-        "latency": {"models", "trees", "verification", "decoding"},
-        "crosschecks": {"models", "trees", "verification", "decoding", "latency"},
+        "latency": {"files", "models", "trees", "verification", "decoding"},
+        "crosschecks": {"files", "models", "trees", "verification", "decoding", "latency"},
     },
     "reports": {
         "writing": set(),

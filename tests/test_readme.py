@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from reports_samples import sample
 
-from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
+from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.reports.commands.report import readme, tables
 from veridraft.theory import VERIFIERS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from suite_samples import MACHINE
 
-from veridraft.gpu.crosschecks.cell_file import WinsFile
+from veridraft.gpu.files.kinds import WinsFile
 from veridraft.reports.studies.wins.rows import RootRow
 
 EFFICIENCY = {

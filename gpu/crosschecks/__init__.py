@@ -5,19 +5,14 @@ from typing import TYPE_CHECKING
 from veridraft._lazy import lazily
 
 if TYPE_CHECKING:
-    from .cell_file import CellFile, CrosscheckFile, SuiteFile, WinsFile
     from .crosschecker import Crosscheck, crosscheck
     from .suite import SuitePlan, run_suite
     from .wins import RootPlan, walk_roots
 
 __all__ = [
-    "CellFile",
     "Crosscheck",
-    "CrosscheckFile",
     "RootPlan",
-    "SuiteFile",
     "SuitePlan",
-    "WinsFile",
     "crosscheck",
     "run_suite",
     "walk_roots",
@@ -26,7 +21,6 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        ".cell_file": "CellFile CrosscheckFile SuiteFile WinsFile",
         ".crosschecker": "Crosscheck crosscheck",
         ".suite": "SuitePlan run_suite",
         ".wins": "RootPlan walk_roots",

@@ -11,8 +11,8 @@ from veridraft.theory.policies.base import DraftLaw, Iid, Policy
 from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
 from ..decoding.drafting.n_gram import parse_any
+from ..files.kinds import SuiteKey
 from ..trees.sampling import Sampling
-from .cell_file import SuiteKey
 
 Value = TypeVar("Value", str, float)
 

@@ -17,12 +17,12 @@ from veridraft.theory.policies.base import Policy, parse_policy
 from veridraft.theory.verifiers.fitting import fitting_policy
 from veridraft.theory.verifiers.table import VERIFIERS
 
+from ..files.kinds import CrosscheckFile
 from ..models.machine import machine_of
 from ..models.pairs import ModelPair
 from ..models.prompts import PROMPTS
 from ..trees.sampling import Sampling
 from ..verification.theory_route import too_large
-from .cell_file import CrosscheckFile
 from .cells import SuiteCell, distinct
 from .suite import CellVerdict, SuitePlan, finish
 

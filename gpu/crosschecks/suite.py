@@ -23,12 +23,12 @@ from ..decoding.memory import PeakMemory
 from ..decoding.passes.packing import is_packed
 from ..decoding.requests import Request
 from ..decoding.step_watch import WatchedDecoder
+from ..files.kinds import SuiteFile
 from ..models.machine import machine_of
 from ..models.pairs import ModelPair
 from ..models.prompts import prompts_of
 from ..models.random_models import is_random
 from ..verification.theory_route import too_large
-from .cell_file import SuiteFile
 from .cells import SuiteCell, cells_of
 from .scores import NO_SCORE, Score, text_score
 from .tally import CellTally

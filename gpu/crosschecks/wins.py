@@ -29,6 +29,7 @@ from ..decoding.passes.packing import is_packed
 from ..decoding.passes.stopwatch import Span
 from ..decoding.requests import Request
 from ..decoding.step_watch import WatchedDecoder, Watcher
+from ..files.kinds import WinsFile
 from ..latency.file import CLOCKS
 from ..models.backend import torch
 from ..models.machine import machine_of
@@ -39,7 +40,6 @@ from ..trees.sampling import Sampling
 from ..trees.tree_batch import TreeBatch
 from ..verification.table import verify_batch
 from ..verification.theory_route import too_large
-from .cell_file import WinsFile
 from .cells import PLAIN, cells_of
 
 UNIT = 5

@@ -9,17 +9,17 @@ samples, one a round, in seconds by the wall clock (``wall``) and of CPU time (`
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import ClassVar
 
 import scipy
 
 from veridraft.theory.speed.latency import Line, PassTable
 from veridraft.theory.speed.rates import LatencyModel
+
+from ..files.cell_file import CellFile
 
 KIND = "veridraft latency"
 
@@ -50,58 +50,24 @@ def median_interval(samples: Sequence[float], level: float = 0.95) -> tuple[floa
 
 
 @dataclass
-class LatencyFile:
-    """Measured latencies; ``path`` is ``None`` where they are only in memory."""
+class LatencyFile(CellFile):
+    """Measured latencies: in each round one sample of every block."""
 
-    path: Path | None
-    command: str
-    machine: dict[str, Any]
-    settings: dict[str, Any]
-    cells: dict[str, dict[str, Any]]
+    kind: ClassVar[str] = KIND
+    name: ClassVar[str] = "latency.jsonl"
+    what: ClassVar[str] = "latency"
+    fields: ClassVar[tuple[str, ...]] = ("block", "round")
+    grows: ClassVar[str] = "rounds"
 
-    @classmethod
-    def load(cls, path: str | Path) -> LatencyFile:
-        """The file; ``ValueError`` that says what is missing or wrong in it."""
-        try:
-            held = json.loads(Path(path).read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"latency file {path} is no JSON: {error}") from None
-        if not isinstance(held, dict) or held.get("kind") != KIND:
-            raise ValueError(f"latency file {path} is none: its kind is not {KIND!r}")
-        for name in ("command", "machine", "settings", "cells"):
-            if name not in held:
-                raise ValueError(f"latency file {path} lacks {name!r}")
-        return cls(Path(path), held["command"], held["machine"], held["settings"], held["cells"])
+    def samples(self, block: str, field: str) -> list[float]:
+        """The finished samples of a block, in the order of its rounds."""
+        return [record[field] for (name, _), record in sorted(self.finished.items()) if name == block]
 
-    def save(self) -> None:
-        """Write the whole file beside its place and rename it into it."""
-        if self.path is None:
-            return
-        held = {"kind": KIND, "command": self.command, "machine": self.machine, "settings": self.settings}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.path.with_suffix(".partial")
-        scratch.write_text(json.dumps(held | {"cells": self.cells}, indent=None, allow_nan=False) + "\n")
-        scratch.replace(self.path)
-
-    def add(self, cell: str, values: Mapping[str, Any]) -> None:
-        """Append one sample of every field to a cell."""
-        held = self.cells.setdefault(cell, {name: [] for name in values})
-        for name, value in values.items():
-            held[name].append(value)
-
-    def rounds(self, cell: str) -> int:
-        """How many samples a cell has."""
-        held = self.cells.get(cell)
-        return len(next(iter(held.values()))) if held else 0
-
-    def require_same(self, settings: Mapping[str, Any]) -> None:
-        """Raise ``ValueError`` that names the first setting in which what is measured would differ."""
-        for name, value in settings.items():
-            if self.settings.get(name) != value:
-                raise ValueError(
-                    f"out {str(self.path)!r} holds latencies with {name} = {self.settings.get(name)!r}, not {value!r}: "
-                    "give another file, or remove that one"
-                )
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The blocks that have a sample, passes first, in the order of the plan."""
+        sampled = {block for block, _ in self.finished}
+        return tuple(dict.fromkeys(block for block, _ in self.planned if block in sampled))
 
     def table(self, network: str, statistic: str = "median", clock: str = "wall") -> PassTable:
         """The passes of a network as a table; ``ValueError`` that names a cell without samples."""
@@ -114,23 +80,24 @@ class LatencyFile:
         return PassTable(contexts, sizes, rows, name=f"{network} pass")
 
     def _value(self, cell: str, field: str, statistic: str) -> float:
-        if not self.rounds(cell):
+        found = self.samples(cell, field)
+        if not found:
             raise ValueError(f"latency file {self.path} has no sample of {cell!r}: run the same command to finish it")
-        return float(STATISTICS[statistic](self.cells[cell][field]))
+        return float(STATISTICS[statistic](found))
 
     def points(
         self, part: str, verifier: str, statistic: str = "median", clock: str = "wall"
     ) -> list[tuple[float, float]]:
         """(mean nodes, seconds) of a part, ``verification`` or ``overhead``, one for each measured policy."""
-        found = [cell for cell in self.cells if cell.startswith(f"step|{verifier}|") and self.rounds(cell)]
+        found = [block for block in self.blocks if block.startswith(f"step|{verifier}|")]
         return [
-            (fmean(self.cells[cell]["nodes"]), self._value(cell, f"{part}_{clock}", statistic)) for cell in found
+            (fmean(self.samples(block, "nodes")), self._value(block, f"{part}_{clock}", statistic)) for block in found
         ]
 
     @property
     def verifiers(self) -> tuple[str, ...]:
         """The verifiers of which steps were measured."""
-        return tuple(dict.fromkeys(cell.split("|")[1] for cell in self.cells if cell.startswith("step|")))
+        return tuple(dict.fromkeys(block.split("|")[1] for block in self.blocks if block.startswith("step|")))
 
     def model(self, statistic: str = "median", clock: str = "wall") -> LatencyModel:
         """The latency model: tables of passes, and a line in the nodes for each verifier and for the overhead."""

@@ -87,48 +87,45 @@ class LatencyPlan:
             "policies": [policy.name for policy in self.policies],
             "seed": self.seed,
             "temperature": self.temperature,
+            "rounds": self.rounds,
+            "cells": [[block, turn] for turn in range(self.rounds) for block in self.blocks()],
         }
+
+    def blocks(self) -> list[str]:
+        """The names of all that a round measures once: passes by network, context and size, then steps."""
+        sizes = {"target": self.sizes, "draft": self.draft_sizes}
+        passes = [pass_cell(name, context, size) for name in sizes for context in self.contexts for size in sizes[name]]
+        return passes + [step_cell(verifier, policy.name) for verifier, policy in self.step_cells]
 
 
 def measure_latency(
     pair: ModelPair, plan: LatencyPlan, out: str | Path | None = None, command: str = ""
 ) -> Iterator[tuple[int, int, LatencyFile]]:
-    """Blocks done, blocks in all, and the file so far, after each block; the last one is whole.
+    """Samples taken, samples in all, and the file in the folder ``out``: at once, then after each.
 
-    ``out`` is continued if it exists.  Raises ``ValueError``, before any work, for a file with other settings,
-    another machine or other versions, and for contexts beyond the networks' positions.
+    Raises ``ValueError``, before any work, for a file with other settings, another machine or other versions, and for
+    contexts beyond the networks' positions.
     """
-    file = _opened(pair, plan, out, command)
-    blocks = _Blocks(pair, plan, file)
-    done, total = 0, plan.rounds * len(blocks.names)
-    for turn in range(plan.rounds):
-        order = np.random.default_rng([plan.seed, turn]).permutation(len(blocks.names))
-        for place in order:
-            if blocks.run(blocks.names[place], turn):
-                file.save()
-            done += 1
-            yield done, total, file
-
-
-def _opened(pair: ModelPair, plan: LatencyPlan, out: str | Path | None, command: str) -> LatencyFile:
-    """The file to be continued, or a new one."""
     limit = min(getattr(model.config, "max_position_embeddings", 2**60) for model in (pair.target, pair.draft))
     needed = plan.contexts[-1] + max(plan.sizes[-1], plan.draft_sizes[-1])
     if needed > limit:
         raise ValueError(f"contexts and sizes need {needed} positions, but the networks have {limit}")
-    here, settings = machine_of(pair.device), plan.settings(pair)
-    if out is None or not Path(out).exists():
-        return LatencyFile(None if out is None else Path(out), command, here, settings, {})
-    held = LatencyFile.load(out)
-    held.require_same(settings)
-    for name, value in here.items():
-        if held.machine.get(name) != value:
-            raise ValueError(f"out {str(out)!r} was measured with {name} = {held.machine.get(name)!r}, not {value!r}")
-    return held
+    file = LatencyFile.open(out, command, plan.settings(pair), machine_of(pair.device))
+    return _measured(file, _Blocks(pair, plan, file))
+
+
+def _measured(file: LatencyFile, blocks: _Blocks) -> Iterator[tuple[int, int, LatencyFile]]:
+    total = len(file.planned)
+    yield len(file.finished), total, file
+    for turn in range(blocks.plan.rounds):
+        for place in np.random.default_rng([blocks.plan.seed, turn]).permutation(len(blocks.names)):
+            for record in blocks.run(blocks.names[place], turn):
+                file.add(record)
+                yield len(file.finished), total, file
 
 
 class _Blocks:
-    """The blocks of a round: all sizes of a network at one context, or one step of a verifier with a policy."""
+    """What a round measures: all sizes of a network at one context, or one step of a verifier with a policy."""
 
     def __init__(self, pair: ModelPair, plan: LatencyPlan, file: LatencyFile) -> None:
         self.pair, self.plan, self.file = pair, plan, file
@@ -138,28 +135,25 @@ class _Blocks:
         self._models: dict[tuple[Any, ...], BatchModel] = {}
         self._steps: dict[tuple[Any, ...], Iterator[tuple[int, Spent]]] = {}
 
-    def run(self, name: tuple[Any, ...], turn: int) -> bool:
-        """Measure what the block lacks in this round; True if it lacked anything."""
+    def run(self, name: tuple[Any, ...], turn: int) -> Iterator[dict[str, Any]]:
+        """The samples that the round lacks of it."""
         if name[0] in ("target", "draft"):
-            return self._passes(name, turn)
-        if self.file.rounds(step_cell(name[0], name[1].name)) > turn:
-            return False
-        self._step(*name)
-        return True
+            yield from self._passes(name, turn)
+        elif (step_cell(name[0], name[1].name), turn) not in self.file.finished:
+            yield {"block": step_cell(name[0], name[1].name), "round": turn} | self._step(*name)
 
-    def _passes(self, name: tuple[str, int], turn: int) -> bool:
+    def _passes(self, name: tuple[str, int], turn: int) -> Iterator[dict[str, Any]]:
         network, context = name
         sizes = self.plan.sizes if network == "target" else self.plan.draft_sizes
-        missing = [size for size in sizes if self.file.rounds(pass_cell(network, context, size)) <= turn]
+        missing = [size for size in sizes if (pass_cell(network, context, size), turn) not in self.file.finished]
         if missing and name not in self._models:
             model = getattr(self.pair, network)
-            self._models[name] = warm_model(model, context, missing, self._rng(*name), self.stopwatch)
+            self._models[name] = warm_model(model, context, sizes, self._rng(*name), self.stopwatch)
         for size in np.random.default_rng([self.plan.seed, turn, context]).permutation(missing).tolist():
             wall, cpu = time_size(self._models[name], size, Sampling(self.plan.temperature), self._rng(*name))
-            self.file.add(pass_cell(network, context, size), {"wall": float(wall), "cpu": float(cpu)})
-        return bool(missing)
+            yield {"block": pass_cell(network, context, size), "round": turn, "wall": float(wall), "cpu": float(cpu)}
 
-    def _step(self, verifier: str, policy: Policy) -> None:
+    def _step(self, verifier: str, policy: Policy) -> dict[str, Any]:
         """The next step of texts that go on from round to round."""
         key = (verifier, policy.name)
         if key not in self._steps:
@@ -169,7 +163,7 @@ class _Blocks:
         for part in (Term.VERIFICATION, Term.OVERHEAD):
             wall, cpu = spent[part].tolist()
             values |= {f"{part.value}_wall": wall, f"{part.value}_cpu": cpu}
-        self.file.add(step_cell(*key), values)
+        return values
 
     def _rng(self, *words: Any) -> np.random.Generator:
         return np.random.default_rng([self.plan.seed, crc32(repr(words).encode())])

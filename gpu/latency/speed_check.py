@@ -9,10 +9,10 @@ Rounds depend on the seed alone, and are kept as they finish.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -39,9 +39,8 @@ from ..trees.tree_batch import TreeBatch
 from ..verification.theory_route import too_large
 from .file import CLOCKS
 from .measure import time_size, warm_model
-from .speed_rows import SpeedRow
+from .speed_rows import SpeedFile
 
-KIND = "veridraft speed check"
 TREES = 2
 """Trees drawn at a root to predict it."""
 
@@ -79,63 +78,19 @@ class SpeedPlan:
         return {
             "target": pair.target_name, "draft": pair.draft_name, "device": pair.device.type, "dtype": pair.dtype,
             "rows": [[verifier, policy.name] for verifier, policy in self.rows], "steps": self.steps,
-            "seed": self.seed, "temperature": self.temperature, "machine": machine_of(pair.device),
+            "seed": self.seed, "temperature": self.temperature, "rounds": self.rounds,
+            "cells": [[verifier, policy.name, turn] for turn in range(self.rounds) for verifier, policy in self.rows],
         }  # fmt: skip
-
-
-@dataclass
-class SpeedFile:
-    """The finished rounds of every row, by its name ``VERIFIER POLICY``; ``path`` ``None`` keeps them in memory."""
-
-    path: Path | None
-    command: str
-    settings: dict[str, Any]
-    rounds: dict[str, list[dict[str, Any]]]
-
-    @classmethod
-    def load(cls, path: str | Path) -> SpeedFile:
-        """The file; ``ValueError`` if it is none."""
-        held = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(held, dict) or held.get("kind") != KIND:
-            raise ValueError(f"speed file {path} is none: its kind is not {KIND!r}")
-        return cls(Path(path), held["command"], held["settings"], held["rounds"])
-
-    @classmethod
-    def open(cls, path: str | Path | None, command: str, settings: Mapping[str, Any]) -> SpeedFile:
-        """The file to be continued, or a new one; ``ValueError`` that names a setting in which they differ."""
-        if path is None or not Path(path).exists():
-            return cls(None if path is None else Path(path), command, dict(settings), {})
-        held = cls.load(path)
-        for name, value in settings.items():
-            if held.settings.get(name) != value:
-                found = held.settings.get(name)
-                raise ValueError(f"out {str(path)!r} holds a run with {name} = {found!r}, not {value!r}")
-        return held
-
-    def add(self, row: str, record: dict[str, Any]) -> None:
-        """Take a finished round of a row, and write the file at once."""
-        self.rounds.setdefault(row, []).append(record)
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            held = {"kind": KIND, "command": self.command, "settings": self.settings, "rounds": self.rounds}
-            scratch = self.path.with_suffix(".partial")
-            scratch.write_text(json.dumps(held, allow_nan=False) + "\n", encoding="utf-8")
-            scratch.replace(self.path)
-
-    def row(self, verifier: str, policy: str, clock: str) -> SpeedRow:
-        """What the finished rounds of a row say."""
-        return SpeedRow(verifier, policy, clock, self.rounds.get(f"{verifier} {policy}", []))
 
 
 def check_speed(
     pair: ModelPair, plan: SpeedPlan, out: str | Path | None = None, command: str = ""
-) -> Iterator[tuple[int, SpeedFile]]:
-    """The number of rounds that are done and the file, after each round.
+) -> Iterator[tuple[int, int, SpeedFile]]:
+    """Rounds of a row that are done, rounds in all, and the file in the folder ``out``: at once, then after each.
 
     Raises ``ValueError``, before any work, for a file with other settings, for prompts that the pair cannot read, texts
     that would outgrow the target's positions, and verifiers that the vocabulary is too large for.
     """
-    file = SpeedFile.open(out, command, plan.settings(pair))
     prompts = [pair.encode(prompt) for prompt in plan.prompts]
     for verifier, policy in plan.rows:
         if reason := too_large(verifier, policy, pair.vocabulary_size):
@@ -144,21 +99,26 @@ def check_speed(
     needed = max(map(len, prompts)) + plan.most_tokens + max(policy.depth for _, policy in plan.rows)
     if limit is not None and needed > limit:
         raise ValueError(f"prompt and text need {needed} positions, but the target has {limit}")
+    file = SpeedFile.open(out, command, plan.settings(pair), machine_of(pair.device))
     return _rounds(pair, plan, file, prompts)
 
 
 def _rounds(
     pair: ModelPair, plan: SpeedPlan, file: SpeedFile, prompts: Sequence[tuple[int, ...]]
-) -> Iterator[tuple[int, SpeedFile]]:
-    passes = _Passes(pair, plan, prompts)
-    for turn in range(plan.rounds):
-        names = [f"{verifier} {policy.name}" for verifier, policy in plan.rows]
-        missing = [place for place, name in enumerate(names) if len(file.rounds.get(name, [])) <= turn]
-        if missing:
-            tables = passes.measured()
-            for place in np.random.default_rng([plan.seed, turn]).permutation(missing).tolist():
-                file.add(names[place], _round(pair, plan, plan.rows[place], prompts[turn % len(prompts)], turn, tables))
-        yield turn + 1, file
+) -> Iterator[tuple[int, int, SpeedFile]]:
+    total = len(file.planned)
+    yield len(file.finished), total, file
+    passes = _Passes(pair, plan, prompts) if file.missing else None
+    for turn, cells in groupby(file.missing, key=lambda key: key[2]):
+        missing = {key[:2] for key in cells}
+        assert passes is not None
+        tables = passes.measured()
+        for place in np.random.default_rng([plan.seed, turn]).permutation(len(plan.rows)).tolist():
+            verifier, policy = plan.rows[place]
+            if (verifier, policy.name) in missing:
+                found = _round(pair, plan, plan.rows[place], prompts[turn % len(prompts)], turn, tables)
+                file.add({"verifier": verifier, "policy": policy.name, "round": turn} | found)
+                yield len(file.finished), total, file
 
 
 Tables = dict[str, tuple[PassTable, PassTable]]

@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import exp, log, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy
 
 from veridraft.theory.speed.rates import StepTime, Term
+
+from ..files.cell_file import CellFile
 
 LEAST_SHARE = 0.01
 """A part of less than 1 % of the prediction is not named as what parts them."""
@@ -153,3 +155,19 @@ def _share(term: Term, rounds: Sums, clock: str) -> float:
     """By what share of the predicted step the term makes throughput greater: negative if it took longer."""
     measured, predicted = _terms(rounds, clock, "seconds"), _terms(rounds, clock, "predicted_seconds")
     return -(measured[term] - predicted[term]) / sum(predicted.values())
+
+
+@dataclass
+class SpeedFile(CellFile):
+    """The finished rounds of every row."""
+
+    kind: ClassVar[str] = "veridraft speed"
+    name: ClassVar[str] = "speed.jsonl"
+    what: ClassVar[str] = "run"
+    fields: ClassVar[tuple[str, ...]] = ("verifier", "policy", "round")
+    grows: ClassVar[str] = "rounds"
+
+    def row(self, verifier: str, policy: str, clock: str) -> SpeedRow:
+        """What the finished rounds of a row say."""
+        rounds = sorted(key for key in self.finished if key[:2] == (verifier, policy))
+        return SpeedRow(verifier, policy, clock, [self.finished[key] for key in rounds])

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import scipy
 
-from veridraft.gpu.crosschecks.cell_file import CellFile
+from veridraft.gpu.files.cell_file import CellFile
 
 from ..writing.html import require_page_packages
 from ..writing.markdown import Note, note_text, render_note

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
+from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.reports import cli
 from veridraft.reports.commands.certify.instances import Instance
 from veridraft.reports.commands.report import command as report_command

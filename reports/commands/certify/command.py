@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import veridraft
-from veridraft.gpu.crosschecks.cell_file import CellFile
+from veridraft.gpu.files.cell_file import CellFile
 
 from ...running.console import names
 from ...running.options import COMMON

@@ -36,7 +36,7 @@ from ...running.console import BAD_INPUT, FAILED, Parser, bad_input
 from ...running.files import JSON_OPTION, check_file, say
 from ...running.options import default_of
 from .agreement_text import agreement_json, agreement_text
-from .own import OWN, SHARED, run_own
+from .own import OWN, run_own
 
 STATUS = {LengthOutcome.AGREES: 0, LengthOutcome.DISAGREES: FAILED, LengthOutcome.UNDECIDED: BAD_INPUT}
 
@@ -107,11 +107,10 @@ def main(words: Sequence[str]) -> int:
 def parser() -> Parser:
     """The parser of the words behind the command's name."""
     made = Parser(prog="veridraft crosscheck", description=DESCRIPTION)
-    for title, group in (("an engine's run", ENGINE), ("a run of one's own, without --from", OWN)):
+    for title, group in (("an engine's run", ENGINE), ("a run of one's own, with --policy and without --from", OWN)):
         part = made.add_argument_group(title)
         for flag, options in group.items():
-            if flag not in SHARED or group is ENGINE:
-                part.add_argument(flag, **options)
+            part.add_argument(flag, **options)
     return made
 
 
@@ -128,10 +127,12 @@ def run_crosscheck(options: argparse.Namespace) -> int:
 def _check_flags(options: argparse.Namespace) -> None:
     """Raise ``ValueError`` for an option that belongs to the other of the two: an engine's run, or one's own."""
     own = options.source is None
+    if own and options.policy is None:
+        raise ValueError("--from is missing, and so is --policy: give an engine's file, or the trees of own runs")
     other, given = (ENGINE, "a run of one's own: give --from FILE") if own else (OWN, "--from")
     for flag, settings in other.items():
         value = getattr(options, settings.get("dest", flag[2:].replace("-", "_")))
-        if flag not in SHARED and value != default_of(settings):
+        if flag != "--policy" and value != default_of(settings):
             raise ValueError(f"{flag} does not go with {given}")
 
 

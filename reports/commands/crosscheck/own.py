@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
+from veridraft.gpu.files.kinds import CrosscheckFile
 
 from ...running.console import FAILED, STOPPED, bad_input, broken_off, names, say_stopped
 from ...running.files import check_folder
@@ -25,7 +25,6 @@ OWN: dict[str, dict[str, Any]] = {
     "--offload": {"metavar": "FOLDER", "help": "with --device-map, for what no device holds"},
     "--tensor-parallel": {"action": "store_true", "help": "under torchrun: split the target's heads over the ranks"},
     "--verifiers": {"type": names, "metavar": "NAMES", "help": "these alone (default: all that the vocabulary allows)"},
-    "--policy": {"metavar": "POLICY", "help": "of the trees (default: Iid(4, 3))"},
     "--temperature": {"type": float, "default": 1.0, "help": "at least 0 (default: %(default)s)"},
     "--top-p": {"type": float, "default": 1.0, "help": "above 0, at most 1 (default: %(default)s)"},
     "--steps": {"type": int, "default": 300, "help": "target passes of each verifier (default: %(default)s)"},
@@ -33,10 +32,6 @@ OWN: dict[str, dict[str, Any]] = {
     "--out": {"type": Path, "default": Path("crosscheck"), "metavar": "FOLDER", "help": "made if missing: "
               f"{CrosscheckFile.name} (default: %(default)s)"},
 }  # fmt: skip
-
-SHARED = ("--policy",)
-"""Options that an engine's run has too."""
-
 
 def run_own(options: argparse.Namespace) -> int:
     """The exit status of a run of one's own: 0 all rows agree, 1 some do not, 2 bad input.
@@ -78,7 +73,7 @@ def _checked(pair: ModelPair, options: argparse.Namespace) -> Crosscheck:
     return crosscheck(
         pair,
         options.verifiers,
-        options.policy or "Iid(4, 3)",
+        options.policy,
         temperature=options.temperature,
         top_p=options.top_p,
         steps=options.steps,

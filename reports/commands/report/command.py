@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
+from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.theory.verifiers.table import VERIFIERS
 
 from ...running.console import STOPPED, Parser, bad_input, broken_off, names, say_stopped

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
+from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.base import MarkovPair
 from veridraft.theory.policies.base import Chain, Iid, Policy, parse_policy

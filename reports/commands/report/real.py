@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
+from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.theory.policies.base import parse_policy
 from veridraft.theory.verifiers.fitting import fitting_policy
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from veridraft.gpu.crosschecks.cell_file import CellFile
+from veridraft.gpu.files.cell_file import CellFile
 
 from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ...writing.markdown import Note

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
-from veridraft.gpu.crosschecks.cell_file import CellFile
+from veridraft.gpu.files.cell_file import CellFile
 
 from ...running.study import Study, StudyStep, cell_by_cell
 from ..table import STUDIES

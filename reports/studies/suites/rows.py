@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veridraft.gpu.crosschecks.cell_file import SuiteFile
+from veridraft.gpu.files.kinds import SuiteFile
 from veridraft.gpu.latency.speed_rows import LEAST_ROUNDS, LEAST_SHARE, Estimate, SpeedRow
 from veridraft.theory.speed.rates import Term
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from veridraft.gpu.crosschecks.cell_file import SuiteFile
+from veridraft.gpu.files.kinds import SuiteFile
 
 from ...running.console import names
 from ...running.files import check_folder

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veridraft.gpu.crosschecks.cell_file import WinsFile
+from veridraft.gpu.files.kinds import WinsFile
 from veridraft.gpu.latency.speed_rows import LEAST_ROUNDS
 
 from ..suites.rows import Setting, Shape, setting_text, shape_of

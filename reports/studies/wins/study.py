@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from veridraft.gpu.crosschecks.cell_file import WinsFile
+from veridraft.gpu.files.kinds import WinsFile
 
 from ...running.files import check_folder
 from ...running.models import MODEL_OPTIONS, load_models

@@ -16,12 +16,12 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 from gpu_tiny import PROMPTS, tiny_pair
 
 from veridraft.gpu.crosschecks import suite
-from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
 from veridraft.gpu.crosschecks.crosschecker import crosscheck
 from veridraft.gpu.crosschecks.suite import CellVerdict
 from veridraft.gpu.decoding import batch as decoding
 from veridraft.gpu.decoding.drafting import growth
 from veridraft.gpu.decoding.passes import cache
+from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.theory.verifiers.table import VERIFIERS
 
 SCORES = ("z", "z_draft", "z_text")

@@ -12,7 +12,6 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 
 from gpu_tiny import tiny_pair
 
-from veridraft.gpu.crosschecks.cell_file import SuiteFile, cell_of
 from veridraft.gpu.crosschecks.cells import SUITES, SuiteCell, cells_of
 from veridraft.gpu.crosschecks.suite import SuitePlan, measure_cell, run_suite
 from veridraft.gpu.crosschecks.tally import CellTally
@@ -20,6 +19,7 @@ from veridraft.gpu.decoding import batch as batch_decoding
 from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.requests import Request
 from veridraft.gpu.decoding.step_watch import WatchedDecoder
+from veridraft.gpu.files.kinds import SuiteFile, cell_of
 from veridraft.gpu.latency.pass_times import PassTimes
 from veridraft.gpu.latency.speed_rows import SpeedRow
 from veridraft.gpu.verification.table import Outcomes

@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 
 from gpu_tiny import tiny_model
 
-from veridraft.gpu.crosschecks.cell_file import SuiteFile, cell_of
 from veridraft.gpu.crosschecks.suite import SuitePlan, measure_cell
+from veridraft.gpu.files.kinds import SuiteFile, cell_of
 from veridraft.gpu.models.random_models import load_timing_pair
 from veridraft.reports.cli import main
 

@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 from gpu_tiny import tiny_pair
 
 from veridraft.gpu.crosschecks import wins as same_roots
-from veridraft.gpu.crosschecks.cell_file import WinsFile
 from veridraft.gpu.crosschecks.wins import RootPlan, walk_roots
 from veridraft.gpu.decoding.requests import Request
+from veridraft.gpu.files.kinds import WinsFile
 from veridraft.theory.verifiers.table import get_verifier
 
 PART = (["naive", "block", "traversal", "nss"], ["Chain(2)", "Iid(2, 2)", "NGram(2)", "TopK(2, 2, 3)"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -41,66 +42,76 @@ def measured(pair, out=None, plan=PLAN):
 
 
 def test_every_cell_has_one_sample_a_round(pair, counted, tmp_path):
-    file = measured(pair, tmp_path / "latency.json")
+    file = measured(pair, tmp_path)
     passes = [pass_cell("target", c, n) for c in (8, 16) for n in (1, 4)]
     passes += [pass_cell("draft", c, n) for c in (8, 16) for n in (1, 2)]
     steps = [step_cell("block", "Chain(2)"), step_cell("traversal", "Chain(2)"), step_cell("traversal", "Iid(2, 2)")]
-    assert set(file.cells) == {*passes, *steps}
-    assert all(file.rounds(cell) == 3 for cell in file.cells)
-    assert all(file.cells[cell] == {"wall": [2.0] * 3, "cpu": [1.0] * 3} for cell in passes)
-    assert LatencyFile.load(tmp_path / "latency.json") == file
+    assert set(file.blocks) == {*passes, *steps}
+    assert set(file.finished) == {(block, turn) for block in (*passes, *steps) for turn in range(3)}
+    assert all(file.samples(block, "wall") == [2.0] * 3 for block in passes)
+    assert all(file.samples(block, "cpu") == [1.0] * 3 for block in passes)
+    assert LatencyFile.load(tmp_path) == file
     assert file.machine["name"]
 
 
 def test_a_file_is_a_latency_model(pair, counted, tmp_path):
-    model = measured(pair, tmp_path / "latency.json").model()
+    model = measured(pair, tmp_path).model()
     step = model.step(Schedule((1, 2), 4), 12, "block")
     assert step.draft == 2 * 2
     assert step.target == 2
     assert step.verification == pytest.approx(4 / 3)  # one size was measured, 3 nodes in a second: proportional
     assert model.note == "measured"
     assert not model.knows("specinfer")
-    halves = LatencyFile.load(tmp_path / "latency.json").model("mean", "cpu")
+    halves = LatencyFile.load(tmp_path).model("mean", "cpu")
     assert halves.step(Schedule((1, 2), 4), 12, "block").target == 1
     with pytest.raises(ValueError, match="new tokens 5 lies outside the measured 1 to 4"):
         model.step(Schedule((1, 2), 5), 12, "block")
 
 
 def test_a_stopped_run_goes_on_without_losing_or_repeating(pair, counted, tmp_path):
-    path = tmp_path / "latency.json"
     whole = len(list(measure_latency(pair, PLAN)))
-    run = measure_latency(pair, PLAN, path)
+    run = measure_latency(pair, PLAN, tmp_path)
     for _ in range(whole // 2):
         next(run)
-    kept = LatencyFile.load(path).cells
-    file = measured(pair, path)
-    assert all(file.rounds(cell) == 3 for cell in file.cells)
-    for cell, fields in kept.items():
-        for name, values in fields.items():
-            assert file.cells[cell][name][: len(values)] == values
-    before = path.read_bytes()
-    assert measured(pair, path).cells == file.cells
-    assert path.read_bytes() == before
+    kept = LatencyFile.load(tmp_path).finished
+    assert len(kept) == whole // 2 - 1
+    file = measured(pair, tmp_path)
+    assert not file.missing and len(file.finished) == whole - 1
+    assert {key: file.finished[key] for key in kept} == kept
+    before = (tmp_path / LatencyFile.name).read_bytes()
+    assert measured(pair, tmp_path).finished == file.finished
+    assert (tmp_path / LatencyFile.name).read_bytes() == before
+
+
+def test_a_longer_run_continues_a_shorter_one_and_no_run_shrinks(pair, counted, tmp_path):
+    short = measured(pair, tmp_path, replace(PLAN, rounds=2))
+    long = measured(pair, tmp_path)
+    assert {key: long.finished[key] for key in short.finished} == short.finished
+    assert LatencyFile.load(tmp_path) == long and not long.missing
+    assert [path.name for path in tmp_path.iterdir()] == [LatencyFile.name]
+    with pytest.raises(ValueError, match="whose rounds is 3, not 2"):
+        measured(pair, tmp_path, replace(PLAN, rounds=2))
 
 
 def test_a_file_of_other_settings_or_another_machine_is_refused(pair, counted, tmp_path):
-    path = tmp_path / "latency.json"
-    measured(pair, path)
+    measured(pair, tmp_path)
     other = LatencyPlan((8, 16), (1, 5), (1, 2), ("block",), (Chain(2),))
-    with pytest.raises(ValueError, match=r"holds latencies with sizes = \[1, 4\], not \[1, 5\]"):
-        measured(pair, path, other)
-    held = json.loads(path.read_text())
+    with pytest.raises(ValueError, match=r"holds a latency whose sizes is \[1, 4\], not \[1, 5\]"):
+        measured(pair, tmp_path, other)
+    path = tmp_path / LatencyFile.name
+    head, *lines = path.read_text().splitlines()
+    held = json.loads(head)
     held["machine"]["name"] = "another"
-    path.write_text(json.dumps(held))
-    with pytest.raises(ValueError, match="was measured with name = 'another'"):
-        measured(pair, path)
+    path.write_text("\n".join([json.dumps(held), *lines]) + "\n")
+    with pytest.raises(ValueError, match="whose machine's name is 'another'"):
+        measured(pair, tmp_path)
 
 
 def test_bad_files_and_plans_are_refused(pair, tmp_path):
-    (tmp_path / "a").write_text("{")
-    (tmp_path / "b").write_text('{"kind": "veridraft latency", "command": ""}')
-    (tmp_path / "c").write_text("[]")
-    for name, message in (("a", "is no JSON"), ("b", "lacks 'machine'"), ("c", "its kind is not")):
+    (tmp_path / "a").write_text("{\n")
+    (tmp_path / "b").write_text('{"kind": "veridraft latency", "command": "", "settings": {}}\n')
+    (tmp_path / "c").write_text('{"command": "", "settings": {}, "machine": {}}\n')
+    for name, message in (("a", "is no JSON"), ("b", "lacks 'machine'"), ("c", "kind is not 'veridraft latency'")):
         with pytest.raises(ValueError, match=message):
             LatencyFile.load(tmp_path / name)
     with pytest.raises(ValueError, match="sizes must rise from 1"):
@@ -113,7 +124,8 @@ def test_bad_files_and_plans_are_refused(pair, tmp_path):
 
 def test_an_unfinished_file_names_the_cell(pair, counted, tmp_path):
     file = measured(pair)
-    del file.cells[pass_cell("draft", 8, 2)]
+    for turn in range(3):
+        del file.finished[pass_cell("draft", 8, 2), turn]
     with pytest.raises(ValueError, match=r"no sample of 'draft\|8\|2'"):
         file.model()
 
@@ -152,17 +164,16 @@ def test_bad_random_pairs_are_refused_before_any_weight_is_drawn(target, draft, 
 
 def test_the_command_measures_shows_and_goes_on(pair, counted, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("veridraft.gpu.models.random_models.load_timing_pair", lambda *_: pair)
-    out = tmp_path / "latency.json"
+    out = tmp_path / "out"
     words = ["latency", "--contexts", "8", "--sizes", "1,7", "--draft-sizes", "1,2", "--policies", "Chain(2); Iid(2,2)"]
     assert main([*words, "--rounds", "6", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "target pass, ms (wall clock): median [95 % interval], by cached tokens and new tokens" in printed
     assert "2e+03 [2e+03, 2e+03]" in printed
-    assert printed.rstrip().endswith(str(out))
+    assert printed.rstrip().endswith(str(out / "latency.txt"))
+    assert "1e+03 [1e+03, 1e+03]" in printed[printed.index("CPU time") :]
     assert main(["latency", "--show", "--out", str(out)]) == 0
     assert capsys.readouterr().out.strip() in printed
-    assert main(["latency", "--show", "--clock", "cpu", "--out", str(out)]) == 0
-    assert "1e+03 [1e+03, 1e+03]" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main([*words, "--sizes", "0,1", "--out", str(out)])
     assert "sizes must rise from 1" in capsys.readouterr().err

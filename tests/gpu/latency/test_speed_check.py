@@ -13,10 +13,11 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 
 from gpu_tiny import PROMPTS, Words, counted_clock, tiny_pair
 
-from veridraft.gpu.latency.speed_check import SpeedFile, SpeedPlan, check_speed
-from veridraft.gpu.latency.speed_rows import SpeedRow
+from veridraft.gpu.latency.speed_check import SpeedPlan, check_speed
+from veridraft.gpu.latency.speed_rows import SpeedFile, SpeedRow
 from veridraft.reports.cli import main
-from veridraft.reports.studies.speed.study import rows_of, speed_text
+from veridraft.reports.studies.speed.study import rows_of
+from veridraft.reports.studies.speed.text import speed_text
 from veridraft.theory import Chain, Iid
 from veridraft.theory.speed import Term
 
@@ -84,7 +85,7 @@ def counted(monkeypatch):
 
 def run(pair, rounds, out=None):
     plan = SpeedPlan(ROWS, rounds=rounds, steps=2, prompts=PROMPTS)
-    for _, file in check_speed(pair, plan, out, "by hand"):  # noqa: B007
+    for _, _, file in check_speed(pair, plan, out, "by hand"):  # noqa: B007
         pass
     return file
 
@@ -101,29 +102,27 @@ def test_under_a_clock_that_counts_passes_the_prediction_of_a_chain_is_its_measu
 
 
 def test_a_stopped_run_goes_on_and_says_the_same(pair, counted, tmp_path):
-    path = tmp_path / "speed.json"
-    run(pair, 1, path)
-    file = run(pair, 2, path)
-    assert {len(rounds) for rounds in file.rounds.values()} == {2}
+    run(pair, 1, tmp_path)
+    file = run(pair, 2, tmp_path)
     fresh = run(pair, 2)
-    for name, rounds in fresh.rounds.items():
-        for kept, new in zip(file.rounds[name], rounds, strict=True):
-            assert (kept["tokens"], kept["predicted_tokens"]) == (new["tokens"], new["predicted_tokens"])
-    assert SpeedFile.load(path) == file
+    assert set(file.finished) == set(fresh.finished) == set(file.planned) and len(file.planned) == 4
+    for key, new in fresh.finished.items():
+        kept = file.finished[key]
+        assert (kept["tokens"], kept["predicted_tokens"]) == (new["tokens"], new["predicted_tokens"])
+    assert SpeedFile.load(tmp_path) == file
 
 
 def test_predicted_tokens_are_those_of_the_law(pair):
     """Many rounds of a tiny pair: measured and predicted tokens agree, |z| < 4."""
-    rounds = run(pair, 16).rounds["traversal Iid(2, 2)"]
+    rounds = run(pair, 16).row("traversal", "Iid(2, 2)", "wall").rounds
     differences = np.array([one["tokens"] - one["predicted_tokens"] for one in rounds])
     assert abs(differences.mean()) < 4 * differences.std(ddof=1) / np.sqrt(len(differences))
 
 
 def test_another_run_in_the_file_and_bad_plans_are_refused(pair, tmp_path):
-    path = tmp_path / "speed.json"
-    run(pair, 1, path)
-    with pytest.raises(ValueError, match="holds a run with steps = 2, not 3"):
-        list(check_speed(pair, SpeedPlan(ROWS, rounds=1, steps=3, prompts=PROMPTS), path))
+    run(pair, 1, tmp_path)
+    with pytest.raises(ValueError, match="holds a run whose steps is 2, not 3"):
+        list(check_speed(pair, SpeedPlan(ROWS, rounds=1, steps=3, prompts=PROMPTS), tmp_path))
     with pytest.raises(ValueError, match="rounds must be at least 1"):
         SpeedPlan(ROWS, rounds=0)
     with pytest.raises(ValueError, match="seed must be at least 0, but is -1"):
@@ -132,8 +131,8 @@ def test_another_run_in_the_file_and_bad_plans_are_refused(pair, tmp_path):
         SpeedPlan(ROWS, temperature=float("nan"))
     with pytest.raises(ValueError, match="not known to be lossless"):
         SpeedPlan((("block", Iid(2, 2)),))
-    (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(ValueError, match="its kind is not"):
+    (tmp_path / "other.json").write_text('{"command": "", "settings": {}, "machine": {}}\n')
+    with pytest.raises(ValueError, match="kind is not"):
         SpeedFile.load(tmp_path / "other.json")
 
 
@@ -150,8 +149,8 @@ def test_the_command_says_in_a_line_what_stopped_it(pair, tmp_path, monkeypatch,
     broken = replace(tiny_pair(), tokenizer=Words())
     with torch.no_grad():
         broken.target.lm_head.weight[3] = float("nan")
-    monkeypatch.setattr("veridraft.gpu.models.pairs.load_pair", lambda *_: broken)
-    words = ["speed", "--rows", "block:Chain(1)", "--out", str(tmp_path / "speed.json"), "--rounds"]
+    monkeypatch.setattr("veridraft.gpu.models.random_models.load_timing_pair", lambda *_: broken)
+    words = ["study", "run", "speed", "--rows", "block:Chain(1)", "--out", str(tmp_path), "--rounds"]
     broken_off = "step 0, request 0, row 0 are not finite"
     for rounds, status, said in (("2", 2, "rounds must be at least 3"), ("3", 1, broken_off)):
         with pytest.raises(SystemExit) as stop:
@@ -161,21 +160,21 @@ def test_the_command_says_in_a_line_what_stopped_it(pair, tmp_path, monkeypatch,
 
 
 def test_rows_are_read_and_bad_ones_named():
-    assert rows_of("block:Chain(2); traversal: Iid(2, 2)") == ROWS
+    assert rows_of(("block:Chain(2)", "traversal: Iid(2, 2)")) == ROWS
     with pytest.raises(ValueError, match="'block' is not of the form VERIFIER:POLICY"):
-        rows_of("block")
+        rows_of(("block",))
 
 
 def test_the_tables_say_which_term_parts_them(pair, counted, tmp_path, capsys):
-    path = tmp_path / "speed.json"
-    file = run(pair, 3, path)
+    file = run(pair, 3, tmp_path)
     assert "no term of 1 % or more parts them" in speed_text(file)
-    for rounds in file.rounds.values():  # as if the target's passes had taken longer than those of the grid
-        for one in rounds:
-            one["seconds"][Term.TARGET.value]["wall"] *= 2
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"rounds": file.rounds}))
+    for one in file.cells:  # as if the target's passes had taken longer than those of the grid
+        one["seconds"][Term.TARGET.value]["wall"] *= 2
+    path = tmp_path / SpeedFile.name
+    lines = [path.read_text().splitlines()[0], *map(json.dumps, file.cells)]
+    path.write_text("\n".join(lines) + "\n")
     text = speed_text(file)
-    for words in ("Throughput, wall clock", "Throughput, CPU time", "The step, ms", "they part by target pass", "traversal, Iid"):
+    for words in ("Throughput, wall clock", "Throughput, CPU time", "The step, ms", "part by target pass", "traversal,"):
         assert words in text
-    assert main(["speed", "--show", "--out", str(path)]) == 0
-    assert capsys.readouterr().out.strip() == text
+    assert main(["study", "show", "speed", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() == f"{text}\n\n{tmp_path / 'speed.txt'}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from veridraft.gpu.crosschecks.cell_file import CellFile
+from veridraft.gpu.files.cell_file import CellFile
 from veridraft.reports.running import study as running
 from veridraft.reports.running.options import numbers, policy_names
 from veridraft.reports.running.study import Study, cell_by_cell

@@ -15,7 +15,7 @@ from scipy import stats
 from suite_samples import MS, cell, cells_of, left_out, plain, suite
 
 from veridraft.gpu.crosschecks import suite as gpu_suite
-from veridraft.gpu.crosschecks.cell_file import SuiteFile
+from veridraft.gpu.files.kinds import SuiteFile
 from veridraft.reports import cli
 from veridraft.reports.studies.suites.page import render
 from veridraft.reports.studies.suites.rows import Shape, Suite, SuiteRow, shape_of

@@ -8,12 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import P, Q, as_row, random_pairs, rows
 
-from veridraft.theory.efficiency.joint_laws import (
-    JOINT_LAWS,
-    joint_law_roots,
-    joint_laws,
-    smallest_rhos,
-)
+from veridraft.theory.efficiency.joint_laws import JOINT_LAWS, joint_law_roots, joint_laws, smallest_rhos
 from veridraft.theory.rows.lists import ordered_iid_lists
 from veridraft.theory.solvers import k_seq, naive, nss, rrs, rrs_without_replacement, smallest_rho
 

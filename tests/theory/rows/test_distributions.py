@@ -8,15 +8,7 @@ import numpy as np
 import pytest
 
 from veridraft.theory import DraftTree, MarkovPair
-from veridraft.theory.rows import (
-    NO_PARENT,
-    NO_TOKEN,
-    apply_temperature,
-    check_rows,
-    draw,
-    keep_top_k,
-    keep_top_p,
-)
+from veridraft.theory.rows import NO_PARENT, NO_TOKEN, apply_temperature, check_rows, draw, keep_top_k, keep_top_p
 
 GOOD = np.full((2, 2), 0.5)
 

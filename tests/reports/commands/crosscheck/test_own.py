@@ -12,7 +12,7 @@ pytest.importorskip("transformers", reason="decoding needs transformers")
 from gpu_tiny import Words, tiny_pair
 
 from veridraft import gpu
-from veridraft.gpu.crosschecks.cell_file import CrosscheckFile
+from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.reports.cli import main
 
 

@@ -150,7 +150,7 @@ def test_bad_questions_are_one_line(words, message, capsys):
 
 def test_a_latency_file_brings_its_verifiers_and_a_context_that_it_measured(capsys):
     """The committed file measured contexts of 64 and 256 tokens, and steps of three verifiers."""
-    path = Path(__file__).parents[4] / "reports" / "runs" / "latency-cpu" / "latency.json"
+    path = Path(__file__).parents[4] / "reports" / "runs" / "latency-cpu"
     assert main(["what-if", "--latency", str(path), "--policies", "Chain(2)", "--trees", "20"]) == 0
     text = capsys.readouterr().out
     assert "context 160" in text

@@ -9,16 +9,7 @@ import pytest
 from scipy import stats
 from wins_samples import rows
 
-from veridraft.reports.studies.wins.leads import (
-    LogRatio,
-    Standing,
-    Yardstick,
-    dependence,
-    each,
-    mean_of,
-    over,
-    paired,
-)
+from veridraft.reports.studies.wins.leads import LogRatio, Standing, Yardstick, dependence, each, mean_of, over, paired
 from veridraft.reports.studies.wins.rows import RootRow, RootSetting
 
 

@@ -10,7 +10,7 @@ from suite_samples import MACHINE
 from wins_samples import made, told
 
 from veridraft.gpu.crosschecks import wins as same_roots
-from veridraft.gpu.crosschecks.cell_file import WinsFile
+from veridraft.gpu.files.kinds import WinsFile
 from veridraft.reports import cli
 from veridraft.reports.running.study import command_of, run_parser
 from veridraft.reports.studies.wins import study as wins_study

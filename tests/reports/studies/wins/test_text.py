@@ -5,14 +5,7 @@ from __future__ import annotations
 import pytest
 from wins_samples import EFFICIENCY, made, told
 
-from veridraft.reports.studies.wins.leads import (
-    Standing,
-    Yardstick,
-    delayed_of,
-    each,
-    paired,
-    same_trees,
-)
+from veridraft.reports.studies.wins.leads import Standing, Yardstick, delayed_of, each, paired, same_trees
 from veridraft.reports.studies.wins.pooled import pooled
 from veridraft.reports.studies.wins.rows import Wins
 from veridraft.reports.studies.wins.text import TIMING_ONLY, wins_text

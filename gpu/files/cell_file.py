@@ -32,6 +32,8 @@ class CellFile:
     name: ClassVar[str]
     what: ClassVar[str]
     fields: ClassVar[tuple[str, ...]]
+    grows: ClassVar[str] = ""
+    """A setting, a number, that a later run may raise: its cells are added to those that are planned."""
 
     path: Path | None
     command: str
@@ -103,6 +105,7 @@ class CellFile:
             file._begin()
             return file
         held = cls.load(path)
+        held = held._grown(settings)
         for kind, found, wanted in (("", held.settings, settings), ("machine's ", held.machine, machine)):
             for name, value in wanted.items():
                 if found.get(name) != value:
@@ -112,6 +115,21 @@ class CellFile:
                     )
         _cut(path)
         return held
+
+    def _grown(self: Kind, settings: Mapping[str, Any]) -> Kind:
+        """The file with a raised number and its cells, written anew, if nothing else differs; else as it is."""
+        kept = settings.keys() - {self.grows, "cells"}
+        same = all(self.settings.get(name) == settings[name] for name in kept)
+        if self.path is None or not self.grows or not same or settings[self.grows] <= self.settings[self.grows]:
+            return self
+        scratch = self.path.with_suffix(".partial")
+        grown = type(self)(scratch, self.command, dict(settings), self.machine)
+        grown._begin()
+        for record in self.cells:
+            grown.add(record)
+        scratch.replace(self.path)
+        grown.path = self.path
+        return grown
 
     def add(self, record: dict[str, Any]) -> None:
         """Append a finished cell, and force it to the disk."""
@@ -181,46 +199,3 @@ def _short(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-SuiteKey = tuple[str, str, float, float]
-"""Verifier, policy by its name, temperature, top-p."""
-
-
-@dataclass
-class SuiteFile(CellFile):
-    """The finished cells of a suite."""
-
-    kind: ClassVar[str] = "veridraft suite"
-    name: ClassVar[str] = "suite.jsonl"
-    what: ClassVar[str] = "suite"
-    fields: ClassVar[tuple[str, ...]] = ("verifier", "policy", "temperature", "top_p")
-
-
-@dataclass
-class CrosscheckFile(SuiteFile):
-    """The finished rows of a cross-check."""
-
-    kind: ClassVar[str] = "veridraft cross-check"
-    name: ClassVar[str] = "crosscheck.jsonl"
-    what: ClassVar[str] = "cross-check"
-
-    @property
-    def rows(self) -> tuple[dict[str, Any], ...]:
-        """The finished rows in the order of the plan, each with its number of target passes, ``steps``."""
-        found = {self.key(cell): cell for cell in self.cells if "left_out" not in cell}
-        return tuple({**found[key], "steps": found[key]["trees"]} for key in self.planned if key in found)
-
-
-def cell_of(record: Mapping[str, Any]) -> SuiteKey:
-    """Which cell a finished one is."""
-    verifier, policy, temperature, top_p = SuiteFile.key(record)
-    return verifier, policy, temperature, top_p
-
-
-@dataclass
-class WinsFile(CellFile):
-    """The finished texts of each setting."""
-
-    kind: ClassVar[str] = "veridraft wins"
-    name: ClassVar[str] = "wins.jsonl"
-    what: ClassVar[str] = "run"
-    fields: ClassVar[tuple[str, ...]] = ("temperature", "top_p", "text")
