@@ -127,7 +127,8 @@ class RecursivePolicy(Policy):
     def enumerate(self, pair: Pair, context: Context = ()) -> Iterator[tuple[Any, DraftTree]]:
         """Every tree of positive probability at the context, with its probability; probabilities sum to 1."""
         for probability, lists in self._unfold(pair, context, (), self.root_state):
-            yield probability, grown(_from_lists(lists), pair, context)
+            if probability:  # in float64 a product may underflow
+                yield probability, grown(_from_lists(lists), pair, context)
 
     def tree_count(self, vocabulary_size: int) -> int:
         """How many trees there are when every draft row is uniform on V tokens."""

@@ -208,7 +208,7 @@ def reject_in_order(
     remaining = none * 0 + 1
     residual, total, level, left = mass, remaining, none * 0, remaining
     for index, token in enumerate(tested, start=1):
-        accept = accept_ratio(residual[token] * left / total, draft, token)
+        accept = accept_ratio(residual[token] / total * left, draft, token)
         listed[token] += remaining * accept
         remaining *= 1 - accept
         if remaining == 0:
@@ -219,9 +219,14 @@ def reject_in_order(
             break
         total = residual.sum() + none
         left = without(draft, tested[:index]).sum() if erase else left  # summed: a difference from 1 would cancel
-        if total == 0 or (left < TINY and not is_exact(mass)):
+        if is_used_up(total, left):
             break
     return split(residual, mass, none, listed, remaining)
+
+
+def is_used_up(total: Scalar, left: Scalar) -> bool:
+    """True if no further token is tested: nothing to accept it from, or (float64) too little of the draft's row."""
+    return bool(total == 0) or (left < TINY and not isinstance(left, Fraction))
 
 
 def split(residual: Row, mass: Row, none: Scalar, listed: dict[int, Scalar], remaining: Scalar) -> Branching:
@@ -268,6 +273,11 @@ def accept_ratio(mass: Scalar, draft: Row, token: int) -> Scalar:
     """
     bound = _positive(draft, token)
     return bound / bound if mass >= bound else mass / bound
+
+
+def accept_share(mass: Scalar, law: Scalar) -> Scalar:
+    """``min(1, mass / law)`` for a chosen token; 0 if the target excludes it, even where the law underflowed to 0."""
+    return mass * 0 + 1 if mass >= law and mass > 0 else mass / law if mass else mass
 
 
 def _positive(draft: Row, token: int) -> Scalar:

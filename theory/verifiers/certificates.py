@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class Certificate:
     first_difference : the first string in lexicographic order that differs (rational: at all; float: by more
         than 1e-12), or None
     tolerance : the total variation up to which the outcome is lossless, 0 or 1e-12
+
+    Raises ``FloatingPointError`` for a total variation that is not a number: it is no verdict.
     """
 
     verifier: str
@@ -59,6 +62,13 @@ class Certificate:
     strings: int
     first_difference: Difference | None
     tolerance: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.total_variation < inf:
+            raise FloatingPointError(
+                f"verifier {self.verifier!r} with {self.policy}: the total variation came out as "
+                f"{self.total_variation}, which says nothing about losslessness: a law was not computed in float64"
+            )
 
     @property
     def outcome(self) -> Losslessness:
