@@ -45,7 +45,7 @@ class Score:
     count: int = 0
 
     def plus(self, total: float, variance: float, count: int = 1) -> Score:
-        """The score with more observations in it; ``FloatingPointError`` for a number that is none: it is no verdict."""
+        """The score with more observations in it; ``FloatingPointError`` for nan, which is no verdict."""
         if isnan(total) or isnan(variance):
             raise FloatingPointError(f"a difference of {total} with variance {variance}: a law was not computed")
         return Score(self.total + total, self.variance + variance, self.count + count)

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
@@ -14,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..pairs.base import Pair
+from ..pairs.base import MissingRowError, Pair
 from ..rows.distributions import Row, check_count, draw
 from ..rows.lists import TokenList, ordered_iid_lists
 from ..rows.trees import Context, DraftTree, Grower, grow
@@ -37,6 +38,15 @@ class DraftLaw(Enum):
     TOP_PLUS_ONE = "the draft's top m - 1 tokens and one draw from the rest"
     HUB_PAIRS = "the draft's top token paired with one draw"
     DETERMINISTIC = "chosen by rule, nothing drawn"
+
+
+@contextmanager
+def naming(policy: Policy, context: Context) -> Iterator[None]:
+    """Name the policy and its root in the error for a row that it asks for and that is not known."""
+    try:
+        yield
+    except MissingRowError as error:
+        raise MissingRowError(f"policy {policy!r} at the context {context} asks for an unknown row: {error}") from None
 
 
 class Policy(ABC):

@@ -19,11 +19,8 @@ from math import expm1, inf, log1p
 import numpy as np
 import scipy
 
-from ..rows.distributions import Row, Scalar, is_exact
+from ..rows.distributions import SUM_ROUNDING, Row, Scalar, is_exact
 from ..rows.lists import without
-
-SUM_ROUNDING = 2.0**-44
-"""How far a float64 sum of probabilities may lie from its exact value; as much may rho miss K-SEQ's inequality by."""
 
 RHO_STEP = Fraction(1, 2**20)
 """In exact arithmetic K-SEQ's rho is rounded up to a multiple of this."""

@@ -29,7 +29,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..rows.distributions import Row, RowKey, Scalar, check_rows, exact, is_exact
+from ..rows.distributions import Row, RowKey, Scalar, check_rows, exact, is_exact, over_own_sums
 from ..rows.lists import ListLaw, TokenList, iid_lists
 from .programmes import PROGRAMS, Duality, Program, check_duality, solve_transport
 from .sequential import Branching, nss, scaled, split
@@ -147,8 +147,11 @@ class OptimalTransport:
 
     def _plan(self, target: Row, draft: Row, k: int, weight: Scalar) -> TransportPlan:
         """The coupling, computed."""
-        mass, none = scaled(check_rows("target", target, ndim=1), weight)
-        law = self._merged(check_rows("draft", draft, ndim=1), k)
+        target, draft = (
+            over_own_sums(check_rows(name, row, ndim=1)) for name, row in (("target", target), ("draft", draft))
+        )
+        mass, none = scaled(target, weight)
+        law = self._merged(draft, k)
         masses = np.array(list(law.values()), dtype=mass.dtype)
         symbols = np.append(mass, none)
         copies = _multiplicities(list(law), len(target))

@@ -127,7 +127,7 @@ def test_mixed_arithmetic_is_refused():
         optimal_acceptance(P, Q.astype(float), 2)
 
 
-TINY = [Fraction(0), Fraction(1, 10**323), Fraction(1, 10**310), Fraction(1, 10**200), Fraction(1, 10**17), Fraction(1, 3)]
+TINY = [Fraction(0), *(Fraction(1, 10**digits) for digits in (323, 310, 200, 17)), Fraction(1, 3)]
 
 
 @given(weights=st.lists(st.tuples(*[st.sampled_from(TINY)] * 2), min_size=3, max_size=5), k=st.integers(1, 4))
