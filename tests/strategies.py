@@ -9,7 +9,23 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from veridraft.theory import VERIFIERS, Chain, Context, Delayed, Iid, MarkovPair, Pair, Policy, Row
+from veridraft.theory import (
+    VERIFIERS,
+    Chain,
+    Context,
+    Delayed,
+    DySpec,
+    Iid,
+    MarkovPair,
+    Pair,
+    Policy,
+    Row,
+    Static,
+    TopK,
+    Topology,
+    TopPlusOne,
+)
+from veridraft.theory.policies import HubPairs
 
 KINDS = ("full", "zeros", "disjoint", "equal", "point masses", "ties")
 """What the rows of an :class:`ExactPair` are like."""
@@ -132,3 +148,40 @@ def policies(most_trees: int = 300, vocabulary_size: int = 4) -> st.SearchStrate
     """Any small policy."""
     kinds = (Chain, Iid, Delayed)
     return st.sampled_from([p for kind in kinds for p in small_policies(kind, vocabulary_size, most_trees)])
+
+
+TINY = (0.0, 5e-324, 1e-310, 1e-300, 1e-200, 1e-155, 1e-40, 1e-17)
+"""Masses of which sums, products and quotients underflow, are subnormal, or overflow."""
+
+SHAPES: tuple[Policy, ...] = (
+    Chain(3), Iid(2, 2), Iid(3, 1), Delayed(2, 1, 1), TopPlusOne(2, 2), TopPlusOne(3, 1), HubPairs(2), TopK(2, 2, 4),
+    DySpec(2), *(Static(Topology.k_ary(*sizes), replacement=False) for sizes in ((2, 2), (3, 1))),
+    Static(Topology((Topology.k_ary(2, 1), Topology())), replacement=True),
+)  # fmt: skip
+"""A small policy of every kind."""
+
+
+@st.composite
+def extreme_rows(draw: Any, size: int) -> Row:
+    """Float64 rows: one-hot, with tiny masses beside one or some large ones, or a softmax at a low temperature."""
+    kind = draw(st.sampled_from(["one-hot", "tiny", "mixed", "cold"]))
+    place = draw(st.integers(0, size - 1))
+    if kind == "one-hot":
+        return np.eye(size)[place]
+    if kind == "cold":
+        logits = np.array(draw(st.lists(st.integers(0, 30), min_size=size, max_size=size))) / 10
+        row = np.exp((logits - logits.max()) / draw(st.sampled_from([0.005, 0.01, 0.02, 0.1])))
+        return row / row.sum()
+    masses = TINY if kind == "tiny" else (*TINY, 0.5, 1.0, 1.0)
+    row = np.array(draw(st.lists(st.sampled_from(masses), min_size=size, max_size=size)))
+    row[place] = 1.0
+    return row / row.sum()
+
+
+@st.composite
+def extreme_pairs(draw: Any) -> MarkovPair:
+    """Markov pairs of extreme rows, of 2 to 4 tokens; the draft may equal the target."""
+    size = draw(st.integers(2, 4))
+    target, draft = (np.array([draw(extreme_rows(size)) for _ in range(size + 1)]) for _ in range(2))
+    draft = draw(st.sampled_from([draft, draft, draft, target]))
+    return MarkovPair(target[1:], draft[1:], (target[0], draft[0]))

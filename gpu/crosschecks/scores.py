@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite, isnan, sqrt
 from statistics import NormalDist
 
 from ..models.backend import torch
@@ -42,7 +42,9 @@ class Score:
     count: int = 0
 
     def plus(self, total: float, variance: float, count: int = 1) -> Score:
-        """The score with more observations in it."""
+        """The score with more observations in it; ``FloatingPointError`` for nan, which is no verdict."""
+        if isnan(total) or isnan(variance):
+            raise FloatingPointError(f"a difference of {total} with variance {variance}: a law was not computed")
         return Score(self.total + total, self.variance + variance, self.count + count)
 
     @property

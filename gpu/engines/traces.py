@@ -9,6 +9,8 @@
     each step the row of the context, then the row after each draw
 ``draft``  the same three for the draft's rows, empty where the draft was not asked (after the last draw of a path)
 
+Rows of float32 miss 1 by rounding, up to 1e-3 here: each is taken over its own sum, summed in float64.
+
 ``gpu/engines/trace_writer.py`` writes such a file from inside an engine.  An engine that verifies a chain by ``naive``
 rejection alone may record rows over two tokens in place of V, the drafted one and "any other": the probability
 of acceptance is the quotient at the drafted token, and nothing else of the rows enters.
@@ -38,6 +40,9 @@ OFFSETS = {"draws": ("parents", "tokens"), "target": ("target_tokens", "target_v
 
 TRACE_ARRAYS = ("vocabulary_size", "requests", "accepted", *OFFSETS,
                 *(name for names in OFFSETS.values() for name in names))  # fmt: skip
+
+SUM_TOLERANCE = 1e-3
+"""How far rows of less precision than float64 may miss 1, as in ``trace_writer.py``."""
 
 DTYPES = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32}
 """The types of a safetensors file that a trace may hold."""
@@ -154,7 +159,7 @@ def load_trace(path: str | Path) -> Trace:
             raise ValueError(f"trace {path} lacks the array {name!r}")
     whole = {name: value if name.endswith("values") else _whole(path, name, value) for name, value in arrays.items()}
     _check(path, whole)
-    return Trace(whole)
+    return Trace(whole | {f"{name}_values": _in_float64(path, whole, name) for name in ("target", "draft")})
 
 
 def is_trace(path: str | Path) -> bool:
@@ -195,6 +200,20 @@ def _whole(path: str | Path, name: str, values: Any) -> Any:
     if values.dtype.kind not in "iu":
         raise ValueError(f"trace {path}: {name!r} must hold integers, but has dtype {values.dtype}")
     return values.astype(np.int64)
+
+
+def _in_float64(path: str | Path, arrays: Mapping[str, Any], name: str) -> NDArray[np.float64]:
+    """The rows' entries in float64; rows of less precision, which miss 1 by rounding, each over its own sum."""
+    values = arrays[f"{name}_values"]
+    if values.dtype == np.float64:
+        return values
+    owners = np.repeat(np.arange(len(arrays[name]) - 1), np.diff(arrays[name]))
+    sums = np.bincount(owners, weights=values.astype(np.float64))
+    bad = np.flatnonzero(np.abs(sums[owners] - 1) > SUM_TOLERANCE)
+    if len(bad):
+        row = owners[bad[0]]
+        raise ValueError(f"trace {path}: {name} row {row} of {values.dtype} sums to {sums[row]}, not 1")
+    return values / sums[owners]
 
 
 def _check(path: str | Path, arrays: Mapping[str, Any]) -> None:

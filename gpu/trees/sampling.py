@@ -37,9 +37,13 @@ class Sampling:
         if self.temperature == 0:
             peak = logits.argmax(dim=-1, keepdim=True)
             return torch.zeros_like(logits, dtype=torch.float64).scatter_(-1, peak, 1.0)
-        wide = logits if self.temperature == 1 else logits.double() / self.temperature
+        wide = logits if self.temperature == 1 else self._cooled(logits.double())
         rows = torch.softmax(wide, dim=-1, dtype=torch.float64)
         return _cut(rows, self.top_k, self.top_p)
+
+    def _cooled(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits less their maximum, over the temperature: 0 or less, so that a tiny temperature cannot overflow."""
+        return (logits - logits.amax(dim=-1, keepdim=True)) / self.temperature
 
 
 def _cut(rows: torch.Tensor, top_k: int | None, top_p: float) -> torch.Tensor:

@@ -23,7 +23,7 @@ def greedy(target: Tensor, draft: Tensor, lists: Tensor, weight: Tensor) -> Bran
     listed = torch.zeros(lists.shape, dtype=target.dtype, device=target.device).scatter_(1, last, accept)
     left = 1 - accept[:, 0]
     residual, none = after_rejection(mass, 1 - weight, rest, tested & (left > 0)[:, None])
-    return emit(residual, none, lists, listed, left)
+    return emit(residual, mass, none, lists, listed, left)
 
 
 def hub(target: Tensor, draft: Tensor, lists: Tensor, weight: Tensor) -> Branching:
@@ -35,7 +35,7 @@ def hub(target: Tensor, draft: Tensor, lists: Tensor, weight: Tensor) -> Branchi
     center = draft.argmax(dim=1, keepdim=True)
     other_first = draft.scatter(1, center, 0)
     rest = other_first.sum(dim=1, keepdim=True)
-    hub_first = other_first * (draft.gather(1, center) / torch.where(rest > 0, rest, 1))
+    hub_first = other_first / torch.where(rest > 0, rest, 1) * draft.gather(1, center)
     taken_first = torch.minimum(mass, other_first)
     taken_second = torch.minimum(mass - taken_first, hub_first)
     hub_mass = mass.gather(1, center)
@@ -47,7 +47,7 @@ def hub(target: Tensor, draft: Tensor, lists: Tensor, weight: Tensor) -> Branchi
     taken = torch.where(leads, taken_second, taken_first)
     pair = (lists[:, 1:2] != PAD) if lists.shape[1] > 1 else torch.zeros_like(leads)
     listed, left = _pair_shares(lists, leads & pair, pair, offered, taken, torch.where(leads, hub_second, hub_last))
-    return emit(torch.where(pair, residual.clamp(min=0), mass), none, lists, listed, left)
+    return emit(torch.where(pair, residual.clamp(min=0), mass), mass, none, lists, listed, left)
 
 
 def _pair_shares(

@@ -36,15 +36,19 @@ class Acceptance:
     residuals: list[Tensor]
 
     def masses(self, batch: TreeBatch, columns: Tensor) -> Tensor:
-        """(B, V) the masses of the next token at a column (B,) of each tree."""
+        """(B, V) the masses of the next token at a column (B,) of each tree.
+
+        The target's row where the residual is empty: rounding alone can stop there.
+        """
         masses = batch.target[batch.rows[:, 0], columns]
         for depth, (places, rows) in enumerate(zip(self.places, self.residuals, strict=True)):
             level = batch.level(depth)
             inside = (columns >= level.start) & (columns < level.stop)
             place = places.gather(1, (columns - level.start).clamp(0, places.shape[1] - 1)[:, None])[:, 0]
             if len(rows):
-                taken = inside & (place != NONE)
-                masses = torch.where(taken[:, None], rows[place.clamp(min=0)], masses)
+                found = rows[place.clamp(min=0)]
+                taken = inside & (place != NONE) & ~_is_empty(found)
+                masses = torch.where(taken[:, None], found, masses)
         return masses
 
 
@@ -150,8 +154,8 @@ class TopDown:
             if lists.shape[1]:
                 child = lists.gather(1, enters.to(torch.int8).argmax(dim=1, keepdim=True))[:, 0]
                 node = torch.where(walking, child, node)
-        masses = torch.where(walking[:, None], batch.target[rows, node], masses)
-        return Decisions(node, masses)
+        target = walking | _is_empty(masses)  # at a leaf, or where rounding alone could stop
+        return Decisions(node, torch.where(target[:, None], batch.target[rows, node], masses))
 
     def _at(self, batch: TreeBatch, node: Tensor, place: Tensor, lists: Tensor) -> Branching:
         """The branching at a column (B,) of each tree, at weight 1."""
@@ -185,6 +189,11 @@ def hazards(branching: Branching) -> Tensor:
     end = (branching.off + branching.none)[:, None]
     left = branching.listed.flip(1).cumsum(dim=1).flip(1) + end
     return torch.where(left > 0, branching.listed / torch.where(left > 0, left, 1), 0)
+
+
+def _is_empty(masses: Tensor) -> Tensor:
+    """(B,) which rows of masses (B, V) hold nothing."""
+    return masses.amax(dim=1) <= 0
 
 
 def _worth_solving(weights: Tensor) -> Tensor:

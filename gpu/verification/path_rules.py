@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..models.backend import torch
 from ..trees.tree_batch import NONE, TreeBatch
 from .lifts import Acceptance, hazards
-from .solvers import Tensor, naive
+from .solvers import Tensor, accept_ratio, naive
 
 PathRule = Callable[[TreeBatch], Acceptance]
 """From a batch to what each of its nodes is accepted with."""
@@ -76,24 +76,25 @@ class _Path:
 
 
 def hierarchical(batch: TreeBatch) -> Acceptance:
-    """Hierarchical verification of one path, with capped ratios (HSD, 2601.05724, Algorithm 2)."""
+    """Hierarchical verification of one path, with capped ratios (HSD, 2601.05724, Algorithm 2).
+
+    The capped ratio of a position is, cut to 1, that of the position before times the token's target/draft: where it
+    was above 1 the greatest ratio is its own.  No joint ratio is formed, which could overflow.
+    """
     path = _Path.at_root(batch)
-    ratio = torch.ones_like(batch.target[:, 0, 0])
-    peak = torch.zeros_like(ratio)
+    weight = torch.ones_like(batch.target[:, 0, 0])
     for depth in range(batch.depth):
         lists, (target, draft) = path.lists(depth), path.rows()
         empty = lists[:, 0] == NONE if lists.shape[1] else torch.ones_like(path.alive)
-        end = (ratio / peak.clamp(min=1)).clamp(max=1)
-        peak = torch.maximum(peak, ratio)
-        capped = target * (ratio / peak.clamp(min=1))[:, None]
+        capped = target * weight[:, None]
         residual, opposite = (capped - draft).clamp(min=0), (draft - capped).clamp(min=0).sum(dim=1)
         over = residual.sum(dim=1)
         chance = torch.where(over < opposite, over / torch.where(opposite > 0, opposite, 1), (over > 0).to(over.dtype))
-        path.decide(depth, torch.where(empty, end, chance), torch.where(empty[:, None], target, residual))
+        path.decide(depth, torch.where(empty, weight, chance), torch.where(empty[:, None], target, residual))
         token = path.go(lists, torch.zeros_like(path.node)).clamp(min=0)[:, None]
-        above, below = target.gather(1, token)[:, 0], draft.gather(1, token)[:, 0]
-        ratio = torch.where(path.alive, ratio * above / torch.where(below > 0, below, 1), ratio)
-    path.accept((ratio / peak.clamp(min=1)).clamp(max=1))
+        ahead = accept_ratio(capped.gather(1, token), draft.gather(1, token))[:, 0]
+        weight = torch.where(path.alive, ahead, weight)
+    path.accept(weight)
     return path.acceptance()
 
 

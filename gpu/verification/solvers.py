@@ -76,7 +76,7 @@ def k_seq(target: Tensor, draft: Tensor, lists: Tensor, weight: Tensor) -> Branc
     before = torch.cat([torch.ones_like(passed[:, :1]), passed[:, :-1]], dim=1)
     listed = torch.zeros_like(accept).scatter_add_(1, first_places(lists), before * accept)
     residual = (mass - gamma * overlap).clamp_(min=0)
-    return emit(residual, none, lists, listed, passed[:, -1])
+    return emit(residual, mass, none, lists, listed, passed[:, -1])
 
 
 def smallest_rho(mass: Tensor, draft: Tensor, counts: Tensor) -> Tensor:
@@ -123,8 +123,8 @@ def _stages(
     target: Tensor, draft: Tensor, lists: Tensor, weight: Tensor, tested: Tensor, erase: bool = False
 ) -> Branching:
     """Test the places of the list marked in ``tested`` (M, J <= K) in turn, then emit from the last residual."""
-    running, none = target * weight[:, None], 1 - weight
-    left = torch.ones_like(weight)
+    mass = running = target * weight[:, None]
+    none, left = 1 - weight, torch.ones_like(weight)
     listed = torch.zeros(lists.shape, dtype=target.dtype, device=target.device)
     first = first_places(lists)
     for place in range(tested.shape[1]):
@@ -137,7 +137,7 @@ def _stages(
         running, none = after_rejection(running, none, draft, rejected)
         if erase and place + 1 < tested.shape[1]:
             draft = _without(draft, token, rejected)
-    return emit(running, none, lists, listed, left)
+    return emit(running, mass, none, lists, listed, left)
 
 
 def after_rejection(running: Tensor, none: Tensor, draft: Tensor, rejected: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,21 +156,29 @@ def _without(draft: Tensor, token: Tensor, rejected: Tensor) -> Tensor:
     return torch.where(rejected, rest / torch.where(total > 0, total, 1), draft)
 
 
-def emit(residual: Tensor, none: Tensor, lists: Tensor, listed: Tensor, left: Tensor) -> Branching:
+def emit(residual: Tensor, mass: Tensor, none: Tensor, lists: Tensor, listed: Tensor, left: Tensor) -> Branching:
     """The branching once the tests are over: ``left`` (M,) is shared between the residual (M, V) and "none" (M,).
 
-    A residual token may stand in the list: it is emitted there.  If rounding alone leaves something to emit
-    from an empty residual, it goes to the first token of the list.
+    A residual token may stand in the list: it is emitted there.  Where rounding has left nothing to emit from, the
+    target's ``mass`` (M, V) takes the residual's place, so that no token outside its support is emitted.  A
+    share is formed before anything is multiplied with it: ``left`` over a tiny total would overflow.
     """
+    residual = _or_mass(residual, mass, none)
     hits = torch.where(distinct_places(lists), residual.gather(1, lists.clamp(min=0)), 0)
     residual = erased(residual, lists)
     off = residual.sum(dim=1)
     total = off + hits.sum(dim=1) + none
-    share = torch.where(total > 0, left / torch.where(total > 0, total, 1), 0)
-    listed = listed + share[:, None] * hits
-    if lists.shape[1]:
-        listed[:, 0] += torch.where(total > 0, 0, left)
-    return Branching(listed, share * off, share * none, residual)
+    safe = torch.where(total > 0, total, 1)
+    listed = listed + hits / safe[:, None] * left[:, None]
+    return Branching(listed, off / safe * left, none / safe * left, residual)
+
+
+def _or_mass(residual: Tensor, mass: Tensor, none: Tensor) -> Tensor:
+    """The residual, and the mass where neither it nor "none" holds anything."""
+    empty = (residual.amax(dim=1) <= 0) & (none <= 0)
+    if backend.are_free(residual) and not bool(empty.any()):
+        return residual
+    return torch.where(empty[:, None], mass, residual)
 
 
 def erased(rows: Tensor, lists: Tensor) -> Tensor:

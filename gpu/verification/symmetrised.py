@@ -39,5 +39,5 @@ def _in_order(
     home = first_places(lists).gather(1, source)
     listed = torch.zeros_like(branching.listed).scatter_add_(1, home, branching.listed)
     total = branching.residual.sum(dim=1, keepdim=True)
-    scale = branching.off[:, None] / torch.where(total > 0, total, 1)
-    return listed, branching.off, branching.none, branching.residual * scale
+    law = branching.residual / torch.where(total > 0, total, 1)
+    return listed, branching.off, branching.none, law * branching.off[:, None]

@@ -12,7 +12,7 @@ Verifiers of the theory's table that have no form here are decided by its law (:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from veridraft.theory.verifiers.table import get_verifier
 
@@ -90,14 +90,15 @@ def verify_batch(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> Outcom
     """The accepted column of every tree and its next token, decided by the given coins.
 
     ``coins`` (B, N + 1) are independent uniforms in [0, 1) on the batch's device: one for each column, and the
-    last for the token.  A verifier without a form on the device is decided on the CPU by its exact law, whose
-    coin is the root's.  Raises ``ValueError`` for an unknown verifier or a wrong shape.
+    last for the token; what rounds to 1 in the rows' type counts as the number before it.  Rows in half precision
+    are decided in float32, each over its own sum.  A verifier without a form on the device is decided on the CPU
+    by its exact law, whose coin is the root's.  Raises ``ValueError`` for an unknown verifier or a wrong shape.
     """
     if coins.shape != (batch.size, batch.columns + 1):
         wanted = (batch.size, batch.columns + 1)
         raise ValueError(f"coins must have shape (B, N + 1) = {wanted}, but have {tuple(coins.shape)}")
-    coins = coins.to(batch.target.dtype)
-    entry = _entry(verifier)
+    batch, entry = _in_full_precision(batch), _entry(verifier)
+    coins = coins.to(batch.target.dtype).clamp(max=1 - torch.finfo(batch.target.dtype).eps / 2)
     decided = entry.decide(batch, coins[:, :-1]) if entry else theory_decisions(verifier, batch, coins[:, 0])
     return Outcomes(decided.columns, draw_each(decided.masses, coins[:, -1]))
 
@@ -105,10 +106,21 @@ def verify_batch(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> Outcom
 def stopping_in_batch(verifier: str, batch: TreeBatch) -> torch.Tensor:
     """(B, N) the probability that each column is the accepted one, from the quantities that the coins are held against.
 
-    Rows sum to 1 up to rounding.  Raises ``ValueError`` for an unknown verifier.
+    Rows sum to 1 up to rounding; those in half precision are taken as in :func:`verify_batch`.  Raises ``ValueError``
+    for an unknown verifier.
     """
-    entry = _entry(verifier)
+    batch, entry = _in_full_precision(batch), _entry(verifier)
     return entry.stopping(batch) if entry else theory_stopping(verifier, batch)
+
+
+def _in_full_precision(batch: TreeBatch) -> TreeBatch:
+    """The batch, rows in half precision widened to float32 and divided by their own sums."""
+    if batch.target.dtype.itemsize >= 4:
+        return batch
+    wide = [rows.float() for rows in (batch.target, batch.draft)]
+    sums = [rows.sum(dim=-1, keepdim=True) for rows in wide]
+    target, draft = (rows / torch.where(total > 0, total, 1) for rows, total in zip(wide, sums, strict=True))
+    return replace(batch, target=target, draft=draft)
 
 
 def verify(verifier: str, tree: TensorTree, coins: torch.Tensor) -> Outcome:

@@ -17,6 +17,9 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Numbers = TypeVar("Numbers", np.float64, np.int64)
 
+LARGEST = 1e300
+"""The most that a quotient by a tiny mass counts for: finite, so that 0 times it is 0."""
+
 
 def draw(weights: Floats, rng: np.random.Generator) -> Ints:
     """One token for each row of weights (n, V), with probability proportional to its weight: (n,).
@@ -39,9 +42,11 @@ def draw_cumulative(cumulative: Floats, uniforms: Floats) -> Ints:
 
 
 def quotient(numerator: Floats, denominator: Floats) -> Floats:
-    """The elementwise quotient of nonnegative arrays, 0 where the denominator is 0."""
+    """The elementwise quotient of nonnegative arrays, 0 where the denominator is 0, and at most ``LARGEST``."""
     shape = np.broadcast(numerator, denominator).shape
-    return np.divide(numerator, denominator, out=np.zeros(shape), where=denominator > 0)
+    with np.errstate(over="ignore"):
+        found = np.divide(numerator, denominator, out=np.zeros(shape), where=denominator > 0)
+    return np.minimum(found, LARGEST, out=found)
 
 
 def residual(target: Floats, draft: Floats) -> Floats:

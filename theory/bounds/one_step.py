@@ -34,6 +34,9 @@ NODE_STEP = 0.2
 SURELY_ARRIVED = 40.0
 """A token of rate r is taken to have arrived at times beyond this over r."""
 
+LATEST = 12.0
+"""The logarithm of rate times time is cut to this: by then a token has arrived, and e^-e^12 is 0."""
+
 BLOCK = 1024
 """Prefixes that the quadrature takes at once."""
 
@@ -145,9 +148,18 @@ def _without_replacement(ordered: Row, k: int) -> Row:
     if k == 1:
         return 1 - rest
     if k == 2:
-        before = np.concatenate([zero, np.cumsum(ordered)[:-1]])
-        return 1 - rest * (1 + np.cumsum(ordered / (before + rest)))
+        return _by_two(ordered, rest)
     return _by_sets(ordered, rest, k) if is_exact(ordered) else _race(ordered, rest, k)
+
+
+def _by_two(ordered: Row, rest: Row) -> Row:
+    """``1 - rest (1 + sum over the prefix of q / (1 - q))``, where 1 - q, summed, may be tiny for the greatest q."""
+    zero, top = ordered[:1] * 0, int(np.argmax(ordered))
+    others = np.concatenate([zero, np.cumsum(ordered)[:-1]]) + rest
+    odds, share = ordered.copy(), rest * 0
+    odds[top], share[top:] = zero[0], rest[top:] / others[top]
+    others[top] = zero[0] + 1
+    return 1 - rest * (1 + np.cumsum(odds / others)) - ordered[top] * share
 
 
 def _by_sets(ordered: Row, rest: Row, k: int) -> Row:
@@ -175,15 +187,17 @@ def _race(ordered: Row, rest: Row, k: int) -> Row:
     first arrival behind the prefix.  The trapezoidal rule in log t, for functions that are analytic for
     Re t > 0, errs by less than 1e-15 at this step; before the first node lies less than 1e-4^(k+1).
     """
-    latest = np.log(45 / ordered[ordered > 0].min())
-    times = np.exp(np.arange(np.log(1e-4), latest + NODE_STEP, NODE_STEP))[:, None]
+    with np.errstate(divide="ignore"):  # of a token that is never drawn
+        rates, behind = np.log(ordered), np.log(rest)
+    latest = np.log(45) - rates[ordered > 0].min()
+    times = np.arange(np.log(1e-4), latest + NODE_STEP, NODE_STEP)[:, None]  # logarithms: the times may overflow
     arrivals = _Arrivals(k, len(times))
     inside = np.ones(len(ordered))
     for start in range(0, len(ordered), BLOCK):
         part = slice(start, start + BLOCK)
-        hazards = rest[part] * times
+        hazards, ages = (np.exp(np.minimum(logs[part] + times, LATEST)) for logs in (behind, rates))
         densities = NODE_STEP * hazards * np.exp(-hazards)
-        inside[part] = (densities * arrivals.enough(ordered[part] * times)).sum(axis=0)
+        inside[part] = (densities * arrivals.enough(ages)).sum(axis=0)
     inside[rest == 0] = 1
     return inside
 

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ..pairs.base import Pair
-from ..policies.base import MOST_TREES, Policy
+from ..policies.base import MOST_TREES, Policy, naming
 from ..rows.distributions import Scalar
 from ..rows.trees import Context, DraftTree
 from .block_program import Solution, clipped, solve_blocks
@@ -112,7 +112,8 @@ def tree_optimum(
     search for it is float64.  The programme over all strings, its constraints telescoped; see the module.
     """
     chosen = method or ("antichains" if is_path_policy(policy) else "blocks")
-    law = _node_law(policy, pair, context, chosen, most_trees)
+    with naming(policy, context):
+        law = _node_law(policy, pair.on_own_sums(), context, chosen, most_trees)
     solution = _solved(law)
     lower, acceptance = _attained(law, solution.acceptance, pair.exact)
     upper, prices = _bounded(law, solution.prices, pair.exact)
@@ -138,7 +139,7 @@ def price_bound(
     optimum.  Exact for prices and a pair in Fractions.  ``method`` and errors as :func:`tree_optimum`.
     """
     chosen = method or ("antichains" if is_path_policy(policy) else "blocks")
-    law = _node_law(policy, pair, context, chosen, MOST_TREES)
+    law = _node_law(policy, pair.on_own_sums(), context, chosen, MOST_TREES)
     zero = law.trie.steps[0] * 0
     return _price_bound(law, [prices.get(node, zero) if node else zero for node in law.trie.contexts])
 

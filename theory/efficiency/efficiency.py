@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from ..pairs.base import Pair
-from ..policies.base import MOST_TREES, Policy
+from ..policies.base import MOST_TREES, Policy, naming
 from ..rows.distributions import Row, check_count
 from ..rows.trees import Context
 from ..verifiers.emission import emitted_law
@@ -131,16 +131,17 @@ def block_efficiency(
     Raises ``ValueError`` for an unknown verifier or method, a policy that the verifier is not lossless for,
     and more trees than ``most_trees``.
     """
-    entry = get_verifier(verifier)
+    entry, pair = get_verifier(verifier), pair.on_own_sums()
     entry.require(policy)
-    if method == "enumerate":
-        return _enumerated(entry, policy, pair, context, most_trees)
-    if method == "sample":
-        return _sampled(entry, policy, pair.as_float(), context, check_count("trees", trees, 2), seed)
-    if method == "dp":
-        return dynamic_block_efficiency(entry, policy, pair, context)
-    if method == "bounds":
-        return bounded_block_efficiency(entry, policy, pair, context, points)
+    with naming(policy, context):
+        if method == "enumerate":
+            return _enumerated(entry, policy, pair, context, most_trees)
+        if method == "sample":
+            return _sampled(entry, policy, pair.as_float(), context, check_count("trees", trees, 2), seed)
+        if method == "dp":
+            return dynamic_block_efficiency(entry, policy, pair, context)
+        if method == "bounds":
+            return bounded_block_efficiency(entry, policy, pair, context, points)
     raise ValueError(f'method must be "enumerate", "dp", "bounds" or "sample", but is {method!r}')
 
 

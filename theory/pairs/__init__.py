@@ -1,6 +1,6 @@
 """Where the rows of a target and a draft come from: tables, Markov chains, families drawn at random, recorded runs."""
 
-from .base import MarkovPair, Pair, TablePair
+from .base import MarkovPair, MissingRowError, Pair, TablePair
 from .families import RandomPair, dirichlet_pair, diverging_pair, zipf_pair
 from .layered import LayeredPair, iid_pair, markov_layers, widening_pair
 from .recorded import RecordedPair, contexts_below
@@ -8,6 +8,7 @@ from .recorded import RecordedPair, contexts_below
 __all__ = [
     "LayeredPair",
     "MarkovPair",
+    "MissingRowError",
     "Pair",
     "RandomPair",
     "RecordedPair",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from numbers import Integral
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +23,9 @@ from ..rows.distributions import (
     keep_top_k,
     keep_top_p,
     normalised,
+    over_own_sums,
 )
+from ..rows.logits import rows_of_logits
 from ..rows.trees import Context
 
 
@@ -57,6 +60,13 @@ class Pair(ABC):
     def as_float(self) -> Pair:
         """The pair in float64, each Fraction rounded to the nearest float."""
         return self._mapped(_to_float) if self.exact else self
+
+    def on_own_sums(self) -> Pair:
+        """The pair whose float64 rows sum to 1 up to rounding: one that misses it by more is divided by its own sum.
+
+        A row may miss 1 by 1e-9; the law that it stands for is this one, of which certificates and values speak.
+        """
+        return self if self.exact else self._mapped(over_own_sums)
 
     def rationalised(self, denominator: int = 1000) -> Pair:
         """A nearby pair in Fractions: entries rounded up to multiples of 1/denominator, then renormalised.
@@ -110,21 +120,41 @@ class _Mapped(Pair):
 class TablePair(Pair):
     """A pair given by two mappings from a context (a tuple of tokens) to a row (V,).
 
-    All rows are checked when the pair is built; a row that is asked for and missing is a ``KeyError``
-    that names the model and the context.
+    All rows are checked when the pair is built (with ``normalise`` divided by their sums, as rows of less precision
+    than float64 need); a row that is asked for and missing is a ``MissingRowError`` that names the model and the
+    context.
     """
 
     target: Mapping[Context, ArrayLike]
     draft: Mapping[Context, ArrayLike]
+    normalise: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
-        tables = {name: _checked_table(name, getattr(self, name)) for name in ("target", "draft")}
+    def __post_init__(self, normalise: bool) -> None:
+        tables = {name: _checked_table(name, getattr(self, name), normalise) for name in ("target", "draft")}
         for name, table in tables.items():
             object.__setattr__(self, name, table)
         rows = [row for table in tables.values() for row in table.values()]
         object.__setattr__(self, "vocabulary_size", len(rows[0]))
         object.__setattr__(self, "exact", is_exact(rows[0]))
         _check_alike(tables, len(rows[0]), is_exact(rows[0]))
+
+    @classmethod
+    def from_logits(
+        cls,
+        target: Mapping[Context, ArrayLike],
+        draft: Mapping[Context, ArrayLike],
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | Fraction = 1.0,
+    ) -> Self:
+        """The pair of the rows of logits (V,) by context; temperature, top-k, top-p as :func:`.rows_of_logits`."""
+        tables = {"target": target, "draft": draft}
+        rows = {
+            name: {c: rows_of_logits(f"{name}[{c}]", row, temperature, top_k, top_p) for c, row in table.items()}
+            for name, table in tables.items()
+        }
+        return cls(rows["target"], rows["draft"])
 
     def target_row(self, context: Context) -> Row:
         """The target's row at the context."""
@@ -135,10 +165,21 @@ class TablePair(Pair):
         return _lookup("draft", self.draft, context)
 
 
-def _checked_table(name: str, table: Mapping[Context, ArrayLike]) -> dict[Context, Row]:
+class MissingRowError(KeyError):
+    """A row that was asked for and is not known."""
+
+    def __str__(self) -> str:
+        """The sentence without the quotes that ``KeyError`` puts around it."""
+        return str(self.args[0])
+
+
+def _checked_table(name: str, table: Mapping[Context, ArrayLike], normalise: bool) -> dict[Context, Row]:
     if not isinstance(table, Mapping) or not table:
         raise TypeError(f"{name} must be a mapping from contexts to rows with at least one entry")
-    return {_checked_key(name, key): check_rows(f"{name}[{key}]", row, ndim=1) for key, row in table.items()}
+    return {
+        _checked_key(name, key): check_rows(f"{name}[{key}]", row, ndim=1, normalise=normalise)
+        for key, row in table.items()
+    }
 
 
 def _checked_key(name: str, context: Context) -> Context:
@@ -164,7 +205,7 @@ def _lookup(name: str, table: Mapping[Context, ArrayLike], context: Context) -> 
     try:
         return table[context]  # type: ignore[return-value]
     except KeyError:
-        raise KeyError(f"{name} has no row for the context {context}") from None
+        raise MissingRowError(f"{name} has no row for the context {context}, one of {len(table)} known") from None
 
 
 def checked_row(name: str, row: ArrayLike, vocabulary_size: int) -> Row:
@@ -176,8 +217,12 @@ def checked_row(name: str, row: ArrayLike, vocabulary_size: int) -> Row:
 
 
 def check_context(context: Context, vocabulary_size: int) -> None:
-    """Raise ``ValueError`` for a token of the context outside the vocabulary."""
+    """Raise ``ValueError`` for a token of the context outside the vocabulary, ``TypeError`` for what is no token."""
+    if not isinstance(context, tuple):
+        raise TypeError(f"context must be a tuple of tokens, but is {context!r}")
     for position, token in enumerate(context):
+        if not isinstance(token, Integral):
+            raise TypeError(f"context row {position} is {token!r}; a token is an integer in [0, {vocabulary_size})")
         if not 0 <= token < vocabulary_size:
             raise ValueError(f"context row {position} is {token}; it must lie in [0, {vocabulary_size})")
 
@@ -190,29 +235,54 @@ class MarkovPair(Pair):
     target, draft : (V, V), row c is the law after token c; float64 or Fractions
     start : the target's and the draft's row for the empty context; ``None`` takes the mean of the rows of
         each matrix, the law after a token drawn uniformly
+    normalise : divide every row by its sum, as rows of less precision than float64 need
     """
 
     def __init__(
-        self, target: ArrayLike, draft: ArrayLike, start: tuple[ArrayLike, ArrayLike] | None = None
+        self,
+        target: ArrayLike,
+        draft: ArrayLike,
+        start: tuple[ArrayLike, ArrayLike] | None = None,
+        *,
+        normalise: bool = False,
     ) -> None:
-        self.target = read_only(_square("target", target))
-        self.draft = read_only(_square("draft", draft))
+        self.target = read_only(_square("target", target, normalise))
+        self.draft = read_only(_square("draft", draft, normalise))
         if self.target.shape != self.draft.shape or is_exact(self.target) != is_exact(self.draft):
             raise ValueError(
                 f"target {self.target.shape} and draft {self.draft.shape} must have one shape and one arithmetic"
             )
         self.vocabulary_size = len(self.target)
         self.exact = is_exact(self.target)
-        first = self._first_rows(start)
+        first = self._first_rows(start, normalise)
         self.start = read_only(first[0]), read_only(first[1])
 
-    def _first_rows(self, start: tuple[ArrayLike, ArrayLike] | None) -> tuple[Row, Row]:
+    @classmethod
+    def from_logits(
+        cls,
+        target: ArrayLike,
+        draft: ArrayLike,
+        start: tuple[ArrayLike, ArrayLike] | None = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | Fraction = 1.0,
+    ) -> MarkovPair:
+        """The pair of logits (V, V), and (V,) at the start; temperature, top-k, top-p as :func:`.rows_of_logits`."""
+        rows = partial(rows_of_logits, temperature=temperature, top_k=top_k, top_p=top_p)
+        first = None if start is None else (rows("start target", start[0]), rows("start draft", start[1]))
+        return cls(rows("target", target), rows("draft", draft), first)
+
+    def _first_rows(self, start: tuple[ArrayLike, ArrayLike] | None, normalise: bool) -> tuple[Row, Row]:
         if start is None:
             return self.target.sum(axis=0) / self.vocabulary_size, self.draft.sum(axis=0) / self.vocabulary_size
-        rows = check_rows("start target", start[0], ndim=1), check_rows("start draft", start[1], ndim=1)
+        rows = tuple(
+            check_rows(f"start {name}", row, ndim=1, normalise=normalise)
+            for name, row in zip(("target", "draft"), start, strict=True)
+        )
         if any(len(row) != self.vocabulary_size or is_exact(row) != self.exact for row in rows):
             raise ValueError("start must be two rows of the matrices' length and arithmetic")
-        return rows
+        return rows[0], rows[1]
 
     def target_row(self, context: Context) -> Row:
         """The target's row after the last token of the context."""
@@ -228,12 +298,12 @@ class MarkovPair(Pair):
         return MarkovPair(target, draft, (change(self.start[0]), change(self.start[1])))
 
     def _last(self, context: Context) -> int:
-        check_context(context[-1:], self.vocabulary_size)
+        check_context(context, self.vocabulary_size)
         return context[-1]
 
 
-def _square(name: str, matrix: ArrayLike) -> Row:
-    rows = check_rows(name, matrix, ndim=2)
+def _square(name: str, matrix: ArrayLike, normalise: bool) -> Row:
+    rows = check_rows(name, matrix, ndim=2, normalise=normalise)
     if rows.shape[0] != rows.shape[1]:
         raise ValueError(f"{name} must be square (V, V), but has shape {rows.shape}")
     return rows

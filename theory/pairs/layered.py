@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,10 +19,12 @@ from ..rows.distributions import (
     keep_top_k,
     keep_top_p,
     normalised,
+    over_own_sums,
     total_variation,
 )
+from ..rows.logits import rows_of_logits
 from ..rows.trees import Context
-from .base import MarkovPair, Pair, rationalise
+from .base import MarkovPair, Pair, check_context, rationalise
 from .families import softmax
 
 
@@ -35,10 +38,11 @@ class Layer:
 
     target: Row
     draft: Row
+    normalise: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, normalise: bool) -> None:
         for name in ("target", "draft"):
-            rows = check_rows(name, getattr(self, name))
+            rows = check_rows(name, getattr(self, name), normalise=normalise)
             object.__setattr__(self, name, rows[None] if rows.ndim == 1 else rows)
         if self.target.shape != self.draft.shape or is_exact(self.target) != is_exact(self.draft):
             raise ValueError(
@@ -74,12 +78,13 @@ class LayeredPair(Pair):
     layers : for each length from 0 on, a pair (target, draft) of arrays: (V,) rows that do not depend on the
         last token, or (V, V) matrices whose row c follows token c.  The first one stands at the empty context
         and must be a pair of rows.
+    normalise : divide every row by its sum, as rows of less precision than float64 need
 
     Contexts of one length and one class have one law below them, which exact programmes use.
     """
 
-    def __init__(self, layers: Sequence[tuple[ArrayLike, ArrayLike]]) -> None:
-        self.layers = tuple(Layer(np.asarray(target), np.asarray(draft)) for target, draft in layers)
+    def __init__(self, layers: Sequence[tuple[ArrayLike, ArrayLike]], *, normalise: bool = False) -> None:
+        self.layers = tuple(Layer(target, draft, normalise) for target, draft in layers)  # type: ignore[arg-type]
         if not self.layers or self.layers[0].classes != 1:
             raise ValueError("layers must start with a pair of rows (V,), for the empty context")
         first = self.layers[0].target
@@ -88,6 +93,19 @@ class LayeredPair(Pair):
                 raise ValueError(f"layer {depth} differs from the first one in its vocabulary or its arithmetic")
         self.vocabulary_size = first.shape[1]
         self.exact = is_exact(first)
+
+    @classmethod
+    def from_logits(
+        cls,
+        layers: Sequence[tuple[ArrayLike, ArrayLike]],
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | Fraction = 1.0,
+    ) -> LayeredPair:
+        """The pair of layers of logits; temperature, top-k, top-p as :func:`.rows_of_logits`."""
+        rows = partial(rows_of_logits, temperature=temperature, top_k=top_k, top_p=top_p)
+        return cls([(rows("target", target), rows("draft", draft)) for target, draft in layers])
 
     def layer(self, length: int) -> Layer:
         """The layer of contexts of a length."""
@@ -102,6 +120,7 @@ class LayeredPair(Pair):
         return self._row(context, "draft")
 
     def _row(self, context: Context, name: str) -> Row:
+        check_context(context, self.vocabulary_size)
         layer = self.layer(len(context))
         rows: Row = getattr(layer, name)
         return rows[layer.class_of(context[-1]) if context else 0]
@@ -120,15 +139,22 @@ class LayeredPair(Pair):
         """The pair in float64, each Fraction rounded to the nearest float."""
         return self._mapped(lambda rows: rows.astype(np.float64)) if self.exact else self
 
+    def on_own_sums(self) -> LayeredPair:
+        """The pair whose float64 rows sum to 1 up to rounding; see :meth:`Pair.on_own_sums`."""
+        return self if self.exact else self._mapped(over_own_sums)
+
     def rationalised(self, denominator: int = 1000) -> LayeredPair:
         """A nearby pair in Fractions, rounded as :meth:`Pair.rationalised` does."""
         check_count("denominator", denominator, 1)
         return self if self.exact else self._mapped(lambda rows: rationalise(rows, denominator))
 
 
-def iid_pair(target_row: ArrayLike, draft_row: ArrayLike) -> LayeredPair:
-    """A pair with the same two rows (V,) at every context: tokens are independent and identically distributed."""
-    return LayeredPair([(target_row, draft_row)])
+def iid_pair(target_row: ArrayLike, draft_row: ArrayLike, *, normalise: bool = False) -> LayeredPair:
+    """A pair with the same two rows (V,) at every context: tokens are independent and identically distributed.
+
+    ``normalise`` divides both rows by their sums; logits: ``LayeredPair.from_logits([(target, draft)])``.
+    """
+    return LayeredPair([(target_row, draft_row)], normalise=normalise)
 
 
 def markov_layers(pair: Pair) -> LayeredPair:

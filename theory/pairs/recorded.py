@@ -8,6 +8,13 @@ The file is a NumPy ``.npz`` archive of float64 and int64 arrays, readable witho
 ``draft``  the same three for the draft's rows
 
 So a row that top-k or top-p has cut takes the room of what is left of it.
+
+A plain archive of rows along one text is read as well:
+
+``tokens``  (M,) the text, integers
+``target``, ``draft``  (N, V) rows of floats, N <= M + 1.  The last one stands behind the whole text, the one before it
+    behind all but the last token, and so on: as a model gives them that was fed the text (N = M), or a row at the
+    empty context too (N = M + 1)
 """
 
 from __future__ import annotations
@@ -18,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..rows.distributions import Row, check_count
+from ..rows.distributions import Row, check_count, check_rows
 from ..rows.trees import Context, DraftTree
 from .base import Pair, TablePair
 
@@ -27,8 +35,12 @@ ARRAYS = ("root", "root_tokens", "target", "target_tokens", "target_values", "dr
 """The arrays of a recording, beside ``vocabulary_size``."""
 
 
+PLAIN = {"tokens", "target", "draft"}
+"""The arrays of rows along one text."""
+
+
 class RecordedPair(TablePair):
-    """A pair that knows the rows of some contexts; a context that was not recorded is a ``KeyError`` naming it.
+    """A pair that knows the rows of some contexts; one that was not recorded is a ``MissingRowError`` naming it.
 
     Rows are checked as those of a :class:`TablePair`.
     """
@@ -77,18 +89,46 @@ class RecordedPair(TablePair):
         np.savez_compressed(path, **arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> RecordedPair:
-        """The pair of a recording; raises ``ValueError`` that names the array that is missing or contradicts."""
+    def load(cls, path: str | Path, *, normalise: bool = False) -> RecordedPair:
+        """The pair of a recording, or of rows along one text; see the module for both.
+
+        ``normalise`` divides every row by its sum, as rows of less precision than float64 need.  Raises
+        ``ValueError`` that names the array that is missing or contradicts.
+        """
         with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in ("vocabulary_size", *ARRAYS) if name not in archive]
-            if missing:
-                raise ValueError(f"recording {path} lacks the array {missing[0]!r}")
             arrays = {name: archive[name] for name in archive.files}
+        if set(arrays) >= PLAIN and "root" not in arrays:
+            return cls.along(*(arrays[name] for name in ("tokens", "target", "draft")), normalise=normalise)
+        missing = [name for name in ("vocabulary_size", *ARRAYS) if name not in arrays]
+        if missing:
+            plain = " and ".join(sorted(PLAIN - set(arrays)))
+            raise ValueError(
+                f"recording {path} lacks the array {missing[0]!r} (or {plain}, to be rows along a text); "
+                f"it holds {', '.join(arrays) or 'none'}"
+            )
         size = int(arrays["vocabulary_size"])
         contexts = [tuple(part.tolist()) for part in _parts(arrays, "root", "root_tokens")]
         tables = {name: dict(zip(contexts, _rows(arrays, name, size), strict=True)) for name in ("target", "draft")}
         known = {name: {c: row for c, row in table.items() if row.any()} for name, table in tables.items()}
-        return cls(known["target"], known["draft"])
+        return cls(known["target"], known["draft"], normalise)
+
+    @classmethod
+    def along(
+        cls, tokens: ArrayLike, target: ArrayLike, draft: ArrayLike, *, normalise: bool = False
+    ) -> RecordedPair:
+        """The pair of rows (N, V) along a text (M,), N <= M + 1, the last behind all of it; see the module."""
+        text = np.asarray(tokens)
+        if text.ndim != 1 or text.dtype.kind not in "iu":
+            raise ValueError(f"tokens must be integers (M,), but have dtype {text.dtype} and shape {text.shape}")
+        tables = []
+        for name, given in (("target", target), ("draft", draft)):
+            rows = check_rows(name, given, ndim=2, normalise=normalise)
+            ahead = len(text) + 1 - len(rows)
+            if ahead < 0:
+                raise ValueError(f"{name} has {len(rows)} rows, but a text of {len(text)} tokens has {len(text) + 1}")
+            ends = range(ahead, len(text) + 1)
+            tables.append({tuple(text[:end].tolist()): row for end, row in zip(ends, rows, strict=True)})
+        return cls(tables[0], tables[1])
 
 
 def contexts_below(root: Context, tokens: Iterable[int], depth: int) -> list[Context]:

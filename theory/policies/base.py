@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
@@ -14,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..pairs.base import Pair
+from ..pairs.base import MissingRowError, Pair
 from ..rows.distributions import Row, check_count, draw
 from ..rows.lists import TokenList, ordered_iid_lists
 from ..rows.trees import Context, DraftTree, Grower, grow
@@ -37,6 +38,15 @@ class DraftLaw(Enum):
     TOP_PLUS_ONE = "the draft's top m - 1 tokens and one draw from the rest"
     HUB_PAIRS = "the draft's top token paired with one draw"
     DETERMINISTIC = "chosen by rule, nothing drawn"
+
+
+@contextmanager
+def naming(policy: Policy, context: Context) -> Iterator[None]:
+    """Name the policy and its root in the error for a row that it asks for and that is not known."""
+    try:
+        yield
+    except MissingRowError as error:
+        raise MissingRowError(f"policy {policy!r} at the context {context} asks for an unknown row: {error}") from None
 
 
 class Policy(ABC):
@@ -127,7 +137,8 @@ class RecursivePolicy(Policy):
     def enumerate(self, pair: Pair, context: Context = ()) -> Iterator[tuple[Any, DraftTree]]:
         """Every tree of positive probability at the context, with its probability; probabilities sum to 1."""
         for probability, lists in self._unfold(pair, context, (), self.root_state):
-            yield probability, grown(_from_lists(lists), pair, context)
+            if probability:  # in float64 a product may underflow
+                yield probability, grown(_from_lists(lists), pair, context)
 
     def tree_count(self, vocabulary_size: int) -> int:
         """How many trees there are when every draft row is uniform on V tokens."""

@@ -117,7 +117,8 @@ class DySpec(Policy):
         total = rest.sum()
         for token in np.flatnonzero(rest).tolist():
             for probability, finished in self._unfold(rows, _fill(slots, below, rest, token)):
-                yield rest[token] / total * probability, finished
+                if share := rest[token] / total * probability:
+                    yield share, finished
 
     def _next(self, rows: _Rows, slots: Slots) -> Context | None:
         """The node below which the next token is drawn; None when the tree is finished."""

@@ -79,7 +79,8 @@ class TopPlusOne(_SameAtAllLevels):
         if not total:
             yield 1, top
         for token in np.flatnonzero(rest).tolist():
-            yield rest[token] / total, (*top, token)
+            if probability := rest[token] / total:
+                yield probability, (*top, token)
 
     def draw_list(self, state: State, draft_row: Row, rng: np.random.Generator) -> TokenList:
         """The top tokens, then the draw."""
@@ -131,7 +132,8 @@ class HubPairs(_SameAtAllLevels):
             yield 1, (hub,)
         for token in np.flatnonzero(rest).tolist():
             yield draft_row[token], (token, hub)
-            yield draft_row[hub] * (draft_row[token] / total), (hub, token)
+            if probability := draft_row[hub] * (draft_row[token] / total):
+                yield probability, (hub, token)
 
     def draw_list(self, state: State, draft_row: Row, rng: np.random.Generator) -> TokenList:
         """A draw, then the hub or a second draw."""

@@ -15,6 +15,7 @@ from .distributions import (
     total_variation,
 )
 from .lists import ListLaw, TokenList
+from .logits import rows_of_logits
 from .trees import NO_PARENT, Context, DraftTree
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "is_exact",
     "keep_top_k",
     "keep_top_p",
+    "rows_of_logits",
     "total_variation",
 ]

@@ -26,24 +26,50 @@ NO_TOKEN = -1
 SUM_TOLERANCE = 1e-9
 """How far the sum of a float64 row may lie from 1."""
 
+SUM_ROUNDING = 2.0**-44
+"""How far rounding alone may take the sum of a float64 row from 1: what misses 1 by more counts over its own sum."""
+
+WAYS_ON = "pairs take normalise=True for rows of less precision than float64, and logits by from_logits"
+"""What to do with a row that misses 1."""
+
 
 def is_exact(array: Row) -> bool:
     """True if the array holds Fractions, so that arithmetic on it is exact."""
     return bool(array.dtype == object)
 
 
-def check_rows(name: str, rows: ArrayLike, ndim: int | None = None) -> Row:
+def check_rows(name: str, rows: ArrayLike, ndim: int | None = None, normalise: bool = False) -> Row:
     """The rows as an array of float64 or of Fractions, after every check; values are left as they are.
 
-    Parameters: ``name`` stands in the error message; ``rows`` is (..., V) with V >= 1; ``ndim``, if given,
-    is the number of axes required.
+    Parameters: ``name`` stands in the error message; ``rows`` is (..., V) with V >= 1, numbers of any precision, or
+    torch tensors; ``ndim``, if given, is the number of axes required; ``normalise`` divides each row by its sum,
+    taken in float64, instead of asking that it is 1.
     Raises ``ValueError`` for a wrong shape, a negative or NaN entry, or a row that does not sum to 1
-    (float64: within 1e-9; Fractions: exactly); ``TypeError`` for entries that are not numbers, or for
-    floats mixed with Fractions.
+    (float64: within 1e-9; Fractions: exactly; with ``normalise``: that sums to 0); ``TypeError`` for entries that are
+    not numbers, for floats mixed with Fractions, and for a masked array.
     """
     array = check_entries(name, rows, ndim)
-    check_sums(name, array.reshape(-1, array.shape[-1]))
-    return array
+    flat = array.reshape(-1, array.shape[-1])
+    if not normalise:
+        check_sums(name, flat)
+        return array
+    empty = flat.sum(axis=-1) == 0
+    if empty.any():
+        raise ValueError(f"{name} row {int(np.argmax(empty))} sums to 0: it cannot be normalised")
+    return normalised(array)
+
+
+def over_own_sums(rows: Row) -> Row:
+    """Rows (..., V), those of float64 that miss 1 by more than rounding divided by their own sums.
+
+    What misses it by more than ``check_rows`` allows is no row: it is left to that check.
+    """
+    if is_exact(rows):
+        return rows
+    totals = rows.sum(axis=-1, keepdims=True)
+    misses = np.abs(totals - 1.0)
+    missed = (misses > SUM_ROUNDING) & (misses <= SUM_TOLERANCE)
+    return np.where(missed, rows / totals, rows) if missed.any() else rows
 
 
 def check_entries(name: str, rows: ArrayLike, ndim: int | None = None) -> Row:
@@ -51,25 +77,45 @@ def check_entries(name: str, rows: ArrayLike, ndim: int | None = None) -> Row:
 
     Parameters and errors are those of :func:`check_rows`, without the test of the sums.
     """
-    array = _as_numbers(name, _as_array(name, rows))
-    if array.ndim == 0 or array.shape[-1] == 0 or (ndim is not None and array.ndim != ndim):
-        wanted = {1: "(V,)", 2: "(N, V)"}.get(ndim or 0, "(..., V)")
-        raise ValueError(f"{name} must have shape {wanted} with V >= 1, but has shape {array.shape}")
+    array = as_numbers(name, rows, ndim)
     _check_signs(name, array.reshape(-1, array.shape[-1]))
     return array
 
 
+def as_numbers(name: str, rows: ArrayLike, ndim: int | None = None) -> Row:
+    """The rows as an array (..., V), V >= 1, of float64 or of Fractions, whatever numbers these are.
+
+    Parameters and errors are those of :func:`check_rows`, without any test of the numbers.
+    """
+    array = _as_numbers(name, _as_array(name, rows))
+    if array.ndim == 0 or array.shape[-1] == 0 or (ndim is not None and array.ndim != ndim):
+        wanted = {1: "(V,)", 2: "(N, V)"}.get(ndim or 0, "(..., V)")
+        raise ValueError(f"{name} must have shape {wanted} with V >= 1, but has shape {array.shape}")
+    return array
+
+
 def _as_array(name: str, values: ArrayLike) -> Row:
-    """The values as an array; raises if they do not fill a rectangle."""
+    """The values as an array; raises if they do not fill a rectangle, or are masked."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost: fill it first, as by filled(0)")
     try:
-        return np.asarray(values)
+        return np.asarray(_without_torch(values))
     except ValueError as error:
         raise ValueError(f"{name} must be an array of numbers, with rows of one length: {error}") from None
 
 
+def _without_torch(values: Any) -> Any:
+    """The values with torch tensors, of any type and on any device, as float64 arrays; others as they are."""
+    if type(values).__module__.partition(".")[0] == "torch":
+        return values.detach().cpu().double().numpy()
+    if isinstance(values, (list, tuple)) and values and not isinstance(values[0], (float, int, Fraction)):
+        return [_without_torch(value) for value in values]
+    return values
+
+
 def _as_numbers(name: str, array: Row) -> Row:
     """The array in float64, or in Fractions when its entries are exact numbers held as objects."""
-    if array.dtype.kind in "fiu":
+    if array.dtype.kind in "fiu" or array.dtype.name == "bfloat16":  # a type that other libraries add to NumPy
         return array.astype(np.float64, copy=False)
     if array.dtype != object:
         raise TypeError(f"{name} must hold floats or Fractions, but has dtype {array.dtype}")
@@ -101,7 +147,7 @@ def check_sums(name: str, rows: Row, needed: NDArray[np.bool_] | None = None) ->
         bad = bad & needed
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(f"{name} row {row} sums to {totals[row]}, not 1")
+        raise ValueError(f"{name} row {row} sums to {totals[row]}, not 1: {WAYS_ON}")
 
 
 def exact(array: ArrayLike) -> Row:
@@ -122,6 +168,12 @@ def check_count(name: str, value: int, least: int) -> int:
     return int(value)
 
 
+def check_temperature(temperature: float) -> None:
+    """Raise ``ValueError`` unless the temperature is finite and at least 0."""
+    if not temperature >= 0 or np.isinf(temperature):
+        raise ValueError(f"temperature must be finite and at least 0, but is {temperature}")
+
+
 def apply_temperature(rows: Row, temperature: float) -> Row:
     """Rows (..., V) proportional to ``rows ** (1 / temperature)``, float64.
 
@@ -129,8 +181,7 @@ def apply_temperature(rows: Row, temperature: float) -> Row:
     dividing logits by the temperature before the softmax.  Raises ``ValueError`` for a negative or NaN
     temperature, ``TypeError`` for Fractions unless the temperature is 0 or 1.
     """
-    if not temperature >= 0 or np.isinf(temperature):
-        raise ValueError(f"temperature must be finite and at least 0, but is {temperature}")
+    check_temperature(temperature)
     if temperature == 1:
         return rows
     if temperature == 0:

@@ -16,20 +16,27 @@ TokenList = tuple[int, ...]
 """A child list as tokens, in draw order, with multiplicity."""
 
 ListLaw = Callable[[Row, int], Iterator[tuple[Any, TokenList]]]
-"""``law(draft, k)``: the lists of length k with their probabilities, in the row's arithmetic; they sum to 1."""
+"""``law(draft, k)``: the lists of length k with their probabilities, in the row's arithmetic; they sum to 1.
+
+In float64 a list whose probability underflows to 0 is left out.
+"""
 
 
 def iid_lists(draft: Row, k: int) -> Iterator[tuple[Any, TokenList]]:
     """Lists of k i.i.d. draws as multisets, tokens ascending: C(V + k - 1, k) of them.  Exact for Fractions."""
     for tokens in combinations_with_replacement(np.flatnonzero(draft).tolist(), k):
         orders = factorial(k) // prod(factorial(count) for count in Counter(tokens).values())
-        yield orders * prod(draft[token] for token in tokens), tokens
+        probability = orders * prod(draft[token] for token in tokens)
+        if probability:
+            yield probability, tokens
 
 
 def ordered_iid_lists(draft: Row, k: int) -> Iterator[tuple[Any, TokenList]]:
     """Lists of k i.i.d. draws in draw order: V^k of them.  Exact for Fractions."""
     for tokens in product(np.flatnonzero(draft).tolist(), repeat=k):
-        yield prod(draft[token] for token in tokens), tokens
+        probability = prod(draft[token] for token in tokens)
+        if probability:
+            yield probability, tokens
 
 
 def without_replacement_lists(draft: Row, k: int) -> Iterator[tuple[Any, TokenList]]:
@@ -45,7 +52,8 @@ def without_replacement_lists(draft: Row, k: int) -> Iterator[tuple[Any, TokenLi
     total = draft.sum()
     for token in support:
         for probability, rest in without_replacement_lists(without(draft, (token,)), k - 1):
-            yield draft[token] / total * probability, (token, *rest)
+            if share := draft[token] / total * probability:
+                yield share, (token, *rest)
 
 
 def draw_without_replacement(draft: Row, k: int, rng: np.random.Generator) -> TokenList:

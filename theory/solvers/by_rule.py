@@ -43,7 +43,7 @@ def hub(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> B
         raise ValueError(f"hub takes pairs of the draft's top token {center} and another, but the list is {tokens}")
     mass, none = scaled(target, weight)
     other_first = without(draft, (center,))
-    hub_first = other_first * (draft[center] / other_first.sum())
+    hub_first = other_first / other_first.sum() * draft[center]
     taken_first = np.minimum(mass, other_first)
     taken_second = np.minimum(mass - taken_first, hub_first)
     residual = mass - taken_first - taken_second

@@ -11,7 +11,7 @@ import numpy as np
 import scipy
 
 from ..rows.distributions import Row, Scalar, is_exact
-from .sequential import Branching, Solver, scaled, split
+from .sequential import Branching, Solver, accept_share, scaled, split
 
 TRUNCATION = 5
 """How many top-ranked tokens have free selection weights, as in the published code."""
@@ -114,7 +114,7 @@ def canonical(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1
     remaining = none * 0
     for token, chance in winners.items():
         if chance:
-            accept = min(none * 0 + 1, mass[token] / law[token])
+            accept = accept_share(mass[token], law[token])
             listed[token] += chance * accept
             remaining += chance * (1 - accept)
     return split(np.maximum(mass - law, none * 0), mass, none, listed, remaining)

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from ..rows.distributions import Floats, Row, RowKey, Scalar, check_count, check_rows, is_exact
 from .rankings import NO_GROUP, SplitRanking
-from .sequential import Branching, excess, naive, scaled, split
+from .sequential import Branching, accept_share, excess, naive, scaled, split
 
 SHARE_STEP = 2**30
 """In exact arithmetic the shares of a group's tickets are rounded to multiples of 1 over this."""
@@ -70,7 +70,7 @@ class OptimalIid:
         zero = none * 0
         listed, remaining = {}, zero
         for token, chance in rule.choice(tokens).items():
-            accept = _accept(mass[token], rule.law[token])
+            accept = accept_share(mass[token], rule.law[token])
             listed[token] = chance * accept
             remaining = remaining + chance * (1 - accept)
         return split(excess(mass, rule.law, zero + 1), mass, none, listed, remaining)
@@ -78,11 +78,6 @@ class OptimalIid:
 
 optimal_iid = OptimalIid()
 """The solver with its default number of groups."""
-
-
-def _accept(mass: Scalar, law: Scalar) -> Scalar:
-    """``min(1, mass / law)``; 0 for a token that the target excludes, even where the law underflows."""
-    return mass * 0 + 1 if mass >= law and mass > 0 else mass / law if mass else mass
 
 
 @lru_cache(maxsize=64)

@@ -19,11 +19,8 @@ from math import expm1, inf, log1p
 import numpy as np
 import scipy
 
-from ..rows.distributions import Row, Scalar, is_exact
+from ..rows.distributions import SUM_ROUNDING, Row, Scalar, is_exact
 from ..rows.lists import without
-
-SUM_ROUNDING = 2.0**-44
-"""How far a float64 sum of probabilities may lie from its exact value; as much may rho miss K-SEQ's inequality by."""
 
 RHO_STEP = Fraction(1, 2**20)
 """In exact arithmetic K-SEQ's rho is rounded up to a multiple of this."""
@@ -208,7 +205,7 @@ def reject_in_order(
     remaining = none * 0 + 1
     residual, total, level, left = mass, remaining, none * 0, remaining
     for index, token in enumerate(tested, start=1):
-        accept = accept_ratio(residual[token] * left / total, draft, token)
+        accept = accept_ratio(residual[token] / total * left, draft, token)
         listed[token] += remaining * accept
         remaining *= 1 - accept
         if remaining == 0:
@@ -219,9 +216,14 @@ def reject_in_order(
             break
         total = residual.sum() + none
         left = without(draft, tested[:index]).sum() if erase else left  # summed: a difference from 1 would cancel
-        if total == 0 or (left < TINY and not is_exact(mass)):
+        if is_used_up(total, left):
             break
     return split(residual, mass, none, listed, remaining)
+
+
+def is_used_up(total: Scalar, left: Scalar) -> bool:
+    """True if no further token is tested: nothing to accept it from, or (float64) too little of the draft's row."""
+    return bool(total == 0) or (left < TINY and not isinstance(left, Fraction))
 
 
 def split(residual: Row, mass: Row, none: Scalar, listed: dict[int, Scalar], remaining: Scalar) -> Branching:
@@ -268,6 +270,11 @@ def accept_ratio(mass: Scalar, draft: Row, token: int) -> Scalar:
     """
     bound = _positive(draft, token)
     return bound / bound if mass >= bound else mass / bound
+
+
+def accept_share(mass: Scalar, law: Scalar) -> Scalar:
+    """``min(1, mass / law)`` for a chosen token; 0 if the target excludes it, even where the law underflowed to 0."""
+    return mass * 0 + 1 if mass >= law and mass > 0 else mass / law if mass else mass
 
 
 def _positive(draft: Row, token: int) -> Scalar:

@@ -13,6 +13,7 @@ from .sequential import (
     Solver,
     accept_ratio,
     excess,
+    is_used_up,
     k_seq,
     k_seq_parts,
     naive,
@@ -79,7 +80,10 @@ def _mean_k_seq(mass: Row, none: Scalar, draft: Row, tokens: Sequence[int]) -> B
 
 
 def _mean_rrs(mass: Row, none: Scalar, draft: Row, tokens: Sequence[int], erase: bool = False) -> Branching:
-    """A level is (c, Z, left): the residual ``(mass - c draft)+ / Z``, and the draft's mass not erased."""
+    """A level is (c, Z, left): the residual ``(mass - c draft)+ / Z``, and the draft's mass not erased.
+
+    Where Z or the draft's mass is used up, every further test rejects, and the level stays.
+    """
     one, listed_tokens = none * 0 + 1, tuple(dict.fromkeys(tokens))
 
     @cache
@@ -88,10 +92,14 @@ def _mean_rrs(mass: Row, none: Scalar, draft: Row, tokens: Sequence[int], erase:
 
     def accept(level: Any, token: int) -> Scalar:
         taken, total, left = level
+        if is_used_up(total, left):
+            return none * 0
         kept = max(mass[token] - taken * draft[token], none * 0)
-        return accept_ratio(kept * left / total, draft, token) if total else one
+        return accept_ratio(kept / total * left, draft, token)
 
     def advance(level: Any, after: Copies) -> Level:
+        if is_used_up(level[1], level[2]):
+            return level
         taken = level[0] + level[1] / level[2]
         if not erase or not after:
             return taken, total_at(taken), one
@@ -103,8 +111,8 @@ def _mean_rrs(mass: Row, none: Scalar, draft: Row, tokens: Sequence[int], erase:
     residual, rejected = mass * 0, none * 0
     for (taken, total, _), chance in ends.items():
         if total:
-            residual += excess(mass, draft, taken) * (chance / total)
-            rejected += none * (chance / total)
+            residual += excess(mass, draft, taken) / total * chance
+            rejected += none / total * chance
     return split(residual, mass, rejected, listed, sum(ends.values(), none * 0))
 
 

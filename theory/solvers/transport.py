@@ -24,14 +24,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import prod
 from typing import Literal
 
 import numpy as np
 
-from ..rows.distributions import Row, RowKey, Scalar, check_rows, exact, is_exact
+from ..rows.distributions import Row, RowKey, Scalar, check_rows, exact, is_exact, over_own_sums
 from ..rows.lists import ListLaw, TokenList, iid_lists
 from .programmes import PROGRAMS, Duality, Program, check_duality, solve_transport
-from .sequential import Branching, scaled, split
+from .sequential import Branching, nss, scaled, split
 
 Preference = Literal["high", "low", "any"]
 """Where a tie goes: to tokens of higher multiplicity, of lower multiplicity, or as the programme falls."""
@@ -43,6 +44,9 @@ TIE_TOLERANCE = 1e-7
 
 MOST_LISTS = 100_000
 """The most child lists (draws of the support, in order) that a plan is made for."""
+
+NEGLIGIBLE = 1e-30
+"""In float64 a child list of less probability is left out of the programme, and ignored as by ``nss``."""
 
 HIT_STEP = 2**40
 """Where no exact plan is found, hits are rounded down to multiples of 1 over this."""
@@ -129,7 +133,10 @@ class OptimalTransport:
         are more than ``MOST_LISTS`` lists (:data:`.optimal_iid` has no such bound);
         ``RuntimeError`` if the programme is not solved to optimality.
         """
-        return self.plan(target, draft, len(tokens), weight).branching(tokens, self._key(tokens))
+        plan, key = self.plan(target, draft, len(tokens), weight), self._key(tokens)
+        if key not in plan.rows and _is_negligible(draft, tokens):
+            return nss(target, draft, tokens, weight)
+        return plan.branching(tokens, key)
 
     def plan(self, target: Row, draft: Row, k: int, weight: Scalar = 1) -> TransportPlan:
         """The optimal coupling for lists of length k, with its proof; remembered."""
@@ -140,8 +147,11 @@ class OptimalTransport:
 
     def _plan(self, target: Row, draft: Row, k: int, weight: Scalar) -> TransportPlan:
         """The coupling, computed."""
-        mass, none = scaled(check_rows("target", target, ndim=1), weight)
-        law = self._merged(check_rows("draft", draft, ndim=1), k)
+        target, draft = (
+            over_own_sums(check_rows(name, row, ndim=1)) for name, row in (("target", target), ("draft", draft))
+        )
+        mass, none = scaled(target, weight)
+        law = self._merged(draft, k)
         masses = np.array(list(law.values()), dtype=mass.dtype)
         symbols = np.append(mass, none)
         copies = _multiplicities(list(law), len(target))
@@ -153,15 +163,15 @@ class OptimalTransport:
         return TransportPlan({key: row for row, key in enumerate(law)}, masses, hits[:, :-1], mass, none, proof)
 
     def _merged(self, draft: Row, k: int) -> dict[TokenList, Scalar]:
-        """The lists of positive probability, those that count as equal merged."""
+        """The lists of positive probability (float64: not negligible), those that count as equal merged."""
         count = np.count_nonzero(draft) ** k
         if count > MOST_LISTS:
             raise ValueError(f"a transport plan for {count} child lists is too large: at most {MOST_LISTS} are taken")
         law: dict[TokenList, Scalar] = defaultdict(int)
         for probability, tokens in self.lists(draft, k):
-            if probability:
-                law[self._key(tokens)] += probability
-        return law
+            law[self._key(tokens)] += probability
+        least = 0 if is_exact(draft) else NEGLIGIBLE
+        return {key: probability for key, probability in law.items() if probability > least}
 
     def _solve(self, copies: Row, masses: tuple[Row, Row]) -> tuple[Row, tuple[Row, Row]]:
         """A float64 plan of least cost, of those the one preferred, and the prices that prove it."""
@@ -185,6 +195,12 @@ def remembered_plan(
 ) -> TransportPlan:
     """The plan of one solver for one pair of rows, the last 4096 of them remembered."""
     return solver._plan(target.row, draft.row, k, weight)
+
+
+def _is_negligible(draft: Row, tokens: Sequence[int]) -> bool:
+    """True for a list that may have been left out for its small probability, which its tokens' product is below."""
+    masses = [draft[token] for token in tokens]
+    return not is_exact(draft) and min(masses) > 0 and prod(masses) <= NEGLIGIBLE
 
 
 def _as(mass: Row, prices: Row) -> Row:

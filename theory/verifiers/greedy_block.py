@@ -20,6 +20,7 @@ from ..pairs.base import Pair
 from ..rows.distributions import Row, Scalar, check_count, normalised
 from ..rows.trees import Context
 from ..solvers.sequential import excess
+from .path_rules import joint_ratio
 
 Debt = tuple[Scalar, int]
 """The joint ratio P/Q at the context, and for how many more tokens it binds."""
@@ -63,7 +64,7 @@ def advance(pair: Pair, context: Context, debts: Debts, token: int) -> Debts:
     """The debts after a token was emitted; one that has run out, or whose draft has died, is dropped."""
     draft = pair.draft_row(context)[token]
     kept = zip(debts, _rows(pair, context, debts)[:-1], strict=True)
-    return tuple((ratio * row[token] / draft, left - 1) for (ratio, left), row in kept if left > 1 and draft)
+    return tuple((joint_ratio(ratio, row[token], draft), left - 1) for (ratio, left), row in kept if left > 1 and draft)
 
 
 def one_round(
@@ -92,7 +93,7 @@ def _follow_draft(
         chance *= draft
         if chance == 0:
             return
-        ratios.append(ratios[-1] * debt_row(pair, here, states[-1])[token] / draft)
+        ratios.append(joint_ratio(ratios[-1], debt_row(pair, here, states[-1])[token], draft))
         states.append(advance(pair, here, states[-1], token))
     for tau in range(len(tokens), -1, -1):
         stop, row = _stop(pair, context + tokens[:tau], states[tau], ratios[tau], tau == len(tokens))
@@ -121,7 +122,7 @@ def _owed(
     after, draft = advance(pair, context, debts, token), pair.draft_row(context)[token]
     if not carry or left < 1 or not draft:
         return after
-    return (*after, (ratio * debt_row(pair, context, debts)[token] / draft, left))
+    return (*after, (joint_ratio(ratio, debt_row(pair, context, debts)[token], draft), left))
 
 
 def certify_greedy_block(

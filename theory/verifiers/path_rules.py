@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from ..rows.distributions import Row, Scalar, is_exact
-from ..solvers.sequential import Branching, excess, naive
+from ..solvers.sequential import Branching, accept_ratio, excess, naive, nss
 from .lifts import Ask, Decision, Mark, Rule, bottom_up
+
+LARGEST_RATIO = 1e150
+"""The most that a joint ratio of float64 counts for: its square is still finite."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class GreedyMultiPath(Rule):
         place[order] = np.arange(len(order))
         best = max(tokens, key=place.__getitem__)
         law, child_below = (draft, below) if paths == 0 else best_of(draft, order, paths, below, best)
-        decision = bottom_up(naive).decide(target, law, (best,), weight)
+        solver = naive if law[best] else nss  # a choice whose probability underflowed to 0
+        decision = bottom_up(solver).decide(target, law, (best,), weight)
         ask, zero = decision.asks[0], weight * 0
         passed = Ask(zero, zero + 1, (zero, paths, zero))
         chosen = Ask(ask.enter, ask.skip, (ask.mark, paths, child_below))
@@ -58,7 +63,8 @@ class GreedyMultiPath(Rule):
     def order(self, target: Row, draft: Row) -> Any:
         """(V,) the tokens by p/q upwards; those that the draft cannot draw stand first, where they cut nothing."""
         places = np.arange(len(draft)) * (1 if self.ascending_ties else -1)
-        ratio = np.where(draft > 0, target, -1) / np.where(draft > 0, draft, 1)
+        with np.errstate(over="ignore"):  # ratios above the largest float are equal
+            ratio = np.where(draft > 0, target, -1) / np.where(draft > 0, draft, 1)
         if is_exact(target):
             return np.array(sorted(range(len(draft)), key=lambda token: (ratio[token], places[token])))
         return np.lexsort((places, ratio))
@@ -97,32 +103,43 @@ class Hierarchical(Rule):
     greatest (0 if never above 1), the capped ratio is ``r*(t) = min(r(m), 1) r(t) / r(m)``.  Positions are scanned
     from the last back: the last is accepted with ``min(1, r*)``, position t with the quotient of
     ``sum (r* - 1)+ q`` and ``sum (1 - r*)+ q`` over the next token, whose residual is ``(r* - 1)+ q``.
+    With the next place, m moves to t where ``r*(t) > 1``: so ``min(1, r*)``, times the next token's p/q and cut to 1
+    again, is all there is to carry, and no joint ratio has to be formed, which could overflow.
 
     ``capped_end=False`` accepts the last position with the uncapped ratio r, as the public code does.
-    A mark is (r(t), the greatest ratio before t).
+    A mark is min(1, r*), and where the end is not capped the pair of it and r.
     """
 
     capped_end: bool = True
 
     def start(self, one: Scalar) -> Mark:
-        """Ratio 1, and none before it."""
-        return one, one * 0
+        """Ratio 1."""
+        return one if self.capped_end else (one, one)
 
     def leaf(self, mark: Mark) -> Scalar:
         """min(1, r*), or min(1, r) if the end is not capped."""
-        ratio, peak = mark
-        one = ratio * 0 + 1
-        return min(one, ratio / max(peak, one) if self.capped_end else ratio)
+        return mark if self.capped_end else min(mark[1], mark[1] * 0 + 1)
 
     def decide(self, target: Row, draft: Row, tokens: Sequence[int], mark: Mark) -> Decision:
         """Later positions first, then this one with the quotient of the two branch divergences."""
-        (ratio, peak), (token,) = mark, tokens
-        one = ratio * 0 + 1
-        peak = max(peak, ratio)
-        capped = target * (ratio / max(peak, one))
+        (token,), weight = tokens, mark if self.capped_end else mark[0]
+        one, capped = weight * 0 + 1, target * weight
         residual, opposite = excess(capped, draft, one), excess(draft, capped, one).sum()
         over = residual.sum()
         accept = over / opposite if over < opposite else (one if over else over)
-        ask = Ask(one, one * 0, (ratio * target[token] / draft[token], peak))
+        ahead = accept_ratio(capped[token], draft, token)
+        if not self.capped_end:
+            ahead = ahead, joint_ratio(mark[1], target[token], draft[token])
         branching = Branching((token,), (one * 0,), over, one * 0, residual, over)
-        return Decision((ask,), accept, 1 - accept, branching)
+        return Decision((Ask(one, one * 0, ahead),), accept, 1 - accept, branching)
+
+
+def joint_ratio(before: Scalar, target: Scalar, draft: Scalar) -> Scalar:
+    """``before * target / draft`` > 0 for a drawn token; in float64 at most ``LARGEST_RATIO``, so that it stays finite.
+
+    A prefix that comes there has a draft probability of less than 1 over that.
+    """
+    if isinstance(before, Fraction):
+        return before * target / draft
+    step = target / draft if target < LARGEST_RATIO * draft else LARGEST_RATIO
+    return min(before * step, LARGEST_RATIO)

@@ -201,3 +201,16 @@ def test_a_recorder_takes_steps_as_decoding_reports_them():
             observe(SimpleNamespace(tau=tau, tree=SimpleNamespace(to_theory=lambda: tree)))
     assert recorder.run().histogram.tolist() == [1, 1, 1]
     assert Trace(recorder.trace.arrays()).run([0, 1, 2], 2).histogram.tolist() == [1, 1, 1]
+
+
+def test_rows_of_float32_in_a_file_are_taken_over_their_own_sums(tmp_path):
+    _, writer = decoded(random_pair(), requests=1, steps=2)
+    arrays = writer.arrays()
+    rounded = arrays | {f"{name}_values": arrays[f"{name}_values"].astype(np.float32) for name in ("target", "draft")}
+    np.savez(tmp_path / "trace.npz", **rounded)
+    tree, exact = load_trace(tmp_path / "trace.npz").tree(0), Trace(arrays).tree(0)
+    assert np.abs(tree.target.sum(axis=1) - 1).max() < 1e-14
+    np.testing.assert_allclose(tree.target, exact.target, atol=1e-6)
+    np.savez(tmp_path / "trace.npz", **(rounded | {"draft_values": rounded["draft_values"] * np.float32(0.9)}))
+    with pytest.raises(ValueError, match=r"draft row 0 of float32 sums to 0\.(89|9)"):
+        load_trace(tmp_path / "trace.npz")

@@ -174,7 +174,8 @@ def test_the_tables_say_which_term_parts_them(pair, counted, tmp_path, capsys):
     lines = [path.read_text().splitlines()[0], *map(json.dumps, file.cells)]
     path.write_text("\n".join(lines) + "\n")
     text = speed_text(file)
-    for words in ("Throughput, wall clock", "Throughput, CPU time", "The step, ms", "part by target pass", "traversal,"):
+    shown = ("Throughput, wall clock", "Throughput, CPU time", "The step, ms", "part by target pass", "traversal, Iid")
+    for words in shown:
         assert words in text
     assert main(["study", "show", "speed", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.strip() == f"{text}\n\n{tmp_path / 'speed.txt'}"

@@ -11,7 +11,7 @@ from row_pairs import LAWS, row_pairs
 from strategies import P, Q
 
 from veridraft.theory.bounds.one_step import optimal_acceptance, over_drafted_first
-from veridraft.theory.pairs.families import zipf_pair
+from veridraft.theory.pairs.families import softmax, zipf_pair
 from veridraft.theory.solvers.closed_form import optimal_rule, shortfall
 
 WEIGHTS = st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(1, 7), Fraction(0)])
@@ -125,3 +125,23 @@ def test_bad_input_is_named(change, match):
 def test_mixed_arithmetic_is_refused():
     with pytest.raises(TypeError, match="both"):
         optimal_acceptance(P, Q.astype(float), 2)
+
+
+TINY = [Fraction(0), *(Fraction(1, 10**digits) for digits in (323, 310, 200, 17)), Fraction(1, 3)]
+
+
+@given(weights=st.lists(st.tuples(*[st.sampled_from(TINY)] * 2), min_size=3, max_size=5), k=st.integers(1, 4))
+def test_acceptance_of_extreme_rows_in_float64_is_that_in_fractions(weights, k) -> None:
+    """Masses down to the subnormal beside one large one, every drawing."""
+    target, draft = (np.array([Fraction(1), *column]) for column in zip(*weights, strict=True))
+    target, draft = target / target.sum(), draft[::-1] / draft.sum()
+    floats = target.astype(float), draft.astype(float)
+    for drawing in ("iid", "without_replacement", "top_plus_one"):
+        exactly = optimal_acceptance(target, draft, k, drawing).value
+        assert float(optimal_acceptance(*floats, k, drawing)) == pytest.approx(float(exactly), abs=1e-11)
+
+
+def test_acceptance_without_replacement_from_a_draft_at_low_temperature() -> None:
+    cold = softmax(np.array([20.0, 10.0, 5.0, 0.0]) / 0.028)
+    values = [float(optimal_acceptance([0.25] * 4, cold, k, "without_replacement")) for k in (1, 2, 3, 4)]
+    assert values == pytest.approx([0.25, 0.5, 0.75, 1.0], abs=1e-12)

@@ -10,7 +10,21 @@ from hypothesis import given
 from strategies import NINE, P, Q, as_row, exact_pairs, one_step_pair, policies, random_pairs, small_policies
 
 from veridraft.simulate.defects.broken.planted import TrunkCountedKTimes
-from veridraft.theory import VERIFIERS, Chain, Delayed, Iid, MarkovPair, Policy, Verifier, certify
+from veridraft.theory import (
+    VERIFIERS,
+    Chain,
+    Delayed,
+    Iid,
+    MarkovPair,
+    Policy,
+    Verifier,
+    block_efficiency,
+    certify,
+    top_down,
+)
+from veridraft.theory.pairs import iid_pair
+from veridraft.theory.rows.distributions import over_own_sums
+from veridraft.theory.solvers import nss
 from veridraft.theory.verifiers import Losslessness, emitted_law
 
 CASES = [
@@ -114,3 +128,35 @@ def test_rows_far_apart_in_size_keep_the_float_certificate() -> None:
     draft = np.array([0.5, 1e-12, 0.5 - 1e-12])
     for name in ("spectr", "specinfer", "traversal", "lifted_k_seq", "lifted_rrs", "naive_tree"):
         assert certify(name, Iid(3, 2), one_step_pair(target, draft), "float").total_variation <= 1e-12
+
+
+THIRDS = MarkovPair([[0.3333333333] * 3] * 3, [[0.3333333333] * 3] * 3)
+MISSED = iid_pair([0.5, 0.5000000009], [0.5, 0.4999999991])
+"""Rows that miss 1 by 1e-10, and by nearly as much as a row may."""
+
+
+@pytest.mark.parametrize("pair", [THIRDS, MISSED], ids=["thirds", "missed"])
+@pytest.mark.parametrize("name", sorted(name for name in VERIFIERS if VERIFIERS[name].supports(Iid(2, 2))))
+def test_rows_that_are_taken_are_not_condemned(name: str, pair) -> None:
+    """A row that misses 1 within the tolerance stands for itself over its own sum, for every verifier."""
+    certificate = certify(name, Iid(2, 2), pair, "float")
+    assert certificate.outcome is Losslessness.LOSSLESS, certificate
+    assert 1 < block_efficiency(name, Iid(2, 2), pair).value <= 3 + 1e-12
+
+
+@pytest.mark.parametrize("pair", [THIRDS, MISSED], ids=["thirds", "missed"])
+def test_a_verifier_wrong_by_1e_10_is_told_on_rows_that_miss_1_by_as_much(pair) -> None:
+    def shifted(target, draft, tokens, weight=1):
+        wrong = target + np.array([1e-10, -1e-10, 0.0])[: len(target)]
+        return nss(wrong, draft, tokens, weight)
+
+    broken = Verifier("shifted", "", "", top_down(shifted), VERIFIERS["nss"].draft_laws)
+    certificate = certify(broken, Iid(2, 1), pair, "float")
+    assert certificate.outcome is Losslessness.LOSSY
+    assert certificate.total_variation == pytest.approx(1e-10, rel=1e-3)
+
+
+def test_rows_that_sum_to_1_up_to_rounding_are_left_as_they_are() -> None:
+    row = np.full(7, 1 / 7)
+    assert over_own_sums(row) is row
+    assert over_own_sums(np.array([0.5, 0.4999999991])).sum() == pytest.approx(1, abs=1e-15)

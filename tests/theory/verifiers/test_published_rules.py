@@ -1,7 +1,7 @@
 """The rules beyond the sequential solvers: exact, and equal to each other where the theory says so."""
 
 from fractions import Fraction
-from itertools import combinations, permutations, product
+from itertools import combinations, pairwise, permutations, product
 from math import prod
 
 import numpy as np
@@ -221,10 +221,13 @@ def test_hierarchical_verification_with_an_uncapped_end_is_lossy():
 
 
 def test_capped_ratios_of_the_papers_example():
-    rule = Hierarchical()
-    joint = [0.8159, 1.0327, 1.5855, 6.1171, 0.0]
-    marks = [(ratio, max([0.0, *joint[:place]])) for place, ratio in enumerate(joint)]
-    assert [rule.leaf(mark) for mark in marks] == [0.8159, 1.0, 1.0, 1.0, 0.0]
+    rule, joint = Hierarchical(), [1.0, 0.8159, 1.0327, 1.5855, 6.1171, 0.0]
+    mark, accepted = rule.start(1.0), []
+    for before, after in pairwise(joint):
+        target = after / before / 4
+        mark = rule.decide(np.array([target, 1 - target]), np.array([0.25, 0.75]), (0,), mark).asks[0].mark
+        accepted.append(rule.leaf(mark))
+    assert accepted == pytest.approx([0.8159, 1.0, 1.0, 1.0, 0.0])
 
 
 def test_greedy_block_verification_is_lossless_over_two_rounds_only_if_its_debt_is_carried():
