@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-Key = tuple[Any, ...]
+CellKey = tuple[Any, ...]
 """What tells a cell from the others."""
 
 Kind = TypeVar("Kind", bound="CellFile")
@@ -39,18 +39,18 @@ class CellFile:
     cells: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def planned(self) -> tuple[Key, ...]:
+    def planned(self) -> tuple[CellKey, ...]:
         """The keys of all cells."""
         return tuple(tuple(key) for key in self.settings["cells"])
 
     @property
-    def missing(self) -> tuple[Key, ...]:
+    def missing(self) -> tuple[CellKey, ...]:
         """The keys of planned cells that are not finished, in their order."""
         finished = set(map(self.key, self.cells))
         return tuple(key for key in self.planned if key not in finished)
 
     @classmethod
-    def key(cls, record: Mapping[str, Any]) -> Key:
+    def key(cls, record: Mapping[str, Any]) -> CellKey:
         """Which cell a finished one is."""
         return tuple(record[name] for name in cls.fields)
 
@@ -191,12 +191,6 @@ class CrosscheckFile(SuiteFile):
         """The finished rows in the order of the plan, each with its number of target passes, ``steps``."""
         found = {self.key(cell): cell for cell in self.cells if "left_out" not in cell}
         return tuple({**found[key], "steps": found[key]["trees"]} for key in self.planned if key in found)
-
-
-def cell_of(record: Mapping[str, Any]) -> SuiteKey:
-    """Which cell a finished one is."""
-    verifier, policy, temperature, top_p = SuiteFile.key(record)
-    return verifier, policy, temperature, top_p
 
 
 @dataclass

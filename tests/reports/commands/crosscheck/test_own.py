@@ -25,7 +25,8 @@ def words_pair(monkeypatch):
 
 
 def test_the_command_runs_prints_and_records_itself(words_pair, tmp_path, monkeypatch, capsys):
-    arguments = ["crosscheck", "--verifiers", "nss,block", "--policy", "Iid(2, 1)", "--steps", "6", "--out", str(tmp_path)]
+    arguments = ["crosscheck", "--verifiers", "nss,block", "--policy", "Iid(2, 1)", "--steps", "6"]
+    arguments += ["--out", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["veridraft", *arguments])
     assert main(arguments) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["nss", "block"]
@@ -47,7 +48,8 @@ def test_the_command_packs_what_is_in_one_piece(words_pair, tmp_path, monkeypatc
     assert main([*words, "--verifiers", "nss", "--steps", "6", "--out", str(tmp_path)]) == 0
     assert len(given) == 1
     capsys.readouterr()
-    assert refused([*words, "--tensor-parallel"], capsys).startswith("veridraft crosscheck: error: --pack is for a pair")
+    said = refused([*words, "--tensor-parallel"], capsys)
+    assert said.startswith("veridraft crosscheck: error: --pack is for a pair on one device")
 
 
 def refused(words, capsys) -> str:
