@@ -25,10 +25,10 @@ import transformers
 
 from veridraft.gpu import load_pair
 from veridraft.gpu.decoding.drafting.draft_pair import LivePair
-from veridraft.gpu.decoding.drafting.forest import Forest, grow_forest
-from veridraft.gpu.decoding.passes.tree_attention import CachedModel
+from veridraft.gpu.decoding.passes.cache import BatchModel, RowFeed
 from veridraft.gpu.models.prompts import PROMPTS
 from veridraft.gpu.trees.sampling import Sampling
+from veridraft.gpu.trees.tensor_tree import TensorTree
 from veridraft.theory import Context, Policy
 from veridraft.theory.policies import best_first
 from veridraft.theory.policies.best_first import CaDDTree, OptTree, TopK
@@ -60,14 +60,14 @@ class NodeByNode(LevelSearch):
 
 
 class Passes:
-    """A network whose passes and tokens are counted."""
+    """A network fed a tree behind its context, whose passes and tokens are counted."""
 
-    def __init__(self, cached: CachedModel) -> None:
-        self.cached, self.passes, self.rows = cached, 0, 0
+    def __init__(self, cached: BatchModel) -> None:
+        self.row, self.passes, self.rows = RowFeed(cached, 0), 0, 0
 
     def feed(self, tokens: Sequence[int], parents: Sequence[int]) -> torch.Tensor:
         self.passes, self.rows = self.passes + 1, self.rows + len(tokens)
-        return self.cached.feed(tokens, parents)
+        return self.row.feed(tokens, parents)
 
 
 @dataclass
@@ -85,24 +85,25 @@ class Found:
         return f"{median(self.passes):7.0f} {median(self.rows):7.0f} {median(self.milliseconds):7.1f}"
 
 
-def draft(cached: CachedModel, root_row: torch.Tensor, policy: Policy, seed: int, found: Found) -> Forest:
+def draft(
+    cached: BatchModel, root_row: torch.Tensor, policy: Policy, seed: int, found: Found, kind: type[LivePair] = LivePair
+) -> TensorTree:
     """One tree at the committed context, which is left as it was."""
-    counted, rows = Passes(cached), Sampling().rows
+    counted = Passes(cached)
     begin = process_time()
-    forest = grow_forest(counted, 0, root_row, policy, rows, np.random.default_rng(seed))
+    live = kind(counted, root_row, Sampling().rows)
+    tree, _ = live.on_device(policy.sample(live, np.random.default_rng(seed)))
     found.milliseconds.append(1000 * (process_time() - begin))
-    cached.keep([])
     found.passes.append(counted.passes)
     found.rows.append(counted.rows)
-    found.nodes.append(len(forest.tokens) - 1)
-    return forest
+    found.nodes.append(tree.size - 1)
+    return tree
 
 
-def draft_one_by_one(*arguments: Any) -> Forest:
+def draft_one_by_one(*arguments: Any) -> TensorTree:
     """The same with a pass for each row."""
-    row_by_row = patch("veridraft.gpu.decoding.drafting.forest.LivePair", RowByRow)
-    with row_by_row, patch.object(best_first, "LevelSearch", NodeByNode):
-        return draft(*arguments)
+    with patch.object(best_first, "LevelSearch", NodeByNode):
+        return draft(*arguments, RowByRow)
 
 
 @torch.inference_mode()
@@ -110,13 +111,13 @@ def compare(model: Any, prompts: Sequence[Sequence[int]], policy: Policy, rounds
     """One by one, and by level."""
     ways, found = (draft_one_by_one, draft), (Found(), Found())
     for seed, prompt in enumerate(prompts):
-        cached = CachedModel(model)
-        root_row = Sampling().rows(cached.append(prompt))[0]
+        cached = BatchModel(model, 1, len(prompt) + 128)
+        root_row = Sampling().rows(cached.append(1, [prompt]))[0]
         for number in range(rounds):
-            forests = {}
+            trees = {}
             for way in (0, 1) if (seed + number) % 2 else (1, 0):
-                forests[way] = ways[way](cached, root_row, policy, seed, found[way])
-            if forests[0].tokens != forests[1].tokens:
+                trees[way] = ways[way](cached, root_row, policy, seed, found[way])
+            if trees[0].tokens != trees[1].tokens:
                 print(f"  {policy.name}: rounding parted the trees at prompt {seed}")
     return found
 

@@ -25,16 +25,16 @@ import torch
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from veridraft.gpu import ModelPair, compiled_pair, load_pair, packed_pair
-from veridraft.gpu.decoding.passes.cache import BatchModel
-from veridraft.gpu.decoding.passes.tree_attention import ROOT, extend_ancestors
+from veridraft.gpu.decoding.passes.cache import BatchModel, extended
+from veridraft.gpu.trees.tree_batch import NONE
 
 Pass = Callable[[int], Any]
 
 
 def binary_tree(size: int) -> torch.Tensor:
     """(size, size) bool: who descends from whom in a binary tree."""
-    parents = [ROOT, *((node - 1) // 2 for node in range(1, size))]
-    return torch.from_numpy(extend_ancestors(np.zeros((0, 0), dtype=bool), parents))
+    parents = [NONE, *((node - 1) // 2 for node in range(1, size))]
+    return torch.from_numpy(extended(np.zeros((0, 0), dtype=bool), parents))
 
 
 def tree_pass(network: Any, context: int) -> Pass:

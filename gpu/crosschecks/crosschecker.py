@@ -20,7 +20,7 @@ from veridraft.theory.verifiers.table import VERIFIERS
 from ..files.kinds import CrosscheckFile
 from ..models.machine import machine_of
 from ..models.pairs import ModelPair
-from ..models.prompts import PROMPTS
+from ..models.prompts import prompts_of
 from ..trees.sampling import Sampling
 from ..verification.theory_route import too_large
 from .cells import SuiteCell, distinct
@@ -61,7 +61,7 @@ def crosscheck(
     seed: int = 0,
     out: str | Path | None = None,
     command: str | None = None,
-    prompts: Sequence[Any] = PROMPTS,
+    prompts: Sequence[Any] | None = None,
     max_new_tokens: int = 96,
 ) -> Crosscheck:
     """Measured against predicted: one row per verifier, from ``steps`` target passes of real decoding, at least 6.
@@ -72,7 +72,7 @@ def crosscheck(
         it runs on one of the same depth that it is lossless for (:func:`.fitting_policy`)
     out : a folder for ``crosscheck.jsonl``; rows that it already holds are not run again
     command : what a person typed, recorded in the file
-    prompts : texts, or token ids for a pair without tokenizer; used in turn until the passes are spent
+    prompts : texts or token ids, used in turn until the passes are spent; those of :func:`.prompts_of` by default
 
     Raises ``ValueError`` for unknown verifiers, policies that do not fit, settings out of range, or a folder
     that holds a run with other settings; ``FloatingPointError`` if a logit is not finite.
@@ -80,7 +80,8 @@ def crosscheck(
     sampling = Sampling(temperature=temperature, top_p=top_p)
     names = distinct("verifiers", _all_of(policy) if verifiers is None else verifiers)
     cells = tuple(_cells(names, policy, sampling, pair.vocabulary_size))
-    plan = SuitePlan(OWN, cells, tuple(map(pair.encode, prompts)), steps, 1, seed, max_new_tokens)
+    texts = prompts_of(pair) if prompts is None else tuple(map(pair.encode, prompts))
+    plan = SuitePlan(OWN, cells, texts, steps, 1, seed, max_new_tokens)
     settings, command = plan.settings(pair), command or " ".join(sys.argv)
     *_, (_, _, file) = finish(CrosscheckFile.open(out, command, settings, machine_of(pair.device)), pair, plan)
     return Crosscheck(file.rows, file.path)

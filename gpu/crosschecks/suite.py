@@ -42,7 +42,7 @@ STEPS = 1000
 SAY_EVERY = 30.0
 """Seconds between two words about a cell that takes long."""
 
-Held = TypeVar("Held", bound=SuiteFile)
+Kind = TypeVar("Kind", bound=SuiteFile)
 
 LEAST_PASSES = 6
 """Fewer passes in a cell do not make three rounds."""
@@ -135,7 +135,7 @@ def run_suite(
     return finish(SuiteFile.open(out, command, plan.settings(pair), machine_of(pair.device)), pair, plan)
 
 
-def finish(file: Held, pair: ModelPair, plan: SuitePlan) -> Iterator[tuple[int, int, Held]]:
+def finish(file: Kind, pair: ModelPair, plan: SuitePlan) -> Iterator[tuple[int, int, Kind]]:
     """Cells done, cells in all, and the file: once at the start, then after each cell that it lacked."""
     missing = set(file.missing)
     total = len(plan.cells)

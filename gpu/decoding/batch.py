@@ -1,4 +1,4 @@
-"""Decoding of several requests at once: each with its own tree, one target pass and one host synchronisation a step."""
+"""Decoding, one request or several at once: each with its own tree; one target pass and one host read a step."""
 
 from __future__ import annotations
 

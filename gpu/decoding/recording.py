@@ -67,14 +67,14 @@ def record_run(
     asked for its law on the trees.  Rows of V float64 entries are kept for every node, so cut them (top-k, top-p)
     or keep the text short.  Errors are those of :class:`.BatchDecoder` and its ``stream``.
     """
-    kept = _Trees(list(pair.encode(prompt)))
+    kept = _KeptTrees(list(pair.encode(prompt)))
     decoder = WatchedDecoder(pair, verifier, policy, kept, sampling, rows=1)
     decoder.decode([Request(prompt, max_new_tokens, seed)])
     return RecordedPair.from_trees(kept.trees), tuple(kept.trees)
 
 
 @dataclass
-class _Trees(Watcher):
+class _KeptTrees(Watcher):
     """Keeps every tree of one text, with the context of its root."""
 
     text: list[int]

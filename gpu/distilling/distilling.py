@@ -20,7 +20,7 @@ import numpy as np
 from ..models.backend import torch
 from ..models.pairs import ModelPair
 from .folder import DistilFolder
-from .losses import Judge, Rows
+from .losses import Judge, RowPairs
 from .plan import DistilPlan
 from .samples import SamplePlan, Samples, sampled
 from .students import make_student
@@ -98,7 +98,7 @@ class Distillation:
             total += losses["student"].detach()
         return float(total)
 
-    def _losses(self, rows: Rows) -> dict[str, torch.Tensor]:
+    def _losses(self, rows: RowPairs) -> dict[str, torch.Tensor]:
         """The losses (M,) of the student, as the weights mix them, and of the judge."""
         weights = self.plan.weights
         mixed = weights.kl * rows.kl() + weights.tv * rows.tv()
@@ -109,7 +109,7 @@ class Distillation:
             "judge": self.judge.own_loss(rows),
         }
 
-    def rows(self, samples: Samples) -> Rows:
+    def rows(self, samples: Samples) -> RowPairs:
         """Both networks' rows at the places of some sequences whose next token was drawn."""
         tokens = torch.from_numpy(samples.tokens.astype(np.int64)).to(self.device)
         drawn = torch.from_numpy(samples.drawn()).to(self.device)
@@ -118,7 +118,7 @@ class Distillation:
         on_gpu = self.device.type == "cuda"
         with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
             student = self.student(input_ids=tokens[:, :-1], use_cache=False).logits[drawn]
-        return Rows.of_logits(target, student, tokens[:, :-1][drawn])
+        return RowPairs.of_logits(target, student, tokens[:, :-1][drawn])
 
     @torch.no_grad()
     def evaluate(self, held_out: Samples) -> Evaluation:
@@ -160,7 +160,7 @@ def parts(samples: Samples, size: int) -> Sequence[Samples]:
     return [samples.rows(slice(first, first + size)) for first in range(0, len(samples), size)]
 
 
-Told = Callable[[str, int, int, str], None]
+Tell = Callable[[str, int, int, str], None]
 """``told(part, done, all, detail)`` hears how far a run is."""
 
 
@@ -190,7 +190,7 @@ class DistilJob:
         folder = DistilFolder.open(Path(out), command, plan.settings(target))
         return cls(target, student, plan, samples, folder, micro_batch)
 
-    def run(self, checkpoint_seconds: float = 30.0, told: Told = silent) -> tuple[Evaluation, ...]:
+    def run(self, checkpoint_seconds: float = 30.0, told: Tell = silent) -> tuple[Evaluation, ...]:
         """Do what is left, and write the draft; what every look at the held-out samples found."""
         if not self.folder.is_finished():
             model, place = self.target.target, self.folder.path / "samples"
@@ -209,7 +209,7 @@ def distil(
     command: str = "",
     micro_batch: int | None = None,
     checkpoint_seconds: float = 30.0,
-    told: Told = silent,
+    told: Tell = silent,
 ) -> tuple[Evaluation, ...]:
     """The looks at the held-out samples, the first at the untrained student; the draft lies in ``out``/draft.
 
@@ -222,7 +222,7 @@ def distil(
     return DistilJob.prepared(target, plan, out, command, micro_batch).run(checkpoint_seconds, told)
 
 
-def train(run: Distillation, held_out: Samples, folder: DistilFolder, checkpoint_seconds: float, told: Told) -> None:
+def train(run: Distillation, held_out: Samples, folder: DistilFolder, checkpoint_seconds: float, told: Tell) -> None:
     """Take the steps that are left, looking at the held-out samples and writing checkpoints on the way."""
     state, saved = folder.checkpoint(), monotonic()
     if state is not None:

@@ -10,7 +10,7 @@ Tensor = torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class RowPairs:
     """Rows (M, V) of target and student at M contexts, with logarithms, in float32; ``last`` (M,) their last tokens."""
 
     target: Tensor
@@ -20,7 +20,7 @@ class Rows:
     last: Tensor
 
     @classmethod
-    def of_logits(cls, target: Tensor, student: Tensor, last: Tensor) -> Rows:
+    def of_logits(cls, target: Tensor, student: Tensor, last: Tensor) -> RowPairs:
         """The rows at temperature 1 of logits (M, V)."""
         logs = [torch.log_softmax(logits.float(), dim=-1) for logits in (target, student)]
         return cls(logs[0].exp(), logs[0], logs[1].exp(), logs[1], last)
@@ -61,14 +61,14 @@ class Judge(torch.nn.Module):
         seen = torch.cat([rows @ self.embeddings, self.embeddings[last]], dim=-1)
         return self.layers(seen)[:, 0]
 
-    def student_loss(self, rows: Rows) -> Tensor:
+    def student_loss(self, rows: RowPairs) -> Tensor:
         """(M,) - log of the probability that the judge gives the student's rows; no gradient for the judge."""
         self.requires_grad_(False)
         loss = torch.nn.functional.softplus(-self(rows.student, rows.last))
         self.requires_grad_(True)
         return loss
 
-    def own_loss(self, rows: Rows) -> Tensor:
+    def own_loss(self, rows: RowPairs) -> Tensor:
         """(M,) the judge's own cross entropy, the mean over both sides; no gradient for the student."""
         softplus = torch.nn.functional.softplus
         real, drafted = self(rows.target, rows.last), self(rows.student.detach(), rows.last)

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-Key = tuple[Any, ...]
+CellKey = tuple[Any, ...]
 """What tells a cell from the others."""
 
 Kind = TypeVar("Kind", bound="CellFile")
@@ -39,7 +39,7 @@ class CellFile:
     command: str
     settings: dict[str, Any]
     machine: dict[str, Any]
-    finished: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    finished: dict[CellKey, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def cells(self) -> list[dict[str, Any]]:
@@ -47,16 +47,16 @@ class CellFile:
         return list(self.finished.values())
 
     @cached_property
-    def planned(self) -> tuple[Key, ...]:
+    def planned(self) -> tuple[CellKey, ...]:
         """The keys of all cells."""
         return tuple(dict.fromkeys(tuple(key) for key in self.settings["cells"]))
 
     @cached_property
-    def _places(self) -> frozenset[Key]:
+    def _places(self) -> frozenset[CellKey]:
         return frozenset(self.planned)
 
     @property
-    def missing(self) -> tuple[Key, ...]:
+    def missing(self) -> tuple[CellKey, ...]:
         """The keys of planned cells that are not finished, in their order."""
         return tuple(key for key in self.planned if key not in self.finished)
 
@@ -69,7 +69,7 @@ class CellFile:
             yield len(self.finished), total, self
 
     @classmethod
-    def key(cls, record: Mapping[str, Any]) -> Key:
+    def key(cls, record: Mapping[str, Any]) -> CellKey:
         """Which cell a finished one is."""
         return tuple(record[name] for name in cls.fields)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,12 +34,6 @@ class CrosscheckFile(SuiteFile):
         """The finished rows in the order of the plan, each with its number of target passes, ``steps``."""
         found = {self.key(cell): cell for cell in self.cells if "left_out" not in cell}
         return tuple({**found[key], "steps": found[key]["trees"]} for key in self.planned if key in found)
-
-
-def cell_of(record: Mapping[str, Any]) -> SuiteKey:
-    """Which cell a finished one is."""
-    verifier, policy, temperature, top_p = SuiteFile.key(record)
-    return verifier, policy, temperature, top_p
 
 
 @dataclass

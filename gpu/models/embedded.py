@@ -43,12 +43,6 @@ def cache_folder() -> Path:
     return Path(base) / "veridraft"
 
 
-def is_cached() -> bool:
-    """True if the embedded model can be loaded without a network."""
-    folder = cache_folder()
-    return any((folder / name).exists() for name in (WHEEL, GGUF, f"{CONVERTED}/{MARKER}"))
-
-
 def converted_folder(convert: Converter) -> Path:
     """The folder with the embedded network in float32, fetched and converted if it is not there yet.
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from veridraft._lazy import lazily
 
 if TYPE_CHECKING:
-    from .table import DEVICE_VERIFIERS, DeviceVerifier, Outcome, stopping_probabilities, verify, verify_batch
+    from .table import DEVICE_VERIFIERS, Accepted, DeviceVerifier, stopping_probabilities, verify, verify_batch
 
 __all__ = [
     "DEVICE_VERIFIERS",
+    "Accepted",
     "DeviceVerifier",
-    "Outcome",
     "stopping_probabilities",
     "verify",
     "verify_batch",
@@ -19,6 +19,6 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        ".table": "DEVICE_VERIFIERS DeviceVerifier Outcome stopping_probabilities verify verify_batch",
+        ".table": "DEVICE_VERIFIERS DeviceVerifier Accepted stopping_probabilities verify verify_batch",
     },
 )

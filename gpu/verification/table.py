@@ -71,7 +71,7 @@ DEVICE_VERIFIERS: dict[str, DeviceVerifier] = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Accepted:
     """The accepted node and the token emitted after it."""
 
     node: int
@@ -123,7 +123,7 @@ def _in_full_precision(batch: TreeBatch) -> TreeBatch:
     return replace(batch, target=target, draft=draft)
 
 
-def verify(verifier: str, tree: TensorTree, coins: torch.Tensor) -> Outcome:
+def verify(verifier: str, tree: TensorTree, coins: torch.Tensor) -> Accepted:
     """The accepted node of one tree and the next token, decided by the given coins.
 
     ``coins`` (N + 1,) are independent uniforms in [0, 1) on the tree's device: one for each node, and the
@@ -135,7 +135,7 @@ def verify(verifier: str, tree: TensorTree, coins: torch.Tensor) -> Outcome:
     columns = layout.columns[0]
     place = [columns.index(column) for column in range(len(columns))]
     outcomes = verify_batch(verifier, batched([tree], layout), coins[[*place, tree.size]][None])
-    return Outcome(place[int(outcomes.columns)], int(outcomes.tokens))
+    return Accepted(place[int(outcomes.columns)], int(outcomes.tokens))
 
 
 def stopping_probabilities(verifier: str, tree: TensorTree) -> torch.Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import numpy as np
+
 from ...models.backend import torch
 from ...trees.sampling import draw_each
 from ...trees.skeleton import ChildDraw, Skeleton
@@ -136,8 +138,12 @@ _DRAWS = {
 def _join_level(growth: _Growth, depth: int) -> None:
     """Say for each column of a level which column its node is: the first with the same parent and token."""
     span = growth.skeleton.span(depth)
+    own = torch.arange(span.start, span.stop, device=growth.node.device)
+    if not growth.skeleton.can_be_short:
+        growth.node[:, span] = own
+        return
     parents, tokens = growth.parents(depth), growth.tokens[:, span]
-    own = torch.arange(span.start, span.stop, device=tokens.device).expand_as(tokens)
+    own = own.expand_as(tokens)
     if growth.skeleton.merges:
         same = (parents[:, :, None] == parents[:, None]) & (tokens[:, :, None] == tokens[:, None])
         own = same.to(torch.int8).argmax(dim=2) + span.start
@@ -208,14 +214,9 @@ def _finished(growth: _Growth) -> Drafted:
     """The trees, with the lists of the nodes and without what merged columns repeat."""
     skeleton, node = growth.skeleton, growth.node
     own = torch.arange(skeleton.columns, device=node.device).expand_as(node)
-    is_node = node == own
-    above = [growth.parents(depth) for depth in range(1, skeleton.depth + 1)]
-    parents = torch.where(is_node, torch.cat([torch.full_like(node[:, :1], NONE), *above], dim=1), NONE)
     draft = torch.cat(growth.rows, dim=1)[:, : skeleton.starts[-2]]
     batch = TreeBatch(
-        torch.where(is_node, growth.tokens, NONE),
-        parents,
-        _lists(growth, is_node),
+        *(_shaped(growth, own) if skeleton.can_be_short else _whole(growth)),
         skeleton.starts,
         skeleton.widths(),
         draft[:, :0],
@@ -223,6 +224,30 @@ def _finished(growth: _Growth) -> Drafted:
         growth.sampled,
     )
     return Drafted(batch, _fed(skeleton, node.device).expand_as(node), own + 1, [skeleton.columns + 1] * len(node))
+
+
+def _whole(growth: _Growth) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens, parents and lists where every column is a node: those of the skeleton."""
+    skeleton, count = growth.skeleton, len(growth.node)
+    parents, lists = _shape(skeleton, growth.node.device)
+    return growth.tokens, parents.expand(count, -1), lists.expand(count, -1, -1)
+
+
+@lru_cache(maxsize=256)
+def _shape(skeleton: Skeleton, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(N,) parents and (M, K) lists of a skeleton all of whose columns are nodes."""
+    width = max(skeleton.widths(), default=0)
+    rows = [[*below, *[NONE] * (width - len(below))] for below in skeleton.children[: skeleton.starts[-2]]]
+    lists = torch.tensor(rows, dtype=torch.long, device=device).view(len(rows), width)
+    return torch.tensor(skeleton.parents, device=device), lists
+
+
+def _shaped(growth: _Growth, own: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens, parents and lists of the columns that are nodes of their own."""
+    node, is_node = growth.node, growth.node == own
+    above = [growth.parents(depth) for depth in range(1, growth.skeleton.depth + 1)]
+    parents = torch.where(is_node, torch.cat([torch.full_like(node[:, :1], NONE), *above], dim=1), NONE)
+    return torch.where(is_node, growth.tokens, NONE), parents, _lists(growth, is_node)
 
 
 def _lists(growth: _Growth, is_node: Tensor) -> Tensor:
@@ -253,22 +278,23 @@ def compressed(drafted: Drafted) -> Drafted:
     batch = drafted.batch
     is_node = batch.parents != NONE
     is_node[:, 0] = True
-    levels = [is_node[:, batch.level(depth)] for depth in range(batch.depth + 1)]
-    widths = [int(level.sum(dim=1).max()) for level in levels]
+    levels = [is_node[:, batch.level(depth)].numpy() for depth in range(batch.depth + 1)]
+    widths = [int(level.sum(axis=1).max()) for level in levels]
     while len(widths) > 1 and not widths[-1]:
         widths.pop()
     starts = tuple(sum(widths[:depth]) for depth in range(len(widths) + 1))
     orders = [
-        torch.argsort((~level).to(torch.int8), dim=1, stable=True)[:, :width] + batch.starts[depth]
+        np.argsort(~level, axis=1, kind="stable")[:, :width] + batch.starts[depth]
         for depth, (level, width) in enumerate(zip(levels, widths, strict=False))
     ]
-    old = torch.cat(orders, dim=1)
+    old = torch.from_numpy(np.concatenate(orders, axis=1))
     new = torch.full_like(batch.tokens, NONE).scatter_(
         1, old, torch.where(is_node.gather(1, old), torch.arange(starts[-1]), NONE)
     )
     inner = old[:, : starts[-2]]
     lists = batch.lists.gather(1, inner[..., None].expand(-1, -1, batch.lists.shape[2]))
-    longest = [int((lists[:, starts[d] : starts[d + 1]] != NONE).sum(dim=2).max()) for d in range(len(widths) - 1)]
+    counts = (lists != NONE).sum(dim=2).numpy()
+    longest = [int(counts[:, starts[d] : starts[d + 1]].max()) for d in range(len(widths) - 1)]
     return Drafted(
         replace(
             batch,

@@ -46,11 +46,10 @@ class SlotLayer(transformers.DynamicLayer):
             self.keys, self.values = (self._buffer(states) for states in (key_states, value_states))
         window = self.window
         for buffer, states in ((self.keys, key_states), (self.values, value_states)):
-            rows = buffer[window.rows]
             if window.run is not None:
-                rows[:, :, window.run : window.run + states.shape[2]] = states
+                buffer[window.rows, :, window.run : window.run + states.shape[2]] = states
             else:
-                slots = window.slots.to(states.device)  # a layer may lie on another device than the tokens
+                rows, slots = buffer[window.rows], window.slots.to(states.device)  # not on the tokens' device, maybe
                 rows.transpose(1, 2)[_numbers(rows), slots] = states.transpose(1, 2)
         return self.keys[window.rows, :, : window.stop], self.values[window.rows, :, : window.stop]
 
@@ -160,8 +159,10 @@ class BatchModel:
         stop = max(bases) + visible.shape[2]
         self._make_room(stop)
         width = tokens.shape[1]
-        behind = torch.arange(first, first + width, device=self.device)[None] if places is None else places
-        slots = torch.where(behind >= 0, context + behind, self.capacity - 1)
+        if places is None:
+            slots = context + torch.arange(first, first + width, device=self.device)
+        else:
+            slots = torch.where(places >= 0, context + places, self.capacity - 1)
         run = bases[0] + first if len(bases) == 1 and places is None else None
         window = Window(rows, slots, stop, run)
         for layer in self.layers:
@@ -170,7 +171,7 @@ class BatchModel:
         return self.model(
             input_ids=tokens,
             position_ids=positions if places is None else torch.where(places >= 0, context + places, 0),
-            attention_mask=_mask(context, visible, stop),
+            attention_mask=_mask(bases, context, visible),
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=kept,
@@ -211,11 +212,16 @@ class BatchModel:
         return sum(layer.keys.nbytes + layer.values.nbytes for layer in self.layers if layer.is_initialized)
 
 
-def _mask(context: Tensor, visible: Tensor, stop: int) -> Tensor:
-    """(B, 1, n, stop) bool: the context (B, 1), and of what lies behind it the visible (B, n, u)."""
-    behind = torch.arange(stop, device=context.device)[None] - context
-    seen = visible.shape[2]
-    index = behind.clamp(0, seen - 1)[:, None].expand(-1, visible.shape[1], -1)
+def _mask(bases: Sequence[int], context: Tensor, visible: Tensor) -> Tensor:
+    """(B, 1, n, stop) bool: the contexts (B,), a tensor (B, 1) too, and of what lies behind them the visible (B, n, u).
+
+    ``stop`` is the end of what lies behind the longest context.
+    """
+    rows, new, seen = visible.shape
+    if min(bases) == max(bases):
+        return torch.cat([visible.new_ones(()).expand(rows, new, bases[0]), visible], dim=2)[:, None]
+    behind = torch.arange(max(bases) + seen, device=context.device)[None] - context
+    index = behind.clamp(0, seen - 1)[:, None].expand(-1, new, -1)
     inside = ((behind >= 0) & (behind < seen))[:, None]
     return ((behind < 0)[:, None] | (inside & visible.gather(2, index)))[:, None]
 

@@ -36,7 +36,7 @@ def compiled_pair(pair: ModelPair, mode: str | None = None, backend: str = "indu
     mode, backend : as ``torch.compile`` has them; the default mode is ``reduce-overhead`` on CUDA, else ``default``
 
     Nothing is compiled before the first such pass.  The given pair's networks are left as they are; logits differ in
-    rounding only.  :class:`.Decoder` makes its passes uncompiled.  Past torch's limit of recompilations (8 in torch
+    rounding only.  Past torch's limit of recompilations (8 in torch
     2.13, both networks together) the shapes that are left run uncompiled, and torch warns.
     Raises ``ValueError`` for an unknown mode, packed layers, and networks compiled already or not in one piece.
     """

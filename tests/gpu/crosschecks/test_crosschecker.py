@@ -79,11 +79,11 @@ def test_a_mask_that_lets_nodes_see_their_siblings_breaks_z_text(monkeypatch):
     """A causal mask in place of the tree's; the draft is the target itself, so that deep nodes are reached."""
     mask = cache._mask
 
-    def leaky(context, visible, stop):
+    def leaky(bases, context, visible):
         new = visible.shape[1]
         seen = visible.clone()
         seen[:, :, -new:] |= torch.ones((new, new), dtype=torch.bool).tril()
-        return mask(context, seen, stop)
+        return mask(bases, context, seen)
 
     monkeypatch.setattr(cache, "_mask", leaky)
     row = checked(tiny_pair(skipped=(), sharpness=3.0), policy="Iid(4, 3)", steps=200).rows[0]

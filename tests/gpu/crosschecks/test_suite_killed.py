@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 from gpu_tiny import tiny_model
 
 from veridraft.gpu.crosschecks.suite import SuitePlan, measure_cell
-from veridraft.gpu.files.kinds import SuiteFile, cell_of
+from veridraft.gpu.files.kinds import SuiteFile
 from veridraft.gpu.models.random_models import load_timing_pair
 from veridraft.reports.cli import main
 
@@ -49,7 +49,7 @@ def test_it_goes_on_without_losing_or_repeating_a_cell(killed, capsys):
     assert main(words) in (0, 1), "whether the cells agree is not the matter here"
     after = SuiteFile.load(path)
     assert path.read_bytes().startswith(held[: held.rfind(b"\n") + 1])
-    assert tuple(map(cell_of, after.cells)) == after.planned
+    assert tuple(map(SuiteFile.key, after.cells)) == after.planned
     assert f"suite: {len(before.cells)}/6 cells" in capsys.readouterr().err
 
 

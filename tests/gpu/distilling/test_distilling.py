@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 from gpu_tiny import tiny_model
 
 from veridraft.gpu.distilling.distilling import Distillation, distil
-from veridraft.gpu.distilling.losses import Judge, Rows
+from veridraft.gpu.distilling.losses import Judge, RowPairs
 from veridraft.gpu.distilling.plan import DistilPlan, Embeddings, LossWeights, StudentShape
 from veridraft.gpu.distilling.samples import SamplePlan, Samples, draw_samples
 from veridraft.gpu.distilling.students import make_student, narrowed
@@ -141,7 +141,7 @@ def test_held_out_samples_begin_with_prompts_of_their_own():
 
 def test_the_losses_are_what_they_are_called():
     logits = torch.randn(2, 6, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    rows = Rows.of_logits(logits[0], logits[1], torch.zeros(6, dtype=torch.long))
+    rows = RowPairs.of_logits(logits[0], logits[1], torch.zeros(6, dtype=torch.long))
     target, student = (torch.softmax(one, -1).numpy() for one in logits)
     np.testing.assert_allclose(rows.tv(), 1 - np.minimum(target, student).sum(1), atol=1e-6)
     np.testing.assert_allclose(rows.kl(), (target * np.log(target / student)).sum(1), atol=1e-5)
@@ -151,7 +151,7 @@ def judged():
     logits = torch.randn(2, 40, 9, generator=torch.Generator().manual_seed(0))
     student = logits[1].requires_grad_()
     torch.manual_seed(0)
-    return Judge(torch.randn(9, 5), width=16), Rows.of_logits(logits[0], student, torch.arange(40) % 9), student
+    return Judge(torch.randn(9, 5), width=16), RowPairs.of_logits(logits[0], student, torch.arange(40) % 9), student
 
 
 def test_the_judge_and_the_student_each_learn_from_their_own_loss_only():
@@ -175,7 +175,7 @@ def test_a_judge_learns_to_tell_rows_apart_and_a_student_to_deceive_it():
     before = judge.student_loss(rows).mean()
     student.grad = None
     before.backward()
-    moved = Rows.of_logits(rows.log_target, student.detach() - 5 * student.grad, rows.last)
+    moved = RowPairs.of_logits(rows.log_target, student.detach() - 5 * student.grad, rows.last)
     assert judge.student_loss(moved).mean().item() < before.item()
 
 
