@@ -42,7 +42,7 @@ def counts(verifier: Callable, form: Form, case: Case, trials: int, rng: np.rand
     for _ in range(-(-trials // size)):
         tokens = emitted(caller, drawing, size, rng)
         outside = (tokens >= drawing.vocabulary_size).any(axis=1)
-        numbers, _ = drawing.complete(np.where(outside[:, None], -1, tokens), rng)
+        numbers = drawing.complete(np.where(outside[:, None], -1, tokens), rng)
         numbers += np.arange(size) % drawing.requests * drawing.vocabulary_size**drawing.length
         total += np.bincount(np.where(outside, len(total) - 1, numbers), minlength=len(total))
     return total

@@ -1,7 +1,9 @@
 """The auditor: whether a verifier seen from outside is lossless, where not, and why."""
 
 from .auditor import AuditInterrupted, assert_lossless, audit
-from .verdict import Audit, CaseResult, Failure, Finding, Observation, Sign, Trait, Verdict
+from .case_result import CaseResult
+from .findings import Failure, Finding, Observation, Sign, Trait
+from .verdict import Audit, Verdict
 
 __all__ = [
     "Audit",

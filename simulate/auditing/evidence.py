@@ -103,18 +103,16 @@ class Evidence:
 
     Parameters
     ----------
-    law : (V ** (L + 1),), the target's probability of each completed string, in C order
-    vocabulary_size : V
+    law : (V,) * (L + 1), the target's probability of each completed string
     level : in (0, 1), the probability that a lossless verifier is ever said to be lossy
     optimum : the greatest E[tau] of a lossless verifier, or None if it is not known
     """
 
-    def __init__(self, law: Floats, vocabulary_size: int, level: float, optimum: float | None = None) -> None:
-        self.length = round(log(len(law)) / log(vocabulary_size)) if vocabulary_size > 1 else 1
-        self.law, self.level, self.optimum = law, level, optimum
-        self._shape = (vocabulary_size,) * self.length
-        self.views = views(law.reshape(self._shape))
-        self.counts = np.zeros(len(law), dtype=np.int64)
+    def __init__(self, law: Floats, level: float, optimum: float | None = None) -> None:
+        self.law, self.level, self.optimum = law.ravel(), level, optimum
+        self._shape, self.length = law.shape, law.ndim
+        self.views = views(law)
+        self.counts = np.zeros(law.size, dtype=np.int64)
         self.depths = np.zeros(self.length, dtype=np.int64)
         self.log_e, self.looks, self.error = 0.0, 0, 1.0
         self._smallest = 1.0
@@ -181,23 +179,23 @@ class Evidence:
             self.error = min(self.error, self.level)
 
     def _log_average(self) -> float:
-        parts = [_log_e(view, counts) for view, counts in self._counted()]
+        parts = [log_e(view, counts) for view, counts in self.counted()]
         if self._bets:
             parts.append(_log_bets(self.depths, self.optimum or 0.0))
         return float(np.logaddexp.reduce(np.concatenate(parts)) - self.log_parts)
 
-    def _counted(self) -> Iterator[tuple[View, Ints]]:
+    def counted(self) -> list[tuple[View, Ints]]:
+        """Every view with the counts of its cells: prefixes first, the longest before the others."""
         margins = _margins(self.counts.reshape(self._shape))
-        for view, (_, counts) in zip(self.views, margins, strict=True):
-            yield view, counts.ravel()
+        return [(view, counts.ravel()) for view, (_, counts) in zip(self.views, margins, strict=True)]
 
     def most_telling(self) -> TellingCell:
         """The cell of a prefix that speaks loudest: one of probability 0 that came, else of largest evidence."""
         best: tuple[float, TellingCell] | None = None
-        for view, counts in self._counted():
+        for view, counts in self.counted():
             if not view.is_prefix:
                 continue
-            scores = _surprise(view.probabilities.ravel(), counts) - log(counts.size)
+            scores = surprise(view.probabilities.ravel(), counts) - log(counts.size)
             number = int(scores.argmax())
             expected, found = float(view.probabilities.flat[number]), int(counts[number])
             cell = TellingCell(view.pattern(number), expected, found, self.trials)
@@ -205,15 +203,6 @@ class Evidence:
                 best = float(scores[number]), cell
         assert best is not None
         return best[1]
-
-    def first_departure(self) -> int | None:
-        """The first place, from 0, at which the evidence of the string's beginning suffices; None if it never does."""
-        prefixes = [(view, counts) for view, counts in self._counted() if view.is_prefix]
-        for view, counts in sorted(prefixes, key=lambda pair: len(pair[0].axes)):
-            alone = float(np.logaddexp.reduce(_log_e(view, counts))) - self.log_parts
-            if alone >= -log(MIXTURE_SHARE * self.level):
-                return view.axes[-1]
-        return None
 
     def length_exceeds(self) -> bool:
         """True if the acceptance length alone shows that the verifier is lossy."""
@@ -228,7 +217,7 @@ class Evidence:
         return self.log_parts + log(self._shape[0]) - log(MIXTURE_SHARE * self.level)
 
 
-def _log_e(view: View, counts: Ints) -> Floats:
+def log_e(view: View, counts: Ints) -> Floats:
     """The logarithms of the view's e-processes: one of all cells and one of single cells per concentration."""
     law = view.probabilities.ravel()
     seen = np.flatnonzero(counts)
@@ -268,7 +257,7 @@ def _log_bets(depths: Ints, optimum: float) -> Floats:
     return (depths * np.log1p(bets * (np.arange(len(depths)) - optimum))).sum(axis=1)
 
 
-def _surprise(law: Floats, counts: Ints) -> Floats:
+def surprise(law: Floats, counts: Ints) -> Floats:
     """How far each frequency lies from its probability: the divergence of the two coins, times the trials."""
     trials = counts.sum()
     frequency = counts / trials

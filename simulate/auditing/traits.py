@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
 
 import numpy as np
 
@@ -13,37 +12,69 @@ from ..forms.calls import Caller
 from ..forms.drawing import Drawing
 from ..forms.form import Form, Inputs
 from ..forms.trials import decided
-from .verdict import Observation, Trait
+from .budget import Budget
+from .findings import Observation, Trait
 
-REPLAYED = 48
-"""Trials that are replayed."""
+LEAST, REPLAYED = 4, 48
+"""Trials that are replayed lie between these, as the budget allows."""
+
+RUNS = 6
+"""How often trials are replayed if a second seed gives other answers, and about twice that if not."""
 
 REPLAYS = 8
 """Seeds under which equal answers to all replayed trials mean that nothing is drawn."""
 
 
-def seen_by_replay(
-    caller: Caller, drawing: Drawing, rng: np.random.Generator, late: Callable[[], bool] = lambda: False
-) -> list[Observation]:
+def seen_by_replay(caller: Caller, drawing: Drawing, rng: np.random.Generator, budget: Budget) -> list[Observation]:
     """What is seen when the same inputs are given again, with the same seed and with others; nothing once it is late.
 
     Global generators (``random``, NumPy's, torch's if it is loaded) are seeded on the way and put back as they were.
     """
-    trials = drawing.whole_rounds(REPLAYED)
+    trials = _affordable(caller, drawing, budget)
+    if trials < LEAST:
+        return []
     inputs = drawing.draw(trials, rng)[0] if caller.form is not Form.GENERATE else []
     with _global_generators_kept():
         first, other_global = (_replay(caller, drawing, inputs, trials, 1, seed) for seed in (1, 2))
         again = _replay(caller, drawing, inputs, trials, 1, 1)
-        if late():
+        if budget.late():
             return []
         if not np.array_equal(first, again):
             return [Observation(Trait.NOT_A_FUNCTION, f"{_differing(first, again)} of {trials} replayed trials")]
-        others = [_replay(caller, drawing, inputs, trials, seed, seed) for seed in range(2, 2 + REPLAYS)]
-    if all(np.array_equal(first, other) for other in others):
-        return [Observation(Trait.DETERMINISTIC, f"{trials} trials under {REPLAYS + 1} seeds")]
+        seeds = _alike(caller, drawing, inputs, first, budget)
+        alone = _second_half(caller, drawing, inputs) if caller.batched and len(inputs) == 1 else None
+    if seeds:
+        return [Observation(Trait.DETERMINISTIC, f"{trials} trials under {seeds + 1} seeds")]
     if not np.array_equal(first, other_global):
         return [Observation(Trait.GLOBAL_RANDOMNESS, f"{_differing(first, other_global)} of {trials} replayed trials")]
+    if alone is not None and (changed := _differing(first[-len(alone) :], alone)):
+        detail = f"{changed} of {len(alone)} trials, replayed with equal seeds and without those before them"
+        return [Observation(Trait.SHARED_STREAM, detail)]
     return []
+
+
+def _affordable(caller: Caller, drawing: Drawing, budget: Budget) -> int:
+    """How many trials can be replayed under all seeds: whole rounds, an even number of them."""
+    most = min(REPLAYED, caller.pace.most, budget.left // RUNS, caller.pace.fitting(budget.seconds_left / RUNS))
+    return most // (2 * drawing.requests) * 2 * drawing.requests
+
+
+def _alike(caller: Caller, drawing: Drawing, inputs: list[Inputs], first: Ints, budget: Budget) -> int:
+    """Under how many other seeds all answers are alike; 0 if they are not."""
+    for seed in range(2, 2 + REPLAYS):
+        if seed > 2 and budget.left < len(first):
+            return seed - 2
+        if not np.array_equal(first, _replay(caller, drawing, inputs, len(first), seed, seed)):
+            return 0
+    return REPLAYS
+
+
+def _second_half(caller: Caller, drawing: Drawing, inputs: list[Inputs]) -> Ints:
+    """The emitted tokens of the second half of a batch called alone, with the seed that the whole batch had."""
+    one = inputs[0]
+    half = len(one.trials) // 2
+    cut = Inputs(tuple(array[half:] for array in one.arrays), one.trunk, np.arange(half))
+    return _replay(caller, drawing, [cut], half, 1, 1)
 
 
 def _replay(caller: Caller, drawing: Drawing, inputs: list[Inputs], trials: int, seed: int, global_seed: int) -> Ints:

@@ -1,24 +1,18 @@
-"""What an audit says: findings, what was seen beside them, and what a pass is worth."""
+"""What an audit says in the end, and what a pass is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import Enum
-from functools import cached_property
-from math import log
 from textwrap import wrap
 from typing import Any
 
-import numpy as np
-
 from ..batches.intervals import MISS
-from ..batches.rows import Floats, Ints
-from ..forms.guard import Fault
-from .evidence import MIXTURE_SHARE, Pattern, smallest_excess
-
-TEXT_WIDTH = 108
-"""The most characters of a line of a finding's text."""
+from ..forms.form import Form
+from .case_result import CaseResult, acceptance_text
+from .explaining.telling import Telling
+from .findings import TEXT_WIDTH, Failure, Finding, Observation
 
 
 class Verdict(Enum):
@@ -35,140 +29,6 @@ class Verdict(Enum):
         return {Verdict.NO_DEFECT_FOUND: 0, Verdict.LOSSY: 1}.get(self, 2)
 
 
-class Sign(Enum):
-    """By what a verifier was seen to be lossy."""
-
-    FREQUENCY = "a string is not as frequent as the target makes it"
-    IMPOSSIBLE = "a string came out to which the target gives probability 0"
-    LENGTH = "more tokens are accepted than any lossless verifier can accept"
-    CHOSEN_UNIFORMS = "chosen uniforms bring out a string to which the target gives probability 0"
-
-
-class Trait(Enum):
-    """What was seen of a callable, whatever its law."""
-
-    MUTATES_INPUTS = "writes into the arrays that it is given"
-    NOT_A_FUNCTION = "answers differently to equal inputs and equal seeds: it keeps state, or draws from elsewhere"
-    GLOBAL_RANDOMNESS = "draws from a global generator, not from the one that it is given"
-    DETERMINISTIC = "answers alike whatever the seed: it draws nothing"
-    UNDRAFTED = "accepts tokens that were not drafted"
-    NOT_INJECTABLE = "could not be tried with chosen uniforms in all that it draws"
-    FAILS_AT_CHOSEN = "fails at chosen uniforms, several of them at once or by an exception"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A counterexample.
-
-    Fields
-    ------
-    sign : what kind of evidence it is
-    case, request : where
-    pattern : the string, or its beginning; ``None`` in it stands for any token
-    expected, observed : the pattern's probability under the target, and its frequency; for LENGTH the greatest
-        mean acceptance length of a lossless verifier, and the mean that was seen
-    trials : of the request, when it was found
-    error : the probability of such evidence from a lossless verifier is at most this (0: impossible)
-    place : where in the string the law departs, in words
-    mechanism : the likely mechanism, in words; empty if none is likely
-    """
-
-    sign: Sign
-    case: str
-    request: int
-    pattern: Pattern
-    expected: float
-    observed: float
-    trials: int
-    error: float
-    place: str = ""
-    mechanism: str = ""
-
-    def lines(self) -> Iterator[str]:
-        """The finding in words, long lines wrapped behind their labels."""
-        for label, text in self.rows():
-            yield from wrap(f"{label:<10} {text}", TEXT_WIDTH, subsequent_indent=" " * 11, break_long_words=False)
-
-    def rows(self) -> Iterator[tuple[str, str]]:
-        """The finding in words, as labels and texts."""
-        yield "case", self.case + (f", request {self.request}" if self.request else "")
-        yield "seen", self.sign.value
-        if self.pattern:
-            yield "string", pattern_text(self.pattern)
-        if self.sign is not Sign.CHOSEN_UNIFORMS:
-            expected, observed = ("at most", "mean") if self.sign is Sign.LENGTH else ("expected", "observed")
-            yield expected, f"{self.expected:.6g}"
-            yield observed, f"{self.observed:.6g} in {self.trials:,} trials"
-            yield "chance", f"at most {self.error:.1e} if the verifier were lossless"
-        if self.place:
-            yield "where", self.place
-        if self.mechanism:
-            yield "likely", self.mechanism
-
-
-@dataclass(frozen=True)
-class Observation:
-    """Something about the callable that a user should know; it decides nothing by itself."""
-
-    trait: Trait
-    detail: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why the audit could not go on: the fault, the case, what happened."""
-
-    fault: Fault
-    case: str
-    detail: str
-
-
-@dataclass(frozen=True, eq=False)
-class CaseResult:
-    """What was seen in one request of one case.
-
-    Fields
-    ------
-    case, request, policy, vocabulary_size, length : what was tried; judged strings have ``length`` tokens
-    trials : how many
-    log_e : the natural logarithm of the largest evidence so far; its exponential exceeds 1/a with probability <= a
-    total_variation : of frequencies to the law; above 0 by chance alone
-    smallest_total_variation : any deviation of this size would have been found with probability 0.999; 1: none surely
-    needed : what the logarithm of a first token's own e-process must reach for the evidence to suffice
-    mean_acceptance_length : accepted tokens per trial; ``None`` where nothing is known to be drafted
-    optimum : the greatest mean acceptance length of any lossless verifier, if known
-    level : the share of the audit's level that the request has
-    law, counts : (V ** length,) the target's probability of every string, and how often it came
-    """
-
-    case: str
-    request: int
-    policy: str
-    vocabulary_size: int
-    length: int
-    trials: int
-    log_e: float
-    total_variation: float
-    smallest_total_variation: float
-    needed: float
-    mean_acceptance_length: float | None
-    optimum: float | None
-    level: float
-    law: Floats = field(repr=False)
-    counts: Ints = field(repr=False)
-
-    @property
-    def sufficient(self) -> float:
-        """The ``log_e`` at which the verifier is called lossy."""
-        return -log(MIXTURE_SHARE * self.level)
-
-    @cached_property
-    def smallest_token_deviation(self) -> float:
-        """A first token too frequent by this much would have been found with probability 0.999; 1: none surely."""
-        first = self.law.reshape(self.vocabulary_size, -1).sum(axis=1)
-        return smallest_excess(first, self.trials, self.needed)
-
-
 @dataclass(frozen=True, eq=False)
 class Audit:
     """The result of an audit.
@@ -183,7 +43,12 @@ class Audit:
     failure : why it is an ERROR, or None
     observations : what else was seen
     cases : by request of each case
-    trials, seconds, seed : in all; the time is that of the test, without the search for a mechanism
+    trials : judged ones, in all
+    further : trials that were not judged: replayed, with chosen uniforms, to explain what was found
+    seconds : until the verdict, without the search for a mechanism
+    seed : of all randomness
+    untried : names of the cases that the budget did not reach
+    telling : a trial that shows the departure, to be run again; ``None`` if there is none
     """
 
     verifier: str
@@ -195,8 +60,11 @@ class Audit:
     observations: tuple[Observation, ...]
     cases: tuple[CaseResult, ...]
     trials: int
+    further: int
     seconds: float
     seed: int
+    untried: tuple[str, ...] = ()
+    telling: Telling | None = None
 
     @property
     def exit_status(self) -> int:
@@ -220,7 +88,10 @@ class Audit:
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.verdict.value.upper()}: {self.verifier}, form {self.form}"
-        yield f"{self.trials:,} trials {self.where}, {self.seconds:.1f} s, seed {self.seed}"
+        further = f" and {self.further:,} not judged" if self.further else ""
+        yield f"{self.trials:,} trials {self.where}{further}, {self.seconds:.1f} s, seed {self.seed}"
+        if acceptance := acceptance_text(self.cases):
+            yield from wrap(acceptance, TEXT_WIDTH)
         for finding in self.findings:
             yield ""
             yield from (f"  {line}" for line in finding.lines())
@@ -229,6 +100,8 @@ class Audit:
             yield from _indented(f"{self.failure.fault.value}, in case {self.failure.case}: {self.failure.detail}")
         for observation in self.observations:
             yield from _indented(f"note: it {observation.trait.value} ({observation.detail})")
+        if self.untried and self.verdict in (Verdict.NO_DEFECT_FOUND, Verdict.UNDECIDED):
+            yield from _indented(f"note: the budget did not reach the cases {', '.join(self.untried)}")
         yield from self._closing()
 
     def _closing(self) -> Iterator[str]:
@@ -250,17 +123,30 @@ class Audit:
         yield f"  a law of strings off by a total variation of {_range(sure)}, depending on the case;"
         yield f"  a first token more frequent than it should be by {_range(tokens)}."
         yield "A pass is no proof: smaller deviations, and other rows than these, were not seen."
+        yield from wrap(self._unseen(), TEXT_WIDTH)
+
+    def _unseen(self) -> str:
+        """What no trial of the form could show."""
+        if self.form != Form.GENERATE.value:
+            return "Drafts came from a generator of their own: randomness that drafting shares with it was not seen."
+        length = max(case.length for case in self.cases)
+        return (
+            f"Strings had {length} tokens: one round of a loop that drafts {length - 1} or more, {length} at most. "
+            "What is carried from round to round (penalties, recurrent states, noise keyed by seed and position) shows "
+            "over several alone: ask for a greater length."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON's kinds of values; laws and counts are left out but for the strings that depart most."""
         return {
             "verifier": self.verifier, "form": self.form, "verdict": self.verdict.value, "level": self.level,
-            "exit_status": self.exit_status, "trials": self.trials, "seconds": round(self.seconds, 3),
-            "seed": self.seed, "smallest_total_variation": self.smallest_total_variation,
+            "exit_status": self.exit_status, "trials": self.trials, "further": self.further,
+            "seconds": round(self.seconds, 3), "seed": self.seed, "untried": list(self.untried),
+            "smallest_total_variation": self.smallest_total_variation,
             "findings": [_plain(asdict(finding)) for finding in self.findings],
             "failure": _plain(asdict(self.failure)) if self.failure else None,
             "observations": [_plain(asdict(observation)) for observation in self.observations],
-            "cases": [_case_json(case) for case in self.cases],
+            "cases": [case.to_json() for case in self.cases],
         }  # fmt: skip
 
 
@@ -272,31 +158,6 @@ def _range(values: list[float]) -> str:
 def _indented(text: str) -> list[str]:
     """The text in lines, all but the first further in."""
     return wrap(text, TEXT_WIDTH + 2, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
-
-
-def departures(case: CaseResult, most: int = 12) -> list[tuple[Pattern, float, float]]:
-    """The strings that depart most: tokens, expected and observed frequency, by the difference in standard errors."""
-    frequency = case.counts / max(1, case.trials)
-    spread = np.sqrt(np.maximum(case.law * (1 - case.law), 1e-12))
-    order = np.argsort(-np.abs(frequency - case.law) / spread, kind="stable")[:most]
-    shape = (case.vocabulary_size,) * case.length
-    strings = (tuple(int(token) for token in np.unravel_index(number, shape)) for number in order)
-    return [
-        (string, float(case.law[number]), float(frequency[number]))
-        for string, number in zip(strings, order, strict=True)
-    ]
-
-
-def pattern_text(pattern: Pattern) -> str:
-    """A pattern as a reader sees it, such as ``3 1 *``; a star is any token, and what follows does not matter."""
-    return " ".join("*" if token is None else str(token) for token in pattern) + " ..."
-
-
-def _case_json(case: CaseResult) -> dict[str, Any]:
-    kept = {name: value for name, value in vars(case).items() if name not in ("law", "counts")}
-    kept["log_e"] = case.log_e if case.log_e < float("inf") else "infinite"
-    kept["smallest_token_deviation"] = case.smallest_token_deviation
-    return kept | {"departures": [list(row) for row in departures(case)]}
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

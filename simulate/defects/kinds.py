@@ -19,13 +19,14 @@ class Defect:
 
     Fields
     ------
-    number : its row in the list of real defects; 44 is ours
+    number : its row in the list of real defects; 44 is ours, later ones as they came
     name : what is wrong, in snake_case
     seen_in : the repository and the issue, pull request or commit
     mechanism : one sentence, which an audit gives as the likely mechanism
     form : how both are called
     broken, correct : the verifiers, which differ in the defect alone
     cases : instances built to show it, where the default cases of the form do not, or hardly
+    variants : the same mechanism written in other ways, which have other laws; an audit looks for them too
     """
 
     number: int
@@ -36,6 +37,7 @@ class Defect:
     broken: Batched
     correct: Batched
     cases: tuple[Case, ...] = ()
+    variants: tuple[Batched, ...] = ()
 
     @property
     def shown_on(self) -> tuple[Case, ...]:

@@ -8,12 +8,14 @@ verifier and the correct one that it differs from in that place alone.  The corr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 from ..forms.form import Form
 from ..procedures.one_step import specinfer, spectr
 from ..procedures.traversal_verification import traversal
 from . import cases
+from .broken import blocks, corrections
 from .broken import chains as chain
 from .broken import engines as drafting
 from .broken import trees as tree
@@ -32,9 +34,10 @@ def _generate(
 
 
 def _chain(
-    number: int, name: str, seen_in: str, mechanism: str, broken: Batched, *own: Case, correct: Batched = _RIGHT
-) -> Defect:
-    return Defect(number, name, seen_in, mechanism, Form.CHAIN, broken, correct, own)
+    number: int, name: str, seen_in: str, mechanism: str, broken: Batched, *own: Case, correct: Batched = _RIGHT,
+    variants: tuple[Batched, ...] = (),
+) -> Defect:  # fmt: skip
+    return Defect(number, name, seen_in, mechanism, Form.CHAIN, broken, correct, own, variants)
 
 
 def _paths(number: int, name: str, seen_in: str, mechanism: str, pair: tuple[Batched, Batched], *own: Case) -> Defect:
@@ -89,6 +92,16 @@ _DRAFTING = (
         "drafts are drawn at one temperature, and verified with the draft's rows at another",
         (drafting.temperature_on_one_side, drafting.temperature_on_both_sides),
     ),
+    _generate(
+        50, "beam_told_as_sampled", "apple/ml-recurrent-drafter issue #6",
+        "the best block of a beam search is verified as if it had been drawn from the draft's rows",
+        (blocks.beam_told_as_sampled, blocks.beam_told_as_certain),
+    ),
+    _generate(
+        51, "marginals_told_as_conditionals", "z-lab/dflash PR #169",
+        "a block's tokens are drawn each by itself, and verified as if each had followed the one before",
+        (blocks.marginals_told_as_conditionals, blocks.marginals_told),
+    ),
 )  # fmt: skip
 
 _CHAINS = (
@@ -101,6 +114,9 @@ _CHAINS = (
         4, "correction_from_next_row", "huggingface/transformers PR #28166",
         "the correction is drawn from the residual of the position behind the rejected one",
         TokenWise(replacement=chain.from_next_residual),
+        variants=(
+            TokenWise(replacement=chain.from_next_target), TokenWise(replacement=chain.from_next_residual_if_drafted),
+        ),
     ),
     _chain(
         7, "bonus_row_unprocessed", "SafeAILab/EAGLE commits bf10ac5 to c7ef8e5",
@@ -182,6 +198,33 @@ _CHAINS = (
         41, "block_cut_by_value", "several engines",
         "the emitted block is cut before a token of a certain value, which is then drawn anew",
         chain.cut_before_zero,
+    ),
+    _chain(
+        45, "correction_from_target_row", "ShopeeLLM/Spec-RL issue #14",
+        "the correction is drawn from the target's row, not from what it has over the draft's",
+        TokenWise(replacement=corrections.from_target_row),
+    ),
+    _chain(
+        46, "draft_taken_off_at_drafted_token_alone", "xLLM-AI/xllm PR #2175",
+        "the correction's row is the target's with the draft's probability taken off at the drafted token alone",
+        TokenWise(replacement=corrections.from_row_less_drafted_entry),
+        variants=(TokenWise(replacement=corrections.from_row_without_drafted),),
+    ),
+    _chain(
+        47, "relaxed_by_uncertainty", "vllm-project/vllm-ascend PR #7845",
+        "the uniform is lowered by a share of the target's uncertainty before the test",
+        TokenWise(passing=corrections.relaxed_by_uncertainty),
+        variants=(TokenWise(passing=partial(corrections.relaxed_by_uncertainty, tolerance=0.01)),),
+    ),
+    _chain(
+        48, "padded_width_escapes", "vllm-project/vllm PR #54893",
+        "the whole padded block is handed out, and placeholders behind the last token become token 0",
+        corrections.padded_width_escapes,
+    ),
+    _chain(
+        49, "min_p_on_bonus_row_only", "vllm-project/vllm issue #42744",
+        "min-p is applied to the bonus token's row, not to the verified ones",
+        TokenWise(bonus=corrections.from_min_p_target),
     ),
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from ..batches.batch import Outcome
 from ..batches.rows import Ints
 from .form import Arguments, Form, Inputs
 from .guard import CallError, Fault, Guard
+from .pace import Pace
 
 LIBRARIES = ("numpy", "torch")
 
@@ -31,6 +32,8 @@ class Caller:
     arrays : "numpy" or "torch", the library whose arrays and generator it takes
     dtype : of the rows, by name, such as "float64" (or "bfloat16" with torch)
     guard : the time limit of a call
+    device : where tensors and generator are, with torch, such as "cuda"
+    pace : counts the calls, whoever asks for them, and says how many trials may come at once
     """
 
     verifier: Callable[..., Any]
@@ -39,6 +42,8 @@ class Caller:
     arrays: str = "numpy"
     dtype: str = "float64"
     guard: Guard = field(default_factory=lambda: Guard(None))
+    device: str = "cpu"
+    pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
         if not callable(self.verifier):
@@ -46,6 +51,7 @@ class Caller:
         if self.arrays not in LIBRARIES:
             raise ValueError(f"arrays must be one of {', '.join(LIBRARIES)}, but is {self.arrays!r}")
         _check_dtype(self.arrays, self.dtype)
+        _check_device(self.arrays, self.device)
 
     def decide(self, inputs: Inputs, rng: np.random.Generator, longest: int) -> tuple[Ints, Arguments]:
         """The emitted tokens (T, longest), -1 behind them, and the arrays that were handed over, as they are now.
@@ -54,10 +60,11 @@ class Caller:
         """
         arrays = self.handed(inputs.arrays)
         keywords = {"trunk": inputs.trunk} if inputs.trunk and self.form is Form.PATHS else {}
-        generator = self.generator(rng)
+        generator, trials = self.generator(rng), len(inputs.trials)
         if self.batched:
-            answer = self.guard.call(self.verifier, *arrays, generator, **keywords)
-            return as_tokens(answer, len(inputs.trials), longest), arrays
+            self.pace.count(trials, 1)
+            answer = self._called(arrays, generator, keywords)
+            return as_tokens(answer, trials, longest), arrays
         singles = zip(*arrays, strict=True)
         with self.guard.armed():
             answers = [self._single(single, generator, keywords) for single in singles]
@@ -66,16 +73,36 @@ class Caller:
     def generate(self, trials: int, rng: np.random.Generator, longest: int) -> Ints:
         """Generated tokens (trials, longest), cut to that length, -1 behind them."""
         generator = self.generator(rng)
+        self.pace.count(trials, 1 if self.batched else trials)
         if self.batched:
             return as_tokens(self.guard.call(self.verifier, generator, trials), trials, longest, cut=True)
         with self.guard.armed():
             return _rows([_tokens(self.guard.call(self.verifier, generator)) for _ in range(trials)], longest, cut=True)
 
     def _single(self, arrays: tuple[Any, ...], generator: Any, keywords: dict[str, int]) -> Ints:
+        self.pace.count(1, 1)
+        answer = self._called(arrays, generator, keywords)
         try:
-            return _tokens(self.guard.call(self.verifier, *arrays, generator, **keywords))
+            return _tokens(answer)
         except CallError as failure:
-            raise CallError(failure.fault, f"{failure}; {_shown(arrays)}") from failure.__cause__
+            raise CallError(failure.fault, f"{failure}; {_drafted(arrays)}") from failure.__cause__
+
+    def _called(self, arrays: tuple[Any, ...], generator: Any, keywords: dict[str, int]) -> Any:
+        """The answer; a failure of the call says what it was called with."""
+        try:
+            return self.guard.call(self.verifier, *arrays, generator, **keywords)
+        except CallError as failure:
+            drafted = "" if self.batched else f"; {_drafted(arrays)}"
+            said = f"{failure}{drafted}; it was called with {self._arguments(arrays, generator)}"
+            raise CallError(failure.fault, said) from failure.__cause__
+
+    def _arguments(self, arrays: tuple[Any, ...], generator: Any) -> str:
+        """Names, shapes and types of the arguments, for a message."""
+        between = ("parents",) if self.form is Form.TREE else ()
+        named = zip(("target", "draft", *between, "tokens"), arrays, strict=True)
+        shapes = ", ".join(f"{name} {tuple(array.shape)} {array.dtype}" for name, array in named)
+        kind = type(generator)
+        return f"{shapes}, rng {kind.__module__.split('.')[0]}.{kind.__name__}"
 
     def handed(self, arrays: Arguments) -> tuple[Any, ...]:
         """Copies of the arrays in the library and type that the verifier takes."""
@@ -84,7 +111,10 @@ class Caller:
         import torch
 
         dtype = getattr(torch, self.dtype)
-        return tuple(torch.tensor(array, dtype=dtype if array.dtype.kind == "f" else torch.int64) for array in arrays)
+        return tuple(
+            torch.tensor(array, dtype=dtype if array.dtype.kind == "f" else torch.int64, device=self.device)
+            for array in arrays
+        )
 
     def generator(self, rng: np.random.Generator) -> Any:
         """The generator that the verifier takes; a torch generator is seeded from the given one."""
@@ -92,7 +122,7 @@ class Caller:
             return rng
         import torch
 
-        return torch.Generator().manual_seed(int(rng.integers(2**62)))
+        return torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
 
 
 def as_tokens(answer: Any, trials: int, longest: int, cut: bool = False) -> Ints:
@@ -118,11 +148,11 @@ def _tokens(answer: Any) -> Ints:
 
 
 def _rows(answers: Sequence[Ints], longest: int, cut: bool = False) -> Ints:
-    """Answers of their own lengths as (T, longest) tokens."""
+    """Answers of their own lengths as (T, longest) tokens; what is wrong with one is said in its own tokens."""
     rows = np.full((len(answers), max(map(len, answers))), NO_TOKEN, dtype=np.int64)
     for row, answer in zip(rows, answers, strict=True):
         row[: len(answer)] = answer
-    return _fitted(rows, longest, cut)
+    return _fitted(rows, longest, cut, answers)
 
 
 def _integers(answer: Any) -> Ints:
@@ -138,25 +168,30 @@ def _integers(answer: Any) -> Ints:
     return array.astype(np.int64)
 
 
-def _fitted(rows: Ints, longest: int, cut: bool) -> Ints:
-    """The rows, checked: at least one token, at most ``longest`` unless they are cut, -1 only behind them."""
+def _fitted(rows: Ints, longest: int, cut: bool, answers: Sequence[Ints] | None = None) -> Ints:
+    """The rows, checked: at least one token, at most ``longest`` unless they are cut, -1 only behind them.
+
+    answers : what was returned, where the rows are padded by us
+    """
     emitted = rows != NO_TOKEN
+    said: Ints | Sequence[Ints] = rows if answers is None else answers
     lengths = emitted.sum(axis=1)
-    _check_first(lengths > 0, rows, "no token was emitted")
-    _check_first(emitted == (np.arange(rows.shape[1]) < lengths[:, None]), rows, "-1 stands before a token")
+    _check_first(lengths > 0, said, "no token was emitted")
+    behind = emitted == (np.arange(rows.shape[1]) < lengths[:, None])
+    _check_first(behind, said, "-1 stands before a token, and padding belongs behind them")
     if not cut:
-        _check_first(lengths <= longest, rows, f"at most {longest} tokens can be emitted")
+        _check_first(lengths <= longest, said, f"at most {longest} tokens can be emitted")
     fitted = np.full((len(rows), longest), NO_TOKEN, dtype=np.int64)
     shared = min(longest, rows.shape[1])
     fitted[:, :shared] = rows[:, :shared]
     return fitted
 
 
-def _check_first(right: np.ndarray, rows: Ints, complaint: str) -> None:
-    """Raise for the first row that is not right."""
-    wrong = ~right.reshape(len(rows), -1).all(axis=1)
+def _check_first(right: np.ndarray, answers: Ints | Sequence[Ints], complaint: str) -> None:
+    """Raise for the first answer that is not right."""
+    wrong = ~right.reshape(len(answers), -1).all(axis=1)
     if wrong.any():
-        raise CallError(Fault.WRONG_SHAPE, f"{complaint}, but the answer was {rows[wrong.argmax()].tolist()}")
+        raise CallError(Fault.WRONG_SHAPE, f"{complaint}, but the answer was {answers[int(wrong.argmax())].tolist()}")
 
 
 def check_vocabulary(tokens: Ints, size: int) -> None:
@@ -164,7 +199,8 @@ def check_vocabulary(tokens: Ints, size: int) -> None:
     wrong = (tokens != NO_TOKEN) & ((tokens < 0) | (tokens >= size))
     if wrong.any():
         row = tokens[wrong.any(axis=1).argmax()]
-        raise CallError(Fault.OUTSIDE_VOCABULARY, f"tokens must lie in [0, {size}), but {row.tolist()} was emitted")
+        emitted = row[row != NO_TOKEN].tolist()
+        raise CallError(Fault.OUTSIDE_VOCABULARY, f"tokens must lie in [0, {size}), but {emitted} was emitted")
 
 
 def changed(before: Arguments, after: tuple[Any, ...]) -> tuple[int, ...]:
@@ -198,6 +234,20 @@ def _check_dtype(arrays: str, dtype: str) -> None:
         raise ValueError(f"dtype must name floats of {arrays}, but is {dtype!r}")
 
 
+def _check_device(arrays: str, device: str) -> None:
+    """Raise unless tensors and a generator can be made on the device."""
+    if arrays != "torch":
+        if device != "cpu":
+            raise ValueError(f"device is for arrays='torch', but arrays is {arrays!r} and device {device!r}")
+        return
+    import torch
+
+    try:
+        torch.zeros(1, device=device), torch.Generator(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
 def _kind(answer: Any) -> str:
     try:
         shape = f" of shape {tuple(answer.shape)}" if hasattr(answer, "shape") else ""
@@ -207,6 +257,6 @@ def _kind(answer: Any) -> str:
     return f"{type(answer).__name__}{shape}: {text if len(text) <= 120 else text[:117] + '...'}"
 
 
-def _shown(arrays: tuple[Any, ...]) -> str:
+def _drafted(arrays: tuple[Any, ...]) -> str:
     """The drafted tokens of a call, for a message."""
-    return f"the drafted tokens were {np.asarray(arrays[-1]).tolist()}"
+    return f"the drafted tokens were {arrays[-1].tolist()}"

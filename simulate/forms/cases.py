@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from veridraft.theory.pairs.base import MarkovPair, Pair
 from veridraft.theory.pairs.families import dirichlet_pair, zipf_pair
-from veridraft.theory.policies.base import Chain, Iid, Policy, parse_policy
+from veridraft.theory.policies.base import Chain, Iid, Policy
 from veridraft.theory.rows.distributions import Row, check_count
 from veridraft.theory.rows.trees import Context
 
-from .form import Form, check_form
+from .form import Form
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +29,8 @@ class Case:
     contexts : the root context of each request; in a batch, trial t belongs to request t mod R
     lengths : how many tokens are drafted for each request, at most L; ``None``: L for all.  Shorter drafts are
         handed over in the batched chain form alone, with -1 and rows of zeros behind their end
+    end : the token that ends a text: behind it the target emits nothing else.  ``None``: texts do not end
+    columns : rows are handed over with zeros behind the vocabulary, up to so many columns
     """
 
     name: str
@@ -38,12 +39,29 @@ class Case:
     exposes: str
     contexts: tuple[Context, ...] = ((),)
     lengths: tuple[int, ...] | None = None
+    end: int | None = None
+    columns: int = 0
 
     def __post_init__(self) -> None:
         if not self.contexts:
             raise ValueError(f"case {self.name!r} has no contexts; a single request at the root is ((),)")
         if self.lengths is not None:
             self._check_lengths(self.lengths)
+        if self.end is not None and check_count("end", self.end, 0) >= self.pair.vocabulary_size:
+            raise ValueError(f"end must lie in [0, {self.pair.vocabulary_size}), but is {self.end}")
+
+    def __str__(self) -> str:
+        """What the case is and exposes, and its rows at the first request's root, in three lines."""
+        root, pair = self.contexts[0], self.pair.as_float()
+        requests = f", {self.requests} requests" if self.requests > 1 else ""
+        lengths = f", drafts of {', '.join(map(str, self.lengths))} tokens" if self.lengths else ""
+        return "\n".join(
+            [
+                f"{self.name}: {self.exposes} ({self.policy.name}, V = {pair.vocabulary_size}{requests}{lengths})",
+                f"  target at {root}: {_numbers(pair.target_row(root))}",
+                f"  draft at {root}: {_numbers(pair.draft_row(root))}",
+            ]
+        )
 
     def _check_lengths(self, lengths: tuple[int, ...]) -> None:
         if len(lengths) != len(self.contexts):
@@ -59,6 +77,11 @@ class Case:
     def requests(self) -> int:
         """R, how many requests stand side by side."""
         return len(self.contexts)
+
+
+def _numbers(row: Row, most: int = 12) -> str:
+    """The first entries of a row, in words."""
+    return " ".join(f"{float(entry):.4g}" for entry in row[:most]) + (" ..." if len(row) > most else "")
 
 
 SHARED_TOP = [[0.5, 0.3, 0.15, 0.05]] * 4, [[0.4, 0.1, 0.2, 0.3]] * 4
@@ -92,6 +115,26 @@ def default_cases(form: Form, batched: bool = False) -> tuple[Case, ...]:
         policy = Chain(2) if form is Form.CHAIN else Iid(2, 2)
         cases.append(_requests(policy))
     return tuple(cases)
+
+
+LARGE = 151_936
+"""The columns of a large vocabulary, in which what is added to every entry adds up."""
+
+
+def more_cases(form: Form, batched: bool = False) -> tuple[Case, ...]:
+    """Cases that not every verifier of the form is made for: a large vocabulary, and batched chains of unequal lengths.
+
+    Behind a short draft stand tokens -1 and rows of zeros; one request's draft is empty.
+    """
+    policy = Chain(1) if form in (Form.CHAIN, Form.GENERATE) else Iid(2, 1)
+    target, draft, _ = ROWS["zeros"]
+    pair = MarkovPair([target] * len(target), [draft] * len(draft))
+    large = Case("large vocabulary", pair, policy, "four tokens with mass among 151,936", columns=LARGE)
+    if form is not Form.CHAIN or not batched:
+        return (large,)
+    lengths = Case("unequal lengths", dirichlet_pair(4, seed=32, concentration=0.5), Chain(3),
+                   "drafts of 2, 0, 3 and 1 tokens in one batch", ((), (0,), (1,), (2, 3)), (2, 0, 3, 1))  # fmt: skip
+    return lengths, large
 
 
 def policy_cases(policy: Policy, form: Form, batched: bool = False) -> tuple[Case, ...]:
@@ -134,6 +177,7 @@ def _chains() -> list[Case]:
         *(_from_rows(name, Chain(depth)) for name, depth in depths.items()),
         Case("deep", dirichlet_pair(3, seed=12, concentration=0.6), Chain(4), "four levels of drafts"),
         Case("long tail", zipf_pair(24, seed=13), Chain(1), "many tokens of small probability"),
+        Case("masked", _masked(16, seed=14), Chain(1), "a grammar that forbids tokens, others at every context"),
     ]
 
 
@@ -150,7 +194,19 @@ def _several_drafts() -> list[Case]:
         Case("interleaved", dirichlet_pair(2, seed=23, concentration=0.4), Iid(3, 3), "paths that part and interleave"),
         Case("deep", dirichlet_pair(2, seed=24, concentration=0.6), Iid(4, 4), "four paths of four levels"),
         Case("long tail", zipf_pair(24, seed=25), Iid(3, 1), "many tokens of small probability"),
+        Case("masked", _masked(8, seed=26), Iid(2, 1), "a grammar that forbids tokens, others at every context"),
     ]
+
+
+def _masked(size: int, seed: int) -> MarkovPair:
+    """Random rows whose target lacks some tokens, others behind every token; the draft knows half of that."""
+    rng = np.random.default_rng(seed)
+    target, draft = rng.dirichlet(np.ones(size), size=(2, size))
+    forbidden = rng.random((size, size)) < 0.4
+    forbidden[np.arange(size), np.arange(size)] = False
+    told = forbidden & (rng.random((size, size)) < 0.5)
+    rows = np.where(forbidden, 0.0, target), np.where(told, 0.0, draft)
+    return MarkovPair(*(row / row.sum(axis=1, keepdims=True) for row in rows))
 
 
 def _requests(policy: Policy) -> Case:
@@ -163,84 +219,3 @@ def _from_rows(name: str, policy: Policy) -> Case:
     target, draft, exposes = ROWS[name]
     pair = MarkovPair([target] * len(target), [draft] * len(draft))
     return Case(name, pair, policy, exposes)
-
-
-class TargetOnly(Pair):
-    """The pair of a target of which no draft is known: its draft row is its target row.
-
-    target : anything with ``vocabulary_size`` and ``target_row(context)``, which gives the next token's law (V,)
-        behind a tuple of tokens, as any sequence of numbers.  ``TypeError`` if it lacks one of them.
-    """
-
-    exact = False
-
-    def __init__(self, target: Any) -> None:
-        if not hasattr(target, "vocabulary_size") or not callable(getattr(target, "target_row", None)):
-            raise TypeError(f"target must have vocabulary_size and target_row(context), but is {target!r}")
-        self.target, self.vocabulary_size = target, check_count("vocabulary_size", target.vocabulary_size, 1)
-
-    def target_row(self, context: Context) -> Row:
-        """The target's row (V,) in float64; ``ValueError`` if the target gives none at the context."""
-        try:
-            return np.asarray(self.target.target_row(context), dtype=np.float64)
-        except Exception as error:
-            raise ValueError(f"target has no row at context {context}: {type(error).__name__}: {error}") from error
-
-    def draft_row(self, context: Context) -> Row:
-        """The target's row: nobody reads it."""
-        return self.target_row(context)
-
-
-def target_case(target: Any, length: int) -> Case:
-    """The case of the form ``generate`` in which strings of ``length`` >= 1 tokens are judged against the target.
-
-    target : a :class:`~veridraft.theory.Pair`, of which only the target is read, or what :class:`TargetOnly` takes
-    """
-    pair = target if isinstance(target, Pair) else TargetOnly(target)
-    depth = check_count("length", length, 1) - 1
-    return Case("target", pair, Chain(depth), f"the first {length} tokens of the given target")
-
-
-def chosen_cases(
-    form: Form, batched: bool, cases: Sequence[Case] | None, policy: Policy | str | None, target: Any,
-    length: int | None,
-) -> Sequence[Case]:  # fmt: skip
-    """The cases of an audit, checked; ``ValueError`` or ``TypeError`` for what does not fit together."""
-    given = [name for name, value in (("cases", cases), ("policy", policy), ("target", target)) if value is not None]
-    if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)} exclude each other: give one of them")
-    _check_target(form, target, length, cases is not None)
-    if target is not None:
-        return [target_case(target, length or 0)]
-    if policy is not None:
-        return _of_policy(policy, form, batched)
-    return default_cases(form, batched) if cases is None else _checked(cases, form, batched)
-
-
-def _of_policy(policy: Policy | str, form: Form, batched: bool) -> Sequence[Case]:
-    drawn = parse_policy(policy) if isinstance(policy, str) else policy
-    if not isinstance(drawn, Policy):
-        raise TypeError(f"policy must be a Policy or a text that names one, but is {policy!r}")
-    return policy_cases(drawn, check_form(form, drawn), batched)
-
-
-def _check_target(form: Form, target: Any, length: int | None, has_cases: bool) -> None:
-    """Raise unless the form ``generate`` has cases or a target with a length, and no other form has one."""
-    if (target is None) != (length is None):
-        raise ValueError("target and length belong together: give both, or none")
-    if form is not Form.GENERATE and target is not None:
-        raise ValueError(f"target is for the form generate, but form is {form.value}")
-    if form is Form.GENERATE and target is None and not has_cases:
-        raise ValueError("the form generate needs target, the law that strings are judged against, and length")
-
-
-def _checked(cases: Sequence[Case], form: Form, batched: bool) -> Sequence[Case]:
-    if not cases:
-        raise ValueError("cases must not be empty")
-    for case in cases:
-        check_form(form, case.policy)
-        if case.lengths is not None and not (batched and form is Form.CHAIN):
-            raise ValueError(f"case {case.name!r} has lengths, which are for the batched form chain alone")
-        if not batched and case.requests > 1:
-            raise ValueError(f"case {case.name!r} has {case.requests} contexts; without batched, a case has one")
-    return cases

@@ -8,6 +8,7 @@ from math import inf
 
 import numpy as np
 
+from veridraft.theory.pairs.base import Pair
 from veridraft.theory.policies.base import Delayed, Policy
 from veridraft.theory.rows.distributions import NO_TOKEN
 from veridraft.theory.rows.trees import DraftTree
@@ -16,6 +17,7 @@ from ..batches.batch import Batch
 from ..batches.row_tables import RowTables, complete, draw_batch, tabulate
 from ..batches.rows import Floats, Ints
 from .cases import Case
+from .choice import Ending
 from .form import Arguments, Form, Inputs, path_inputs, tree_arguments
 
 MOST_JUDGED = 10_000_000
@@ -39,9 +41,18 @@ class Drawing:
     """
 
     def __init__(self, case: Case, form: Form, multiplicity: bool = True, pad_to: int | None = None) -> None:
-        self.case, self.form, self.multiplicity, self.pad_to = case, form, multiplicity, pad_to
-        self.tables = [tabulate(case.pair, case.policy.depth, at, most=MOST_JUDGED) for at in case.contexts]
+        self.case, self.form, self.multiplicity = case, form, multiplicity
+        self.pad_to = max(case.columns, pad_to or 0)
+        self.tables = [
+            tabulate(self.pair_at(request), case.policy.depth, at, most=MOST_JUDGED)
+            for request, at in enumerate(case.contexts)
+        ]
         self._trees = None if isinstance(case.policy, Delayed) else [_Trees(case, at) for at in case.contexts]
+
+    def pair_at(self, request: int) -> Pair:
+        """The case's pair, its target ending where the texts of a request end."""
+        case = self.case
+        return case.pair if case.end is None else Ending(case.pair, case.end, len(case.contexts[request]))
 
     @property
     def requests(self) -> int:
@@ -59,9 +70,19 @@ class Drawing:
         return self.case.pair.vocabulary_size
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """(V,) * (L + 1), of an array over strings."""
+        return (self.vocabulary_size,) * self.length
+
+    def drafted_length(self, request: int) -> int:
+        """How many levels are drafted for a request, at most."""
+        lengths = self.case.lengths
+        return self.case.policy.depth if lengths is None else lengths[request]
+
+    @property
     def columns(self) -> int:
         """The length of a row as it is handed over."""
-        return max(self.vocabulary_size, self.pad_to or 0)
+        return max(self.vocabulary_size, self.pad_to)
 
     @property
     def chunk(self) -> int:
@@ -82,14 +103,21 @@ class Drawing:
         batch = self._shortened(self._draw_paths(trials, rng))
         return self._padded(path_inputs(self.form, batch, self.multiplicity)), batch.paths
 
-    def complete(self, tokens: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
-        """The numbers (T,) of the completed strings of emitted tokens (T, L + 1), and how many were accepted (T,)."""
+    def complete(self, tokens: Ints, rng: np.random.Generator) -> Ints:
+        """The numbers (T,) of the completed strings of emitted tokens (T, L + 1)."""
         accepted = (tokens != NO_TOKEN).sum(axis=1) - 1
         numbers = np.empty(len(tokens), dtype=np.int64)
         for request, tables in enumerate(self.tables):
             mine = slice(request, None, self.requests)
             numbers[mine] = complete(tables, accepted[mine], tokens[mine], rng)
-        return numbers, accepted
+        return numbers
+
+    def ended_early(self, tokens: Ints) -> int:
+        """How many of the emitted (T, L + 1) end before the judged length, though the text did not."""
+        short = tokens[:, -1] == NO_TOKEN
+        if self.case.end is None:
+            return int(short.sum())
+        return int((short & ~(tokens == self.case.end).any(axis=1)).sum())
 
     def _draw_paths(self, trials: int, rng: np.random.Generator) -> Batch:
         """Trials of all requests in turn."""
@@ -176,12 +204,27 @@ def _in_turn(parts: list[np.ndarray]) -> np.ndarray:
     return np.stack(parts, axis=1).reshape(-1, *parts[0].shape[1:])
 
 
-def drafted(tokens: Ints, paths: Ints) -> np.ndarray:
-    """(T,) whether the accepted tokens, all emitted but the last, are the beginning of a path; tokens (T, L + 1)."""
+def drafted(tokens: Ints, paths: Ints) -> Ints:
+    """(T,) how many of the accepted tokens, all emitted but the last, are the beginning of a drafted path.
+
+    tokens : (T, L + 1), -1 behind the emitted ones; paths : (T, K, L)
+    """
     accepted = (tokens != NO_TOKEN).sum(axis=1) - 1
     inside = np.arange(paths.shape[2]) < accepted[:, None]
-    agrees = (paths == tokens[:, None, :-1]) | ~inside[:, None]
-    return agrees.all(axis=2).any(axis=1)
+    agrees = (paths == tokens[:, None, :-1]) & inside[:, None]
+    return np.cumprod(agrees, axis=2, dtype=np.int64).sum(axis=2).max(axis=1)
+
+
+def token_wise_acceptance(tables: RowTables, depth: int) -> float:
+    """E[tau] of token-wise verification of one path of ``depth`` tokens, in [0, depth]: no cleverness, no waste.
+
+    Each token is kept with the smaller of its two probabilities.  Exact.
+    """
+    mass, mean = np.ones(1), 0.0
+    for target, draft in zip(tables.target[:depth], tables.draft[:depth], strict=True):
+        mass = (mass[:, None] * np.minimum(target, draft)).ravel()
+        mean += float(mass.sum())
+    return mean
 
 
 def string_law(tables: RowTables) -> Floats:

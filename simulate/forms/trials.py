@@ -41,11 +41,12 @@ def decided(
 
 
 def string_counts(caller: Caller, drawing: Drawing, trials: int, rng: np.random.Generator) -> Ints:
-    """(V ** (L + 1),) how often each string came out of so many trials, rounded up to whole rounds of requests."""
-    counts = np.zeros(drawing.vocabulary_size**drawing.length, dtype=np.int64)
-    for first in range(0, trials, drawing.chunk):
-        size = drawing.whole_rounds(min(drawing.chunk, trials - first))
+    """(R, V ** (L + 1)) how often each string came out by request, of so many trials, rounded up to whole rounds."""
+    counts = np.zeros((drawing.requests, drawing.vocabulary_size**drawing.length), dtype=np.int64)
+    for size in caller.pace.chunks(trials, drawing.requests, drawing.chunk):
         tokens = emitted(caller, drawing, size, rng)
         check_vocabulary(tokens, drawing.vocabulary_size)
-        counts += np.bincount(drawing.complete(tokens, rng)[0], minlength=len(counts))
+        strings = drawing.complete(tokens, rng)
+        for request, row in enumerate(counts):
+            row += np.bincount(strings[request :: drawing.requests], minlength=len(row))
     return counts

@@ -16,8 +16,10 @@ from typing import Any, TextIO
 
 from veridraft.simulate.adapters.table import ADAPTERS, Adapter, get_adapter
 from veridraft.simulate.auditing.auditor import TRIALS, AuditInterrupted, audit
-from veridraft.simulate.auditing.verdict import Audit
+from veridraft.simulate.auditing.findings import pattern_text
+from veridraft.simulate.auditing.verdict import Audit, Verdict
 from veridraft.simulate.forms.calls import LIBRARIES
+from veridraft.simulate.forms.cases import Case
 from veridraft.simulate.forms.form import Form
 
 from ...running.console import STOPPED, Parser, bad_input
@@ -52,6 +54,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--batched": {"action": "store_true", "help": "it decides many trials in one call"},
     "--arrays": {"choices": LIBRARIES, "default": "numpy", "help": "what it is given (default: %(default)s)"},
     "--dtype": {"metavar": "NAME", "default": "float64", "help": "type of the rows (default: %(default)s)"},
+    "--device": {"metavar": "NAME", "default": "cpu", "help": "with torch: of tensors and generator (default: cpu)"},
     "--adapter": {"metavar": "NAME", "help": f"it has an engine's shape: {', '.join(ADAPTERS)}"},
     "--option": {
         "metavar": "NAME=VALUE",
@@ -64,6 +67,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "how drafts are drawn, on the rows of the default cases: such as 'Iid(3, 2)', 'Static(2x2)' (without "
         "replacement), 'TopPlusOne(2, 2)', 'HubPairs(2)'",
     },
+    "--cases": {
+        "metavar": "MODULE:OBJECT",
+        "help": "the instances to try: a sequence of veridraft.simulate.Case, or a function that makes one",
+    },
+    "--more-cases": {
+        "action": "store_true",
+        "help": "batched chains of unequal lengths too, some empty, padded with -1; rows of 151,936 columns",
+    },
     "--merged": {"action": "store_true", "help": "equal siblings of a tree are one node, not repeated ones"},
     "--pad-to": {"metavar": "N", "type": int, "help": "pad rows with zeros up to N columns"},
     "--target": {
@@ -71,12 +82,27 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "form generate: what has vocabulary_size and target_row(context), the next token's law there",
     },
     "--length": {"metavar": "N", "type": int, "help": "form generate: judge strings of N tokens"},
+    "--end": {"metavar": "TOKEN", "type": int, "help": "form generate: the token that ends a text"},
+    "--draft": {
+        "metavar": "MODULE:OBJECT",
+        "help": "form generate: what has draft_row(context), to name mechanisms by (default: the target, if it has it)",
+    },
+    "--drafts": {"metavar": "N", "type": int, "help": "form generate: tokens that a round drafts, likewise"},
+    "--second-target": {
+        "metavar": "MODULE:OBJECT",
+        "help": "form generate: other rows, such as the verifying pass's; says whether a lossy text has their law",
+    },
     "--trials": {
         "metavar": "N",
         "type": int,
-        "help": f"in all, at most (default: {TRIALS[False]:,}; batched {TRIALS[True]:,})",
+        "help": f"all calls, at most (default: {TRIALS[False]:,}; batched {TRIALS[True]:,})",
     },
-    "--seconds": {"metavar": "S", "type": float, "help": "stop after about S; undecided unless a defect was found"},
+    "--seconds": {
+        "metavar": "S",
+        "type": float,
+        "help": "stop after about S, with the sensitivity reached; undecided if a case was not tried, or with --trials",
+    },
+    "--batch": {"metavar": "N", "type": int, "help": "trials in one call, at most (default: 16,384)"},
     "--call-seconds": {
         "metavar": "S",
         "type": float,
@@ -87,6 +113,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "action": "store_true",
         "help": "do not try the extreme uniforms, such as exactly 0, after trials that found nothing",
     },
+    "--faulty-rows": {"action": "store_true", "help": "say what comes out for rows of nan, of zeros, of sum 2"},
+    "--no-mechanism": {
+        "action": "store_true",
+        "help": "stop at the verdict: draw nothing further to locate and explain what was found",
+    },
+    "--traceback": {"action": "store_true", "help": "show the traceback of an exception of the function"},
     "--level": {
         "type": float,
         "default": 1e-6,
@@ -95,8 +127,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--seed": {"metavar": "N", "type": int, "default": 0, "help": "of all randomness (default: %(default)s)"},
     "--json": {"metavar": "FILE", "help": "write the result there as JSON; - is the standard output, the text then "
                "goes to the standard error stream"},
+    "--dump": {
+        "metavar": "FILE.npz",
+        "type": Path,
+        "help": "write a trial that shows what was found, and print the lines that run it again",
+    },
     "--out": {"metavar": "PAGE.html", "type": Path, "help": "write a page with a picture of where the laws differ"},
 }  # fmt: skip
+
+
+AS_SAID = (
+    "arrays", "dtype", "device", "policy", "pad_to", "length", "end", "drafts", "more_cases", "trials", "seconds",
+    "call_seconds", "batch", "faulty_rows", "level", "seed",
+)  # fmt: skip
+"""Arguments of ``audit`` that are options of the same names."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -148,13 +192,22 @@ def _asked(options: argparse.Namespace) -> Asked:
         raise TypeError(f"function {options.function!r} is not callable, but {type(function).__name__}")
     adapter = get_adapter(options.adapter) if options.adapter else None
     form, batched = _called(options, adapter)
-    keywords = {name: getattr(options, name) for name in ("arrays", "dtype", "policy", "pad_to", "length", "trials",
-                                                          "seconds", "call_seconds", "level", "seed")}  # fmt: skip
-    target = load("target", options.target) if options.target else None
-    keywords["chosen_uniforms"] = not options.no_chosen_uniforms
-    keywords |= {"form": form, "batched": batched, "multiplicity": not options.merged, "target": target}
+    keywords = {name: getattr(options, name) for name in AS_SAID}
+    objects = {name: getattr(options, name) for name in ("target", "draft", "second_target")}
+    keywords |= {name: load(name, words) for name, words in objects.items() if words}
+    keywords |= {"chosen_uniforms": not options.no_chosen_uniforms, "mechanism": not options.no_mechanism}
+    keywords |= {"form": form, "batched": batched, "multiplicity": not options.merged, "cases": _cases(options.cases)}
     name = options.function + (f" through the adapter {adapter.name}" if adapter else "")
     return Asked(_adapted(function, adapter, options.option), name, keywords)
+
+
+def _cases(words: str | None) -> Sequence[Case] | None:
+    """The cases of that name; a function is called for them."""
+    found = load("cases", words) if words else None
+    cases = found() if callable(found) else found
+    if cases is not None and not (isinstance(cases, Sequence) and all(isinstance(one, Case) for one in cases)):
+        raise TypeError(f"cases {words!r} must be a sequence of veridraft.simulate.Case, but is {cases!r}")
+    return cases
 
 
 def _called(options: argparse.Namespace, adapter: Adapter | None) -> tuple[str, bool]:
@@ -197,7 +250,7 @@ def _check_files(options: argparse.Namespace) -> None:
     """Raise for files that cannot be written, before any work."""
     if options.out:
         require_page_packages()
-    for path in (options.out, None if options.json in (None, "-") else Path(options.json)):
+    for path in (options.out, options.dump, None if options.json in (None, "-") else Path(options.json)):
         if path is not None and path.is_dir():
             raise ValueError(f"{path} is a folder; a file is needed")
         if path is not None:
@@ -208,10 +261,19 @@ def _audited(asked: Asked) -> Audit:
     """The audit, under the name that the person gave, with a line of progress on a terminal."""
     show = _Line(sys.stderr) if sys.stderr.isatty() else None
     try:
-        return replace(audit(asked.verifier, progress=show, **asked.arguments), verifier=asked.name)
+        result = audit(asked.verifier, progress=show, told=_told, **asked.arguments)
+        return replace(result, verifier=asked.name)
     finally:
         if show:
             show.clear()
+
+
+def _told(reached: Audit) -> None:
+    """Say a lossy verdict at once: to explain it may take a while."""
+    if reached.verdict is Verdict.LOSSY:
+        found = reached.findings[0]
+        string = f", string {pattern_text(found.pattern)}" if found.pattern else ""
+        print(f"LOSSY after {reached.trials:,} trials: case {found.case}{string}, {found.sign.value}", file=sys.stderr)
 
 
 class _Line:
@@ -242,8 +304,30 @@ def _publish(options: argparse.Namespace, result: Audit) -> None:
         print(json.dumps(values, indent=1, allow_nan=False))
     elif options.json:
         write_json(Path(options.json), values)
+    if options.traceback and result.failure and result.failure.traceback:
+        print(f"\n{result.failure.traceback}", file=sys.stderr)
+    if options.dump:
+        print(f"\n{_dumped(options, result)}", file=stream)
     if options.out:
         print(f"\n{write_audit_page(result, command, options.out)}", file=stream)
+
+
+def _dumped(options: argparse.Namespace, result: Audit) -> str:
+    """The lines that run a telling trial again, after it has been written; or that there is none."""
+    if result.telling is None:
+        return f"{options.dump} was not written: there is no trial that shows a departure"
+    result.telling.save(options.dump)
+    place, _, name = options.function.rpartition(":")
+    top = name.split(".")[0]
+    imports = f"from {Path(place).stem if place.endswith('.py') else place} import {top}"
+    if options.adapter:
+        words = "".join(f", {one}" for one in options.option)
+        imports += "\nfrom veridraft.simulate import get_adapter"
+        imports += f"\nverify = get_adapter({options.adapter!r}).wrap({name}{words})"
+        name = "verify"
+    return f"{options.dump} holds a telling trial; these lines run it again:\n\n" + result.telling.script(
+        str(options.dump), imports, name
+    )
 
 
 def command_of(options: argparse.Namespace) -> str:

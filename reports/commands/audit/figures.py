@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from veridraft.simulate.auditing.verdict import CaseResult, departures
+from veridraft.simulate.auditing.case_result import CaseResult, departures
 
 from ...writing.figures import BLUE, FAINT, INK, VERMILION, drawn
 

@@ -8,7 +8,9 @@ from math import log
 from pathlib import Path
 from typing import Any
 
-from veridraft.simulate.auditing.verdict import Audit, CaseResult, Finding, Sign, Verdict, departures, pattern_text
+from veridraft.simulate.auditing.case_result import CaseResult, departures
+from veridraft.simulate.auditing.findings import Finding, Sign, pattern_text
+from veridraft.simulate.auditing.verdict import Audit, Verdict
 
 from ...writing.html import rendered
 from ...writing.tables import ABSENT, Table, number

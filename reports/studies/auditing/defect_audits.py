@@ -9,7 +9,8 @@ import numpy as np
 
 from veridraft.simulate.auditing.auditor import audit
 from veridraft.simulate.auditing.evidence import Pattern
-from veridraft.simulate.auditing.verdict import Audit, Verdict, pattern_text
+from veridraft.simulate.auditing.findings import pattern_text
+from veridraft.simulate.auditing.verdict import Audit, Verdict
 from veridraft.simulate.defects.kinds import Defect, Trap
 from veridraft.simulate.defects.table import DEFECTS
 from veridraft.simulate.defects.traps import TRAPS

@@ -38,6 +38,9 @@ from veridraft.theory.rows.trees import DraftTree
 
 NOT_IN_PLACE = {
     "placeholder_taken_for_draft": "what it accepts was never drafted, so that no cache holds it",
+    "padded_width_escapes": "what it hands out behind a rejection was never drafted, so that no cache holds it",
+    "beam_told_as_sampled": "it drafts a block as a whole, not a token at a time",
+    "marginals_told_as_conditionals": "it drafts a block as a whole, not a token at a time",
 }
 """Defects that cannot stand in the decoder, and why."""
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from veridraft.simulate.auditing.auditor import audit
-from veridraft.simulate.auditing.verdict import Audit, Trait, pattern_text
+from veridraft.simulate.auditing.findings import Trait, pattern_text
+from veridraft.simulate.auditing.verdict import Audit
 from veridraft.simulate.forms.cases import Case
 from veridraft.simulate.forms.form import Form
 

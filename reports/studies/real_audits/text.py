@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from veridraft.simulate.auditing.verdict import Sign
+from veridraft.simulate.auditing.findings import Sign
 
 from ...writing.markdown import Note, Section
 

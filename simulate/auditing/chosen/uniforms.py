@@ -8,7 +8,7 @@ is passed by the largest uniforms alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,12 @@ SHOWN = 12
 
 TRIES = 8
 """How many drawn values are tried for each chosen one, to see whether it matters."""
+
+DRAFTS, REPEATS = 4, 8
+"""Drafts of each request, and how often each is decided under a plan that is not fixed."""
+
+MOST_CALLS = 140
+"""About how many trials of a case that makes for each request."""
 
 MOST_REPLACED = 64
 """Among how many of the first uniforms those that matter are sought."""
@@ -101,8 +107,9 @@ class ChosenUniforms:
 
 
 def chosen_uniforms(
-    caller: Caller, drawing: Drawing, rng: np.random.Generator, *, drafts: int = 4, repeats: int = 8
-) -> ChosenUniforms:
+    caller: Caller, drawing: Drawing, rng: np.random.Generator, *, drafts: int = DRAFTS, repeats: int = REPEATS,
+    left: Callable[[int], bool] = lambda trials: True,
+) -> ChosenUniforms:  # fmt: skip
     """What a verifier does when its uniforms are chosen: every plan of ``PLANS`` on some drafts of a case.
 
     Parameters
@@ -112,6 +119,7 @@ def chosen_uniforms(
     rng : draws the drafts, and the uniforms that are not chosen
     drafts : how many drafts of each request
     repeats : how often each draft is decided under a plan that is not fixed; in one batch for a batched verifier
+    left : whether so many trials may still be called for; the plainest plans come first
 
     A finding is reduced to the uniforms that matter.  A generator of torch cannot be chosen for: nothing is called.
 
@@ -142,6 +150,8 @@ def chosen_uniforms(
     for plan in PLANS:
         for inputs in drawn:
             for piece in _pieces(inputs, 1 if plan.fixed else repeats, caller.batched):
+                if run.in_vain or not left(len(piece.trials)):
+                    return run.result()
                 run.look(plan, piece)
     return run.result()
 
@@ -172,6 +182,11 @@ class _Run:
         if self.caller.form is Form.GENERATE:
             return [Inputs((), 0, np.arange(trials))]
         return self.drawing.draw(trials, self.rng)[0]
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether a call asked for no uniform: then none can be chosen."""
+        return self.calls > 0 and self.uniforms == 0
 
     def look(self, plan: UniformPlan, inputs: Inputs) -> None:
         """Call with the uniforms of a plan, and keep what goes wrong for the first time."""

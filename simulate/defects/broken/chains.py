@@ -39,6 +39,16 @@ def from_next_residual(chains: Chains, trials: Ints, positions: Ints, rng: np.ra
     return draw(residual(chains.target[trials, positions + 1], following[trials, positions + 1]), rng)
 
 
+def from_next_target(chains: Chains, trials: Ints, positions: Ints, rng: np.random.Generator) -> Ints:
+    """A draw from what the next position's target row has over the draft's row in place (row 4, half of it)."""
+    return draw(residual(chains.target[trials, positions + 1], chains.draft[trials, positions]), rng)
+
+
+def from_next_residual_if_drafted(chains: Chains, trials: Ints, positions: Ints, rng: np.random.Generator) -> Ints:
+    """A draw from the residual behind the rejected position, and at the last from its own (row 4, kept in range)."""
+    return from_residual(chains, trials, np.minimum(positions + 1, chains.depth - 1), rng)
+
+
 def from_raw_target(chains: Chains, trials: Ints, rng: np.random.Generator) -> Ints:
     """A bonus token from the row as the model gives it, where the other rows had temperature 1/2 applied (row 7).
 

@@ -12,7 +12,7 @@ from veridraft.theory.pairs.base import Pair
 from veridraft.theory.rows.trees import Context
 
 from ...batches.batch import Outcome
-from ...batches.row_tables import tabulate
+from ...batches.row_tables import RowTables, tabulate
 from ...batches.rows import Floats, Ints, draw_cumulative
 from .token_wise import Chains, TokenWise, exponential, winners
 
@@ -47,9 +47,15 @@ class Drafting:
     def __call__(self, pair: Pair, depth: int, context: Context = ()) -> Generator:
         """The generator of blocks below a context; errors are those of :func:`.tabulate`."""
         tables = tabulate(pair, depth, context)
-        drawn, told = (tuple(law(rows) for rows in tables.draft) for law in (self.drawn, self.told))
+        drawn, told = self.rows(tables)
         target = (*(self.verified(rows) for rows in tables.target[:-1]), tables.target[-1])
         return Generator(self, target, drawn, told)
+
+
+    def rows(self, tables: RowTables) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+        """L tables (V ** d, V) each: those that tokens are drawn from, and those that the verifier is told."""
+        drawn, told = (tuple(law(rows) for rows in tables.draft) for law in (self.drawn, self.told))
+        return drawn, told
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from scipy.stats import binom
 from veridraft.reports import cli
 from veridraft.reports.studies.auditing import defect_audits, false_alarms, sensitivity
 from veridraft.reports.studies.auditing.study import AuditingFile
-from veridraft.simulate.auditing import auditor
+from veridraft.simulate.auditing import course
 from veridraft.simulate.auditing.verdict import Verdict
 from veridraft.simulate.defects.table import DEFECTS
 from veridraft.simulate.defects.traps import TRAPS
@@ -25,7 +25,7 @@ def test_false_alarms_of_correct_verifiers_stay_below_the_level():
 
 @pytest.mark.parametrize("name", list(DEFECTS))
 def test_every_defect_is_found(name, monkeypatch):
-    monkeypatch.setattr(auditor, "likely_mechanism", lambda *_: "")
+    monkeypatch.setattr(course, "explained", lambda reached, *_: reached)
     monkeypatch.setattr(defect_audits, "TRIALS", 8_000_000)
     found = defect_audits._broken(DEFECTS[name], seed=0)
     assert found["verdict"] == Verdict.LOSSY.value

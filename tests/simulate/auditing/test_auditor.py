@@ -7,7 +7,8 @@ import pytest
 
 from veridraft.simulate import PROCEDURES
 from veridraft.simulate.auditing.auditor import AuditInterrupted, audit
-from veridraft.simulate.auditing.verdict import Sign, Trait, Verdict
+from veridraft.simulate.auditing.findings import Sign, Trait
+from veridraft.simulate.auditing.verdict import Verdict
 from veridraft.simulate.batches.row_tables import draw_batch, tabulate
 from veridraft.simulate.defects.broken.planted import bias_total_variation, biased
 from veridraft.simulate.defects.table import DEFECTS

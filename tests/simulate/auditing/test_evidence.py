@@ -12,7 +12,8 @@ LAW = np.array([0.35, 0.15, 0.1, 0.4])
 
 
 def evidence(law=LAW, size=2, level=1e-6, optimum=None):
-    return Evidence(np.asarray(law, dtype=float), size, level, optimum)
+    law = np.asarray(law, dtype=float)
+    return Evidence(law.reshape((size,) * round(np.log(len(law)) / np.log(size))), level, optimum)
 
 
 @pytest.mark.parametrize(("law", "size"), [(LAW, 2), ([0.2, 0.3, 0.5], 3), (np.full(8, 1 / 8), 2)])

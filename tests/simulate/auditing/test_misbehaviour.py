@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from one_call import QUICK, from_target, naive
 
-from veridraft.simulate import AuditInterrupted, Fault, Verdict, assert_lossless, audit
-from veridraft.simulate.auditing import auditor
+from veridraft.simulate import AuditInterrupted, Fault, Form, Verdict, assert_lossless, audit, default_cases
+from veridraft.simulate.auditing import course
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """An interruption may fall into a destructor or a hook of the collector, where Python drops it; it comes again."""
@@ -47,7 +47,9 @@ class Unprintable:
 
 BROKEN = {
     "raises": (raises, Fault.RAISED, "RuntimeError: no kernel for this shape ("),
-    "takes too little": (takes_too_little, Fault.RAISED, "takes 2 positional arguments but 4 were given; the drafted"),
+    "takes too little": (
+        takes_too_little, Fault.RAISED, "takes 2 positional arguments but 4 were given; the drafted",
+    ),
     "leaves": (leaves, Fault.RAISED, "SystemExit: 3"),
     "loops": (loops, Fault.TIMED_OUT, "no answer within 0.1 seconds"),
     "sleeps": (sleeps, Fault.TIMED_OUT, "no answer within 0.1 seconds"),
@@ -65,8 +67,8 @@ BROKEN = {
     "padding alone": (returning([-1, -1]), Fault.WRONG_SHAPE, "no token was emitted"),
     "padding in front": (returning([-1, 0]), Fault.WRONG_SHAPE, "-1 stands before a token"),
     "too many": (returning([0] * 9), Fault.WRONG_SHAPE, "at most 3 tokens can be emitted"),
-    "above the vocabulary": (returning([5]), Fault.OUTSIDE_VOCABULARY, "tokens must lie in [0, 5), but [5, -1, -1]"),
-    "below zero": (returning([-7]), Fault.OUTSIDE_VOCABULARY, "tokens must lie in [0, 5), but [-7, -1, -1]"),
+    "above the vocabulary": (returning([5]), Fault.OUTSIDE_VOCABULARY, "but [5] was emitted"),
+    "below zero": (returning([-7]), Fault.OUTSIDE_VOCABULARY, "tokens must lie in [0, 5), but [-7] was emitted"),
     "huge": (returning([2**70]), Fault.WRONG_SHAPE, "1180591620717411303424"),
 }
 
@@ -201,7 +203,7 @@ def test_ctrl_c_while_the_mechanism_is_looked_for_keeps_the_finding(monkeypatch)
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(auditor, "likely_mechanism", interrupted)
+    monkeypatch.setattr(course, "explained", interrupted)
     with pytest.raises(AuditInterrupted) as stop:
         audit(lambda target, draft, tokens, rng: [int(tokens[0])], **QUICK)
     assert stop.value.partial.verdict is Verdict.LOSSY
@@ -215,7 +217,9 @@ def test_seconds_bound_an_audit_of_slow_calls():
 
     start = time.monotonic()
     result = audit(slow, seconds=0.5)
-    assert result.verdict is Verdict.UNDECIDED
+    assert result.verdict is Verdict.NO_DEFECT_FOUND and not result.untried
+    assert len({case.case for case in result.cases}) == len(default_cases(Form.CHAIN))
+    assert audit(slow, seconds=0.5, trials=100_000).verdict is Verdict.UNDECIDED
     assert time.monotonic() - start < 10
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from veridraft.simulate import Case, TargetOnly, Verdict, audit, policy_cases
-from veridraft.simulate.forms.cases import MOST_BY_POLICY, target_case
+from veridraft.simulate.forms.cases import MOST_BY_POLICY
+from veridraft.simulate.forms.choice import target_case
 from veridraft.simulate.forms.form import Form
 from veridraft.theory import Chain, Iid, MarkovPair, TopPlusOne, parse_policy
 from veridraft.theory.policies import HubPairs

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from veridraft.simulate import DEFECTS, audit
-from veridraft.simulate.auditing.diagnosis import Likeness, candidates, likely_mechanism
+from veridraft.simulate.auditing.budget import Budget
+from veridraft.simulate.auditing.explaining.mechanisms import Likeness, _words, candidates_of, likely_mechanism
+from veridraft.simulate.auditing.explaining.sample import Sample
 from veridraft.simulate.forms.calls import Caller
 from veridraft.simulate.forms.cases import Case, default_cases
 from veridraft.simulate.forms.drawing import Drawing
@@ -66,17 +68,30 @@ def test_a_callable_that_fails_when_asked_again_gets_no_mechanism():
         raise RuntimeError("once is enough")
 
     drawings = [Drawing(case, Form.CHAIN) for case in default_cases(Form.CHAIN)[:2]]
-    assert likely_mechanism(Caller(fails, Form.CHAIN, guard=Guard(None)), drawings, 64, np.random.default_rng(0)) == ""
+    caller = Caller(fails, Form.CHAIN, guard=Guard(None))
+    sample = Sample(caller, drawings[0], Budget(caller.pace, 10_000), np.random.default_rng(0))
+    assert likely_mechanism(sample, drawings[1:]) == ""
 
 
 def test_candidates_are_those_that_can_be_run_in_the_form():
-    assert {defect.form for defect in candidates(Form.CHAIN)} == {Form.CHAIN}
-    assert {defect.form for defect in candidates(Form.TREE)} == {Form.TREE, Form.PATHS}
-    assert {defect.form for defect in candidates(Form.GENERATE)} == {Form.GENERATE}
+    forms = {form: {defect.form for defect, _ in candidates_of(form)} for form in Form}
+    assert forms == {
+        Form.CHAIN: {Form.CHAIN}, Form.PATHS: {Form.PATHS}, Form.TREE: {Form.TREE, Form.PATHS},
+        Form.GENERATE: {Form.GENERATE},
+    }  # fmt: skip
 
 
 def test_the_words_say_how_alike_and_over_what():
-    defect = DEFECTS["softmax_of_residual"]
-    assert Likeness(defect, 1.0, True).text().endswith("its law is the same, up to chance")
-    assert "first 2 tokens has 71% of the deviation" in Likeness(defect, 0.71, False, 2).text()
-    assert "of the first token is the same" in Likeness(defect, 1.0, True, 1).text()
+    defects = [DEFECTS["softmax_of_residual"], DEFECTS["typical_acceptance"]]
+    assert _words(defects[:1], 4_000, 3).endswith(
+        "in 4,000 trials its law is the verifier's, up to chance, on 2 other cases too, and no other known one's is"
+    )
+    assert "; or: " in _words(defects, 4_000, 1)
+    assert _words([], 4_000, 1) == ""
+
+
+def test_a_law_is_the_same_up_to_chance_and_near_only_if_the_trials_could_tell():
+    assert Likeness(distance=0.01, spread=0.002, deviation=1.0).same
+    assert not Likeness(distance=0.02, spread=0.002, deviation=1.0).same
+    assert Likeness(distance=0.0, spread=0.002, deviation=1.0).resolved
+    assert not Likeness(distance=0.0, spread=0.02, deviation=1.0).resolved

@@ -1,0 +1,95 @@
+"""What was seen in one request of one case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import log
+from typing import Any
+
+import numpy as np
+
+from ..batches.rows import Floats, Ints
+from .evidence import MIXTURE_SHARE, Pattern, smallest_excess
+
+
+@dataclass(frozen=True, eq=False)
+class CaseResult:
+    """What was seen in one request of one case.
+
+    Fields
+    ------
+    case, request, policy, vocabulary_size, length : what was tried; judged strings have ``length`` tokens
+    trials : how many
+    log_e : the natural logarithm of the largest evidence so far; its exponential exceeds 1/a with probability <= a
+    total_variation : of frequencies to the law; above 0 by chance alone
+    smallest_total_variation : any deviation of this size would have been found with probability 0.999; 1: none surely
+    needed : what the logarithm of a first token's own e-process must reach for the evidence to suffice
+    mean_acceptance_length : drafted tokens that were kept, per trial; ``None`` where nothing is known to be drafted
+    optimum : the greatest mean acceptance length of any lossless verifier, if known
+    token_wise : that of token-wise speculative sampling on one drafted path, if paths are drawn
+    level : the share of the audit's level that the request has
+    law, counts : (V ** length,) the target's probability of every string, and how often it came
+    """
+
+    case: str
+    request: int
+    policy: str
+    vocabulary_size: int
+    length: int
+    trials: int
+    log_e: float
+    total_variation: float
+    smallest_total_variation: float
+    needed: float
+    mean_acceptance_length: float | None
+    optimum: float | None
+    token_wise: float | None
+    level: float
+    law: Floats = field(repr=False)
+    counts: Ints = field(repr=False)
+
+    @property
+    def sufficient(self) -> float:
+        """The ``log_e`` at which the verifier is called lossy."""
+        return -log(MIXTURE_SHARE * self.level)
+
+    @cached_property
+    def smallest_token_deviation(self) -> float:
+        """A first token too frequent by this much would have been found with probability 0.999; 1: none surely."""
+        first = self.law.reshape(self.vocabulary_size, -1).sum(axis=1)
+        return smallest_excess(first, self.trials, self.needed)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON's kinds of values; of laws and counts the strings that depart most."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("law", "counts")}
+        kept["log_e"] = self.log_e if self.log_e < float("inf") else "infinite"
+        kept["smallest_token_deviation"] = self.smallest_token_deviation
+        return kept | {"departures": [list(row) for row in departures(self)]}
+
+
+def departures(case: CaseResult, most: int = 12) -> list[tuple[Pattern, float, float]]:
+    """The strings that depart most: tokens, expected and observed frequency, by the difference in standard errors."""
+    frequency = case.counts / max(1, case.trials)
+    spread = np.sqrt(np.maximum(case.law * (1 - case.law), 1e-12))
+    order = np.argsort(-np.abs(frequency - case.law) / spread, kind="stable")[:most]
+    shape = (case.vocabulary_size,) * case.length
+    strings = (tuple(int(token) for token in np.unravel_index(number, shape)) for number in order)
+    return [
+        (string, float(case.law[number]), float(frequency[number]))
+        for string, number in zip(strings, order, strict=True)
+    ]
+
+
+def acceptance_text(cases: tuple[CaseResult, ...]) -> str:
+    """Drafted tokens kept per trial, the cases alike, beside what others keep, in words; empty if nothing is known."""
+    kept = [case.mean_acceptance_length for case in cases if case.mean_acceptance_length is not None]
+    if not kept:
+        return ""
+    said = [f"{np.mean(kept):.3f} drafted tokens kept per trial"]
+    beside = {"token_wise": "token-wise speculative sampling keeps", "optimum": "no lossless verifier above"}
+    for name, what in beside.items():
+        values = [getattr(case, name) for case in cases]
+        if None not in values:
+            said.append(f"{what} {np.mean(values):.3f}")
+    return "; ".join(said)

@@ -1,0 +1,228 @@
+"""From a lossy law to its mechanism: which known defect, on the same cases, has the same law, and no other?
+
+A known mechanism is a candidate if its procedure takes the same form.  Verifier and candidates are run on the case of
+the finding, and candidates whose frequencies of strings differ by more than chance are struck off, with more and more
+trials, until those that are left are known to be near; they must then have the same law on further cases.  If more
+than two are left in the end, or the trials cannot tell a law that has nine tenths of the deviation from the
+verifier's own, nothing is named.
+
+What is said is a likeness of laws, not a proof: two mechanisms can have one law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+from ...batches.rows import Floats, Ints
+from ...defects.kinds import Batched, Defect
+from ...defects.table import DEFECTS
+from ...forms.calls import Caller
+from ...forms.choice import TargetOnly
+from ...forms.drawing import Drawing
+from ...forms.form import Form
+from ...forms.guard import CallError, Guard
+from ...forms.pace import Pace
+from ...forms.trials import string_counts
+from .rounds import in_rounds
+from .sample import Sample, mean_law
+
+SIZES = (4_000, 8_000, 16_000, 64_000, 256_000, 1_000_000)
+"""Trials of the verifier after which candidates are struck off."""
+
+DEVIATIONS = 6.0
+"""By how many standard deviations a candidate's distance may exceed what chance gives."""
+
+FURTHER = 4_000
+"""Trials of the verifier on each further case, at most."""
+
+ONCE_MORE = 2
+"""At how many sizes several candidates must be near to be taken for one law, where no other case tells them apart."""
+
+MISSED = 3.0
+"""By how many more it must exceed them to be seen to do so surely."""
+
+RESOLVED = 0.1
+"""A distance of this share of the deviation from the target must be seen for a name to be said."""
+
+MOST_NAMES = 2
+"""So many mechanisms of one law are said; of more, none."""
+
+OTHER_CASES, MOST_CASES = 2, 5
+"""On how many further cases the law must be the same, and how many may be needed to tell one name from the others."""
+
+MOST_DRAFTS = 4
+"""Drafts in a round that are tried where nothing says how many a loop makes."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A known defect as it was written somewhere, and in the form ``generate`` how many tokens a round drafts."""
+
+    defect: Defect
+    broken: Batched
+    drafts: int = 0
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How a candidate's law compares with the verifier's on a case.
+
+    distance : between the two laws, as a chi-square divergence, what chance gives taken off
+    spread : the standard deviation of the distance by chance
+    deviation : the verifier's law from the target's, likewise
+    """
+
+    distance: float
+    spread: float
+    deviation: float
+
+    @property
+    def same(self) -> bool:
+        """Whether the two laws differ by no more than chance."""
+        return self.distance <= DEVIATIONS * self.spread
+
+    @property
+    def resolved(self) -> bool:
+        """Whether a law with less than nine tenths of the deviation would have been told from the verifier's."""
+        return (DEVIATIONS + MISSED) * self.spread <= RESOLVED * self.deviation
+
+
+def likely_mechanism(sample: Sample, others: Sequence[Drawing], drafts: int | None = None) -> str:
+    """The known mechanism whose law alone is the verifier's, in words; empty if none was told from the others.
+
+    sample : the verifier on the case of the finding, which grows; others : the audit's other cases; drafts : how many
+    tokens a round drafts, in the form ``generate``, if that is known
+    """
+    try:
+        left, cases = _told_apart(sample, _candidates(sample, drafts), bool(others)), 1
+        for drawing in others[:MOST_CASES]:
+            if not left or (cases > OTHER_CASES and len(_names(left)) == 1):
+                break
+            further = Sample(sample.caller, drawing, sample.budget, sample.rng)
+            if not further.grow(min(sample.trials, FURTHER)):
+                break
+            left, cases = [one for one in left if _same_there(one, further)], cases + 1
+    except CallError:
+        return ""
+    return _words([one.defect for one in left], sample.trials, cases) if len(_names(left)) <= MOST_NAMES else ""
+
+
+def _names(candidates: Sequence[Candidate]) -> set[str]:
+    return {candidate.defect.name for candidate in candidates}
+
+
+def _words(defects: Sequence[Defect], trials: int, cases: int) -> str:
+    """The mechanisms and what is known of them; empty if there are none."""
+    if not defects:
+        return ""
+    where = "" if cases == 1 else f", on {cases - 1} other case{'s' if cases > 2 else ''} too"
+    named = "; or: ".join(dict.fromkeys(f"{one.mechanism} ({one.name}; {one.seen_in})" for one in defects))
+    return f"{named}: in {trials:,} trials its law is the verifier's, up to chance{where}, and no other known one's is"
+
+
+def _told_apart(sample: Sample, candidates: list[Candidate], cases_follow: bool) -> list[Candidate]:
+    """The candidates that are left once all that are left are known to be near; none if the budget ends before.
+
+    Several may be left if other cases follow, which may tell them apart.
+    """
+    known: dict[Candidate, Ints] = {}
+    near = 0
+    for size in SIZES:
+        if not candidates or not sample.grow(size):
+            break
+        likenesses = {one: _likeness(one, sample, known, size) for one in candidates}
+        alike = {one: likeness for one, likeness in likenesses.items() if likeness and likeness.same}
+        candidates = list(alike)
+        near += all(likeness.resolved for likeness in alike.values())
+        if near and (cases_follow or near == ONCE_MORE or len(_names(candidates)) <= 1):
+            break
+    return candidates if near else []
+
+
+def _same_there(candidate: Candidate, sample: Sample) -> bool:
+    likeness = _likeness(candidate, sample, {}, sample.trials)
+    return likeness is not None and likeness.same
+
+
+def candidates_of(form: Form) -> list[tuple[Defect, Batched]]:
+    """The known defects, each as it was written, that can be run on the cases of a form; for trees also of paths."""
+    forms = {form} | ({Form.PATHS} if form is Form.TREE else set())
+    known = [defect for defect in DEFECTS.values() if defect.form in forms]
+    return [(defect, broken) for defect in known for broken in (defect.broken, *defect.variants)]
+
+
+def _candidates(sample: Sample, drafts: int | None) -> list[Candidate]:
+    """The candidates on the case of a sample; none in the form ``generate`` without the draft's rows."""
+    case, form = sample.drawing.case, sample.caller.form
+    if form is not Form.GENERATE:
+        return [Candidate(defect, broken) for defect, broken in candidates_of(form)]
+    if isinstance(case.pair, TargetOnly) and not case.pair.has_draft:
+        return []
+    numbers = [drafts] if drafts else _drafts(sample)
+    return [Candidate(defect, broken, number) for defect, broken in candidates_of(form) for number in numbers]
+
+
+def _drafts(sample: Sample) -> list[int]:
+    """How many tokens a round may draft: up to four, and no fewer than leave room for the longest answer.
+
+    Answers that are all whole may be of several rounds, and say nothing.
+    """
+    length = sample.drawing.length
+    tokens = sample.caller.generate(min(64, max(1, sample.budget.left)), sample.rng, length)
+    emitted = (tokens >= 0).sum(axis=1)
+    sample.whole = bool(emitted.min() == length)
+    least = 1 if sample.whole else max(1, int(emitted.max()) - 1)
+    return list(range(least, max(least, min(MOST_DRAFTS, length - 1)) + 1))
+
+
+def _likeness(candidate: Candidate, sample: Sample, known: dict[Candidate, Ints], trials: int) -> Likeness | None:
+    """How like the candidate is in so many trials of its own; ``None`` if it cannot be run on the case."""
+    counts = known.get(candidate)
+    missing = trials - (0 if counts is None else int(counts.sum()))
+    if missing > 0:
+        more = _defect_counts(candidate, sample, missing)
+        if more is None:
+            return None
+        counts = known[candidate] = more if counts is None else counts + more
+    assert counts is not None
+    return compared(sample.together, counts, mean_law(sample.drawing))
+
+
+def compared(counts: Ints, others: Ints, law: Floats) -> Likeness:
+    """How two samples (n,) of strings compare, beside the law (n,) that the first departs from."""
+    frequency, weights = counts / counts.sum(), 1.0 / (law + 1.0 / counts.sum())
+    by_chance, variance = _chance(counts, others, weights)
+    distance = float(weights @ (frequency - others / others.sum()) ** 2) - by_chance
+    deviation = float(weights @ (frequency - law) ** 2) - _chance(counts, None, weights)[0]
+    return Likeness(distance, sqrt(variance), deviation)
+
+
+def _defect_counts(candidate: Candidate, sample: Sample, trials: int) -> Ints | None:
+    """The defect's counts in the case, or None if it cannot be run there."""
+    case, defect = sample.drawing.case, candidate.defect
+    try:
+        verifier: Callable[..., Any] = candidate.broken
+        if defect.form is Form.GENERATE:
+            whole = sample.drawing.length if sample.whole else 0
+            pair = sample.drawing.pair_at(0)
+            verifier = in_rounds(candidate.broken, pair, candidate.drafts, case.contexts[0], whole)
+        pace = Pace(batched=True)
+        runner = Caller(verifier, defect.form, batched=True, guard=Guard(None), pace=pace)
+        return string_counts(runner, Drawing(case, defect.form), trials, sample.rng).sum(axis=0)
+    except (CallError, TypeError, ValueError, KeyError, NotImplementedError):
+        return None
+
+
+def _chance(counts: Ints, others: Ints | None, weights: Floats) -> tuple[float, float]:
+    """What the weighted squared distance of two samples of one law comes to by chance, and about its variance.
+
+    The weights (n,) make it a chi-square divergence, in which rare strings count; without a second sample the
+    distance is to the law itself.
+    """
+    together = counts if others is None else counts + others
+    law = weights * together / together.sum()
+    scale = 1 / counts.sum() + (1 / others.sum() if others is not None else 0.0)
+    return float(scale * (law * (1 - together / together.sum())).sum()), float(2 * scale**2 * (law**2).sum())
