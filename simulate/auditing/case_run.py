@@ -45,7 +45,7 @@ class CaseRun:
     @property
     def trials(self) -> int:
         """Trials of all requests."""
-        return sum(evidence.trials for evidence in self.evidence)
+        return self.outside + sum(evidence.trials for evidence in self.evidence)
 
     @property
     def log_e(self) -> float:
@@ -79,10 +79,11 @@ class CaseRun:
         check_vocabulary(tokens, self.drawing.columns)
         inside = (tokens < self.drawing.vocabulary_size).all(axis=1)
         self.outside += int((~inside).sum())
-        tokens[~inside] = np.where(np.arange(tokens.shape[1]) == 0, 0, NO_TOKEN)
+        tokens[~inside] = NO_TOKEN
         strings = self.drawing.complete(tokens, self.rng)
+        requests = np.arange(trials) % self.drawing.requests
         for request, evidence in enumerate(self.evidence):
-            mine = slice(request, None, self.drawing.requests)
+            mine = inside & (requests == request)
             evidence.count(strings[mine], accepted[mine])
 
     def _emitted(self, trials: int) -> tuple[Ints, Ints]:

@@ -29,6 +29,9 @@ LOCATED = {False: 10_000, True: 20_000}
 """Further trials by which a departure is located, one at a time and batched; four times what the
 finding took, if that is more."""
 
+OF_BUDGET = 3
+"""They are no more than this part of what is left: the others are to name and to show."""
+
 SECONDS = 30.0
 """How long an explanation may be sought, beside the audit's own limit."""
 
@@ -42,11 +45,12 @@ def explained(
     own = order[0]
     sample = Sample(caller, own.drawing, part, rng)
     try:
-        sample.grow(max(LOCATED[caller.batched], 4 * own.trials))
-        evidence = sample.evidence(finding.request, own.evidence[finding.request])
-        found = replace(finding, place=_place(finding, evidence, own))
-        telling = telling_trial(caller, own.drawing, finding, evidence, part, rng) if not own.outside else None
-        found = replace(found, mechanism=_mechanism(sample, [run.drawing for run in order], own.trials, wishes.drafts))
+        sample.grow(min(max(LOCATED[caller.batched], 4 * own.trials), part.left // OF_BUDGET))
+        before = own.evidence[finding.request]
+        telling = telling_trial(caller, own.drawing, finding, sample.evidence(finding.request, before), part, rng)
+        mechanism = _mechanism(sample, [run.drawing for run in order], own.trials, wishes.drafts)
+        place = _place(finding, sample.evidence(finding.request, before), own)
+        found = replace(finding, place=place, mechanism=mechanism)
         notes = _second_rows(sample, wishes.second) or _near_tie(finding, own.drawing)
     except CallError:
         return audit

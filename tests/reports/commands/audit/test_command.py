@@ -354,3 +354,63 @@ def test_chromium_paints_expected_and_observed(tmp_path, pages):
     with Image.open(shot) as image:
         colours = {colour for _, colour in image.convert("RGB").getcolors(maxcolors=1_000_000)}
     assert {(0, 114, 178), (213, 94, 0), (163, 59, 0)} <= colours
+
+
+def test_a_lossy_verdict_is_said_before_it_is_explained(folder, capsys):
+    assert run("audited_engine:wrong --trials 5000") == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("LOSSY after 64 trials: case random, string")
+    assert printed.out.startswith("LOSSY: audited_engine:wrong, form chain\n64 trials over 1 case and ")
+
+
+def test_without_a_mechanism_nothing_more_is_called(folder, capsys):
+    assert run("audited_engine:wrong --no-mechanism") == 1
+    out = capsys.readouterr().out
+    assert "not judged" in out and "likely" not in out
+
+
+def test_the_lines_behind_a_dump_run_the_trial_again(folder, capsys):
+    assert run("audited_engine:wrong --trials 5000 --dump trials/one.npz") == 1
+    out = capsys.readouterr().out
+    assert "trials/one.npz holds a telling trial; these lines run it again:" in out
+    script = out[out.index("import numpy as np") :]
+    again = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    assert again.stdout.strip() == re.search(r"# (\[.*\])", script)[1]
+
+
+def test_a_dump_of_a_verifier_that_passes_is_not_written(folder, capsys):
+    assert run("audited_engine:right --trials 200 --dump one.npz") == 0
+    assert "one.npz was not written: there is no trial" in capsys.readouterr().out
+    assert not (folder / "one.npz").exists()
+
+
+def test_the_traceback_of_the_function_is_shown_on_request(folder, capsys):
+    assert run("audited_engine:raises") == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert run("audited_engine:raises --traceback") == 2
+    assert 'raise RuntimeError("no kernel")' in capsys.readouterr().err
+
+
+def test_cases_come_from_a_sequence_or_a_function_of_that_name(folder, capsys):
+    (folder / "own_cases.py").write_text(
+        "from veridraft.simulate import Case\n"
+        "from veridraft.theory import Chain, MarkovPair\n"
+        "LIST = [Case('mine', MarkovPair([[0.5, 0.5]] * 2, [[0.5, 0.5]] * 2), Chain(1), 'a test')]\n"
+        "def made():\n    return LIST\n"
+    )
+    for name in ("LIST", "made"):
+        assert run(f"audited_engine:wrong --cases own_cases:{name} --trials 300") == 0, "the drafts are the target's"
+        assert "over 1 case" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run("audited_engine:wrong --cases audited_engine:COUNT")
+    assert "must be a sequence of veridraft.simulate.Case, but is 3" in capsys.readouterr().err
+
+
+def test_options_of_a_target_go_to_the_audit(folder, capsys):
+    words = "audited_engine:generate --form generate --target audited_engine:coin --length 2 --trials 300"
+    assert run(f"{words} --end 1 --second-target audited_engine:coin --drafts 1") == 0
+    out = capsys.readouterr().out
+    assert "Strings had 2 tokens" in " ".join(out.split())
+    with pytest.raises(SystemExit):
+        run("audited_engine:right --end 1")
+    assert "end belongs to a target" in capsys.readouterr().err
