@@ -107,6 +107,8 @@ def run(study: Study, words: Sequence[str]) -> int:
                 return publish(study, study.file.load(options.out), options.out)
             steps = study.start(options, options.out, command_of(study, options))
             done, total, file = next(steps)
+        if done:
+            print(f"{study.name}: {done} of {total} cells are finished already", file=sys.stderr, flush=True)
         with broken_off(study.words), ProgressLine(study.name, total, done=done) as progress:
             for _, _, file in steps:
                 progress.step(", ".join(map(str, next(reversed(file.finished)))))

@@ -76,6 +76,11 @@ class Pair(ABC):
         check_count("denominator", denominator, 1)
         return self if self.exact else self._mapped(lambda row: rationalise(row, denominator))
 
+    @property
+    def class_name(self) -> str:
+        """What an error calls the pair: the name of its class, through any function that its rows pass."""
+        return type(self).__name__
+
     def _mapped(self, change: Callable[[Row], Row]) -> Pair:
         """The pair with one function applied to every row."""
         return _Mapped(self, change)
@@ -104,10 +109,14 @@ class _Mapped(Pair):
     """
 
     def __init__(self, source: Pair, change: Callable[[Row], Row]) -> None:
-        self.vocabulary_size = source.vocabulary_size
+        self.vocabulary_size, self._class_name = source.vocabulary_size, source.class_name
         self._target = lru_cache(maxsize=4096)(lambda context: read_only(change(source.target_row(context))))
         self._draft = lru_cache(maxsize=4096)(lambda context: read_only(change(source.draft_row(context))))
         self.exact = is_exact(change(exact([1]) if source.exact else np.ones(1)))
+
+    @property
+    def class_name(self) -> str:
+        return self._class_name
 
     def target_row(self, context: Context) -> Row:
         return self._target(context)

@@ -189,7 +189,7 @@ def require_layers(pair: Pair) -> None:
     if not isinstance(pair, (MarkovPair, LayeredPair)):
         raise ValueError(
             f"a dynamic programme needs rows that depend on depth and last token alone: a MarkovPair or a LayeredPair, "
-            f'but the pair is a {type(pair).__name__}; use markov_layers(pair) if it is first-order, or method="sample"'
+            f'but the pair is a {pair.class_name}; use markov_layers(pair) if it is first-order, or method="sample"'
         )
 
 

@@ -30,7 +30,7 @@ def killed(tmp_path_factory):
     """The words of the command, its folder, and what the file held when it was killed, two cells being finished."""
     folder = tmp_path_factory.mktemp("suite")
     tiny_model().save_pretrained(folder / "target")
-    words = ["crosscheck", "--suite", "small", "--target", str(folder / "target"), "--draft", "skip:1", *WORDS,
+    words = ["study", "run", "suites", "--target", str(folder / "target"), "--draft", "skip:1", *WORDS,
              "--steps", str(STEPS), "--out", str(folder / "out")]  # fmt: skip
     run = subprocess.Popen([sys.executable, "-c", RUN, *words], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     path, end = folder / "out" / "suite.jsonl", time.monotonic() + 300
@@ -50,7 +50,7 @@ def test_it_goes_on_without_losing_or_repeating_a_cell(killed, capsys):
     after = SuiteFile.load(path)
     assert path.read_bytes().startswith(held[: held.rfind(b"\n") + 1])
     assert tuple(map(SuiteFile.key, after.cells)) == after.planned
-    assert f"suite: {len(before.cells)}/6 cells" in capsys.readouterr().err
+    assert f"suites: {len(before.cells)} of 6 cells are finished already" in capsys.readouterr().err
 
 
 def test_a_cell_after_the_kill_is_what_it_would_have_been(killed):
