@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import platform
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from veridraft.gpu.files.cell_file import CellFile
 from ..writing.html import require_page_packages
 from ..writing.markdown import Note, note_text, render_note
 from .console import BAD_INPUT, FAILED, STOPPED, Parser, bad_input, broken_off, say_stopped
-from .files import check_folder
 from .options import default_of
 from .progress import ProgressLine
 from .sources import source_digest
@@ -84,7 +82,7 @@ def cell_by_cell(file: type[CellFile], plan: Plan, folder: Path, command: str) -
     Raises ``ValueError`` for a folder that holds cells of other settings, code or versions.
     """
     settings = plan.settings() | {"code": source_digest(type(plan).__module__)}
-    return file.open(check_folder(folder), command, settings, versions()).finish(plan.measure)
+    return file.open(folder, command, settings, versions()).finish(plan.measure)
 
 
 def noted(note: Callable[[Any], Note]) -> dict[str, Any]:
@@ -100,7 +98,6 @@ def versions() -> dict[str, str]:
 def run(study: Study, words: Sequence[str]) -> int:
     """The exit status of a run: 0, 1 if it does not agree or breaks off, 2 for bad input, 130 if it is stopped."""
     options = run_parser(study).parse_args(words)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with bad_input(study.words):
             if getattr(options, "show", False):
