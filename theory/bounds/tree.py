@@ -28,8 +28,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ..pairs.base import Pair
-from ..policies.base import MOST_TREES, Policy, naming
+from ..pairs.base import Pair, check_pair
+from ..policies.arguments import MOST_TREES, check_levels, get_policy, naming, too_many_trees
+from ..policies.base import Policy
 from ..rows.distributions import Scalar
 from ..rows.trees import Context, DraftTree
 from .block_program import Solution, clipped, solve_blocks
@@ -41,6 +42,9 @@ LARGEST_GAP = 1e-7
 
 MOST_STRINGS = 20_000
 """More strings than this are not searched for antichains."""
+
+MOST_DIGITS = 6
+"""A longer number of trees is said by its logarithm."""
 
 ROUNDED = 10**9
 """For an exact pair, what the solver found is tried as it is, and as fractions of denominators up to this."""
@@ -91,7 +95,12 @@ class TreeOptimum:
 
 
 def tree_optimum(
-    policy: Policy, pair: Pair, context: Context = (), *, method: str | None = None, most_trees: int = MOST_TREES
+    policy: str | Policy,
+    pair: Pair,
+    context: Context = (),
+    *,
+    method: str | None = None,
+    most_trees: float = MOST_TREES,
 ) -> TreeOptimum:
     """The greatest block efficiency E[tau + 1] over all lossless verifiers that see the tree and both models.
 
@@ -111,9 +120,10 @@ def tree_optimum(
     ``RuntimeError`` if the two sides end further apart than 1e-7.  The lossless part is exact for Fractions, the
     search for it is float64.  The programme over all strings, its constraints telescoped; see the module.
     """
+    policy, pair = get_policy(policy), check_pair(pair).on_own_sums()
     chosen = method or ("antichains" if is_path_policy(policy) else "blocks")
     with naming(policy, context):
-        law = _node_law(policy, pair.on_own_sums(), context, chosen, most_trees)
+        law = _node_law(policy, pair, context, chosen, most_trees)
     solution = _solved(law)
     lower, acceptance = _attained(law, solution.acceptance, pair.exact)
     upper, prices = _bounded(law, solution.prices, pair.exact)
@@ -125,7 +135,12 @@ def tree_optimum(
 
 
 def price_bound(
-    policy: Policy, pair: Pair, prices: Mapping[Context, Scalar], context: Context = (), *, method: str | None = None
+    policy: str | Policy,
+    pair: Pair,
+    prices: Mapping[Context, Scalar],
+    context: Context = (),
+    *,
+    method: str | None = None,
 ) -> Scalar:
     """An upper bound on the block efficiency of every lossless verifier, from any prices of nodes.
 
@@ -138,8 +153,9 @@ def price_bound(
     most the first mean, and what w gains beyond them, at most the second), and prices exist at which it is the
     optimum.  Exact for prices and a pair in Fractions.  ``method`` and errors as :func:`tree_optimum`.
     """
+    policy, pair = get_policy(policy), check_pair(pair).on_own_sums()
     chosen = method or ("antichains" if is_path_policy(policy) else "blocks")
-    law = _node_law(policy, pair.on_own_sums(), context, chosen, MOST_TREES)
+    law = _node_law(policy, pair, context, chosen, MOST_TREES)
     zero = law.trie.steps[0] * 0
     return _price_bound(law, [prices.get(node, zero) if node else zero for node in law.trie.contexts])
 
@@ -158,8 +174,9 @@ def deterministic_tree_bound(tree: DraftTree) -> Scalar:
     return sum(reach)
 
 
-def _node_law(policy: Policy, pair: Pair, context: Context, method: str, most_trees: int) -> NodeLaw:
+def _node_law(policy: Policy, pair: Pair, context: Context, method: str, most_trees: float) -> NodeLaw:
     size = pair.vocabulary_size
+    check_levels(policy)
     if method == "antichains":
         if not is_path_policy(policy):
             raise ValueError(f'method "antichains" needs Chain, Iid or Delayed, but the policy is {policy!r}')
@@ -168,8 +185,10 @@ def _node_law(policy: Policy, pair: Pair, context: Context, method: str, most_tr
         return path_trees(policy, pair, context)  # type: ignore[arg-type]
     if method != "blocks":
         raise ValueError(f'method must be "blocks" or "antichains", but is {method!r}')
-    if policy.tree_count(size) > most_trees:
-        raise ValueError(f"{policy!r} on {size} tokens has {policy.tree_count(size)} trees, more than {most_trees}")
+    digits = too_many_trees(policy, size, most_trees)
+    if digits is not None:
+        count = f"10^{digits:.1f}" if digits > MOST_DIGITS else policy.tree_count(size)
+        raise ValueError(f"{policy!r} on {size} tokens has {count} trees, more than most_trees = {most_trees}")
     return listed_trees(policy, pair, context)
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..pairs.base import Pair
+from ..pairs.base import Pair, check_pair
 from ..pairs.layered import Layer, layer_below, require_layers
+from ..policies.arguments import OutOfReachError, get_policy
 from ..policies.base import Delayed, Policy, RecursivePolicy
 from ..rows.distributions import Row, is_exact
 from ..rows.trees import Context
@@ -65,12 +66,12 @@ class DynamicBlockEfficiency:
 
 
 def dynamic_block_efficiency(
-    verifier: str | Verifier, policy: Policy, pair: Pair, context: Context = ()
+    verifier: str | Verifier, policy: str | Policy, pair: Pair, context: Context = ()
 ) -> DynamicBlockEfficiency:
     """The exact block efficiency E[tau + 1] on a ``MarkovPair`` or a ``LayeredPair``, by the programme that fits.
 
-    - Top-down over ``Chain``, ``Iid``, ``Delayed``, for a solver in ``JOINT_LAWS``: O(C V K^2) per depth, C the
-      number of classes (1 or V), so that V = 1000 takes a second.
+    - Top-down over ``Chain``, ``Iid``, ``Delayed``, for a solver in ``JOINT_LAWS``: O(C V K^2) per depth, for K-SEQ
+      O(C V K^3), C the number of classes (1 or V), so that V = 1000 takes a second.
     - Bottom-up over a single path (block verification), and lifted RRS over i.i.d. paths: by the weights that
       can occur, whose number grows with depth; see ``weighted``.
     - Anything else: by listing the child lists of each (depth, class, state, mark), for small vocabularies.
@@ -78,9 +79,9 @@ def dynamic_block_efficiency(
     Exact for Fractions.  Raises ``ValueError`` for another kind of pair, for a policy that the verifier is not
     lossless for, and where the last two would be too much work: the message says what is possible then.
     """
-    entry = get_verifier(verifier)
+    entry, policy = get_verifier(verifier), get_policy(policy)
     entry.require(policy)
-    require_layers(pair)
+    require_layers(check_pair(pair))
     profile = _profile(entry, policy, pair, context)
     value = (profile.by_depth * np.arange(1, policy.depth + 2)).sum()
     return DynamicBlockEfficiency(value if pair.exact else float(value), profile.by_depth, profile.mean_variation())
@@ -95,7 +96,9 @@ def _profile(entry: Verifier, policy: Policy, pair: Pair, context: Context) -> W
         return weighted_profile(entry, policy, pair, context)
     if isinstance(policy, RecursivePolicy):
         return listed_profile(entry, policy, pair, context)
-    raise ValueError(f'no dynamic programme is known for the policy {policy!r}: use method="enumerate" or "sample"')
+    raise OutOfReachError(
+        f'no dynamic programme is known for the policy {policy!r}: use method="enumerate" or "sample"'
+    )
 
 
 def _walk(solver: Solver, policy: Delayed, pair: Pair, context: Context) -> WalkProfile:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..pairs.base import Pair
 from ..pairs.layered import layer_below
+from ..policies.arguments import OutOfReachError, check_levels
 from ..policies.base import RecursivePolicy, State
 from ..rows.distributions import Row, is_exact
 from ..rows.trees import Context
@@ -27,6 +28,7 @@ def listed_profile(verifier: Verifier, policy: RecursivePolicy, pair: Pair, cont
     Equal to averaging over all trees; the work is the number of such states times the lists of each, so V^K at
     least.  Exact for Fractions.  Raises ``ValueError`` above ``MOST_DECISIONS`` decisions.
     """
+    check_levels(policy)
     lister = _Lister(verifier, policy, pair, context)
     one = pair.target_row(context)[0] * 0 + 1
     stops, variations = lister.below(0, 0, policy.root_state, verifier.rule.start(one))
@@ -85,7 +87,7 @@ class _Lister:
         lists = list(islice(self.policy.list_law(state, draft), left + 1))
         self.decisions += len(lists)
         if len(lists) > left:
-            raise ValueError(
+            raise OutOfReachError(
                 f"verifier {self.name!r} with {self.policy!r} on a vocabulary of {self.pair.vocabulary_size} needs "
                 f'more than {MOST_DECISIONS} decisions, and no faster programme is known here: use method="sample"'
             )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..pairs.base import Pair
 from ..pairs.layered import Layer, layer_below
+from ..policies.arguments import OutOfReachError
 from ..policies.base import Delayed
 from ..rows.distributions import Row
 from ..rows.trees import Context
@@ -95,7 +96,7 @@ def _strings_below(policy: Delayed, pair: Pair, context: Context) -> int:
 
     best = min(range(policy.depth + 1), key=work)
     if work(best) > MOST_STATES:
-        raise ValueError(
+        raise OutOfReachError(
             f"block verification over {policy!r} on a vocabulary of {size} needs {work(best):.3g} strings for the "
             f'exact value, more than {MOST_STATES}: use method="bounds" for a certified interval'
         )
@@ -184,7 +185,7 @@ def _last_level(states: States, layer: Layer) -> Any:
 
 def _require_states(count: int, name: str) -> None:
     if count > MOST_STATES:
-        raise ValueError(
+        raise OutOfReachError(
             f"verifier {name!r} needs more than {MOST_STATES} states of (class, paths, weight) at one depth, and its "
             'value is neither monotone nor concave in the weight, so that no bounds are known: use method="sample"'
         )

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..pairs.base import Pair
+from ..pairs.base import Pair, check_pair
 from ..pairs.layered import Layer, layer_below, require_layers
+from ..policies.arguments import get_policy
 from ..policies.base import Delayed, Policy
 from ..rows.distributions import Row, check_count
 from ..rows.trees import Context
@@ -76,7 +77,7 @@ class _Envelope:
 
 
 def bounded_block_efficiency(
-    verifier: str | Verifier, policy: Policy, pair: Pair, context: Context = (), points: int = 65
+    verifier: str | Verifier, policy: str | Policy, pair: Pair, context: Context = (), points: int = 65
 ) -> BoundedBlockEfficiency:
     """A certified interval for the block efficiency of block verification (2403.10444) on one path.
 
@@ -85,9 +86,9 @@ def bounded_block_efficiency(
     Raises ``ValueError`` for another verifier, policy or pair: under lifted RRS over several paths the value is
     neither monotone nor concave in the weight, and no bounds that close are known here.
     """
-    entry = get_verifier(verifier)
+    entry, policy = get_verifier(verifier), get_policy(policy)
     entry.require(policy)
-    require_layers(pair)
+    require_layers(check_pair(pair))
     one_path = isinstance(policy, Delayed) and is_one_path(policy)
     if entry.lift is not bottom_up or entry.solver not in ONE_DRAW or not one_path:
         raise ValueError(

@@ -225,6 +225,13 @@ def checked_row(name: str, row: ArrayLike, vocabulary_size: int) -> Row:
     return read_only(checked)
 
 
+def check_pair(pair: object) -> Pair:
+    """The pair as it is; ``TypeError`` for anything else."""
+    if not isinstance(pair, Pair):
+        raise TypeError(f"pair must be a Pair, such as dirichlet_pair(4), but is {pair!r}")
+    return pair
+
+
 def check_context(context: Context, vocabulary_size: int) -> None:
     """Raise ``ValueError`` for a token of the context outside the vocabulary, ``TypeError`` for what is no token."""
     if not isinstance(context, tuple):

@@ -184,9 +184,14 @@ def layer_below(pair: Pair, context: Context, depth: int) -> Layer:
     return known
 
 
+def is_layered(pair: Pair) -> bool:
+    """True if the pair's contexts fall into layers and classes that can be told from its type."""
+    return isinstance(pair, (MarkovPair, LayeredPair))
+
+
 def require_layers(pair: Pair) -> None:
-    """Raise ``ValueError`` unless the pair's contexts fall into layers and classes that can be told from its type."""
-    if not isinstance(pair, (MarkovPair, LayeredPair)):
+    """Raise ``ValueError`` unless the pair is layered."""
+    if not is_layered(pair):
         raise ValueError(
             f"a dynamic programme needs rows that depend on depth and last token alone: a MarkovPair or a LayeredPair, "
             f'but the pair is a {pair.class_name}; use markov_layers(pair) if it is first-order, or method="sample"'

@@ -1,5 +1,6 @@
 """Tree policies: which trees are drafted, sampled or listed with their probabilities."""
 
+from .arguments import get_policy
 from .base import POLICIES, Chain, Delayed, DraftLaw, Iid, Policy, RecursivePolicy, State, WithReplacement, parse_policy
 from .best_first import CaDDTree, DeterministicPolicy, OptTree, TopK
 from .dyspec import DySpec
@@ -28,6 +29,7 @@ __all__ = [
     "TopPlusOne",
     "Topology",
     "WithReplacement",
+    "get_policy",
     "parse_policy",
     "sequoia_topology",
     "sequoia_value",

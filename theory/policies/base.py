@@ -6,25 +6,21 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
-from math import prod
+from math import inf, log, log10, prod
 from typing import Any, cast
 
 import numpy as np
 
-from ..pairs.base import MissingRowError, Pair
+from ..pairs.base import Pair
 from ..rows.distributions import Row, check_count, draw
 from ..rows.lists import TokenList, ordered_iid_lists
 from ..rows.trees import Context, DraftTree, Grower, grow
 
 State = Hashable
 """What a policy remembers at a node; two nodes of equal state and context have subtrees of one law."""
-
-MOST_TREES = 10_000_000
-"""More trees than this are not listed, unless the caller asks for it."""
 
 
 class DraftLaw(Enum):
@@ -40,15 +36,6 @@ class DraftLaw(Enum):
     DETERMINISTIC = "chosen by rule, nothing drawn"
 
 
-@contextmanager
-def naming(policy: Policy, context: Context) -> Iterator[None]:
-    """Name the policy and its root in the error for a row that it asks for and that is not known."""
-    try:
-        yield
-    except MissingRowError as error:
-        raise MissingRowError(f"policy {policy!r} at the context {context} asks for an unknown row: {error}") from None
-
-
 class Policy(ABC):
     """The law of a draft tree at a context."""
 
@@ -61,6 +48,11 @@ class Policy(ABC):
     @abstractmethod
     def depth(self) -> int:
         """L, the depth of the deepest node that a tree can have."""
+
+    @property
+    def most_nodes(self) -> int | None:
+        """The most nodes that a tree can have, the root included; ``None`` where that is not known."""
+        return None
 
     @property
     @abstractmethod
@@ -81,6 +73,13 @@ class Policy(ABC):
     @abstractmethod
     def tree_count(self, vocabulary_size: int) -> int:
         """How many trees :meth:`enumerate` lists at most, with V tokens in every draft row's support."""
+
+    def log_tree_count(self, vocabulary_size: int, most: float = inf) -> float:
+        """The decimal logarithm of :meth:`tree_count`, found without that number where it can be huge.
+
+        A policy that counts tree by tree may stop above ``most``.
+        """
+        return log10(self.tree_count(vocabulary_size))
 
     def __repr__(self) -> str:
         return self.name
@@ -154,6 +153,26 @@ class RecursivePolicy(Policy):
             )
         return known[state]
 
+    def log_tree_count(self, vocabulary_size: int, most: float = inf) -> float:
+        """The decimal logarithm of the number of trees, or of one above ``most``, list by list."""
+        row = np.full(check_count("vocabulary_size", vocabulary_size, 1), 1 / vocabulary_size)
+        return self._log_count(row, self.root_state, log(most), {}) / log(10)
+
+    def _log_count(self, row: Row, state: State, most: float, known: dict[State, float]) -> float:
+        """The natural logarithm of the number of subtrees, counted until it exceeds ``most``."""
+        if self.is_leaf(state):
+            return 0.0
+        if state not in known:
+            total = -inf
+            for _, tokens in self.list_law(state, row):
+                children = self.child_states(state, tokens)
+                here = sum(self._log_count(row, child, most, known) for child in children)
+                total = float(np.logaddexp(total, here))
+                if total > most:
+                    break
+            known[state] = total
+        return known[state]
+
     def _unfold(
         self, pair: Pair, context: Context, below: Context, state: State
     ) -> Iterator[tuple[Any, dict[Context, tuple[TokenList, tuple[bool, ...]]]]]:
@@ -191,6 +210,11 @@ class WithReplacement(RecursivePolicy):
     def list_law(self, state: State, draft_row: Row) -> Iterator[tuple[Any, TokenList]]:
         """Every sequence of tokens in the row's support, with the product of their probabilities."""
         return ordered_iid_lists(draft_row, self.draws(state))
+
+    def _log_count(self, row: Row, state: State, most: float, known: dict[State, float]) -> float:
+        """As for any policy; lists that are too many already are not gone through."""
+        lists = self.draws(state) * log(len(row))
+        return lists if lists > most else super()._log_count(row, state, most, known)
 
     def draw_list(self, state: State, draft_row: Row, rng: np.random.Generator) -> TokenList:
         """Independent draws from the row."""
@@ -243,6 +267,11 @@ class Delayed(WithReplacement):
         return frozenset({DraftLaw.PATHS, DraftLaw.IID})
 
     @property
+    def most_nodes(self) -> int:
+        """1 + L1 + K L2."""
+        return 1 + self.L1 + self.K * self.L2
+
+    @property
     def root_state(self) -> State:
         """(K, L1, L2)."""
         return (self.K, self.L1, self.L2)
@@ -250,6 +279,10 @@ class Delayed(WithReplacement):
     def tree_count(self, vocabulary_size: int) -> int:
         """V^(L1 + K L2): however the paths branch, each level makes one draw in the trunk and K below it."""
         return int(check_count("vocabulary_size", vocabulary_size, 1) ** (self.L1 + self.K * self.L2))
+
+    def log_tree_count(self, vocabulary_size: int, most: float = inf) -> float:
+        """The exponent times the logarithm of V."""
+        return (self.L1 + self.K * self.L2) * log10(check_count("vocabulary_size", vocabulary_size, 1))
 
     def draws(self, state: State) -> int:
         """1 in the trunk, as many as paths below it, 0 at the end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass
-from math import factorial
+from math import factorial, inf, lgamma, log, log10
 from typing import Any
 
 import numpy as np
@@ -102,10 +102,22 @@ class DySpec(Policy):
         level above has tokens, and at most 1 / threshold, since the values at one level sum to 1 at most.
         """
         size = check_count("vocabulary_size", vocabulary_size, 1)
+        return int(size**self.budget if self.budget is not None else factorial(size) ** self._most_inner(size))
+
+    def log_tree_count(self, vocabulary_size: int, most: float = inf) -> float:
+        """The exponents times the logarithms of V, or of V!."""
+        size = check_count("vocabulary_size", vocabulary_size, 1)
         if self.budget is not None:
-            return int(size**self.budget)
-        widest = int(1 / self.threshold)
-        return int(factorial(size) ** sum(min(size**level, widest) for level in range(self.depth)))
+            return self.budget * log10(size)
+        return self._most_inner(size) * lgamma(size + 1) / log(10)
+
+    def _most_inner(self, size: int) -> int:
+        """The most nodes that can have children."""
+        widest, level, total = int(1 / self.threshold), 1, 0
+        for _ in range(self.depth):
+            total += min(level, widest)
+            level = min(level * size, widest)
+        return total
 
     def _unfold(self, rows: _Rows, slots: Slots) -> Iterator[tuple[Any, Slots]]:
         """Probability and slots of every finished tree that starts as these slots do."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cache
-from math import perm, prod
+from math import inf, log10, perm, prod
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ class Static(RecursivePolicy):
         return self.topology.depth
 
     @property
+    def most_nodes(self) -> int:
+        """The topology's size."""
+        return self.topology.size
+
+    @property
     def draft_laws(self) -> frozenset[DraftLaw]:
         """Draws with or without replacement; where the shape is a chain or independent paths, the laws of those."""
         if self.topology.is_path:
@@ -105,6 +110,19 @@ class Static(RecursivePolicy):
             return perm(size, len(below)) * prod(count(child) for child in below)
 
         return count(self.topology)
+
+    def log_tree_count(self, vocabulary_size: int, most: float = inf) -> float:
+        """The same products as sums of logarithms."""
+        size = check_count("vocabulary_size", vocabulary_size, 1)
+        if self.replacement:
+            return (self.topology.size - 1) * log10(size)
+
+        @cache
+        def digits(topology: Topology) -> float:
+            below = topology.children[:size]
+            return sum(log10(size - place) for place in range(len(below))) + sum(digits(child) for child in below)
+
+        return digits(self.topology)
 
 
 def _sub_topologies(state: State) -> list[Topology]:

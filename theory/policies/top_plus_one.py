@@ -67,6 +67,11 @@ class TopPlusOne(_SameAtAllLevels):
         return f"TopPlusOne({self.m}, {self.depth})"
 
     @property
+    def most_nodes(self) -> int:
+        """The sum of m ** level."""
+        return sum(self.m**level for level in range(self.depth + 1))
+
+    @property
     def draft_laws(self) -> frozenset[DraftLaw]:
         """The top tokens and one draw; for m = 1 also those of a single draw."""
         single = Chain(self.depth).draft_laws if self.m == 1 else frozenset()
@@ -117,6 +122,11 @@ class HubPairs(_SameAtAllLevels):
     def name(self) -> str:
         """The call that builds the policy."""
         return f"HubPairs({self.depth})"
+
+    @property
+    def most_nodes(self) -> int:
+        """The sum of 2 ** level."""
+        return 2 ** (self.depth + 1) - 1
 
     @property
     def draft_laws(self) -> frozenset[DraftLaw]:

@@ -23,6 +23,8 @@ class Topology:
     def __post_init__(self) -> None:
         if not isinstance(self.children, tuple) or not all(isinstance(child, Topology) for child in self.children):
             raise TypeError(f"children must be a tuple of topologies, but is {self.children!r}")
+        for name in ("size", "depth", "width", "expansion", "_hash"):
+            getattr(self, name)  # remembered now, from the children's: a deep shape needs no deep recursion
 
     @classmethod
     def from_expansion(cls, widths: Iterable[int]) -> Topology:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import index
@@ -128,12 +128,11 @@ class DraftTree:
 
     def post_order(self) -> tuple[int, ...]:
         """All nodes, each after its whole subtree, subtrees in list order: the order of bottom-up decisions."""
-        return tuple(self._post_order(0))
-
-    def _post_order(self, node: int) -> Iterator[int]:
-        for child in self.children[node]:
-            yield from self._post_order(child)
-        yield node
+        order, waiting = [], [0]
+        while waiting:  # the mirror image of the order: a node, then its children from the last
+            order.append(waiting.pop())
+            waiting += self.children[order[-1]]
+        return tuple(reversed(order))
 
 
 Grower = Callable[[Context], tuple[Sequence[int], Sequence[bool]]]

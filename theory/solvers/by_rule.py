@@ -41,7 +41,7 @@ def hub(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> B
         return nss(target, draft, tokens, weight)
     if len(tokens) != 2 or center not in tokens or tokens[0] == tokens[1]:
         raise ValueError(f"hub takes pairs of the draft's top token {center} and another, but the list is {tokens}")
-    mass, none = scaled(target, weight)
+    mass, none = scaled(target, tokens, weight)
     other_first = without(draft, (center,))
     hub_first = other_first / other_first.sum() * draft[center]
     taken_first = np.minimum(mass, other_first)

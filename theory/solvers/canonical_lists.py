@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import scipy
 
-from ..rows.distributions import Row, Scalar, is_exact
+from ..rows.distributions import Row, RowKey, Scalar, is_exact
 from .sequential import Branching, Solver, accept_share, scaled, split
 
 TRUNCATION = 5
@@ -96,6 +96,20 @@ def _best_weights(mass: Row, base: Row, both: Row) -> Row:
     return weights
 
 
+@lru_cache(maxsize=256)
+def tournament(mass: RowKey, draft: RowKey, count: int, size: int) -> tuple[Selection, ...]:
+    """The selections of ``count - 1`` rounds, the winner so far against the next draft: the same for every list.
+
+    Those of the last 256 pairs of rows are remembered.
+    """
+    row, found = draft.row, []
+    law = row
+    for _ in range(count - 1):
+        found.append(select(mass.row, law, row, size))
+        law = found[-1].law
+    return tuple(found)
+
+
 def canonical(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1, size: int = TRUNCATION) -> Branching:
     """The law of importance-weighted selection followed by speculative sampling (2410.18234, Theorem 1).
 
@@ -105,10 +119,10 @@ def canonical(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1
     Lossless for i.i.d. lists, exactly so for Fractions (r is computed from the rounded weights); optimal for
     two drafts where the truncation does not bind.  ``size`` is the truncation; rows (V,).
     """
-    mass, none = scaled(target, weight)
+    mass, none = scaled(target, tokens, weight)
     winners, law = {tokens[0]: none * 0 + 1}, draft
-    for token in tokens[1:]:
-        selection = select(mass, law, draft, size)
+    rounds = tournament(RowKey(mass), RowKey(draft), len(tokens), size) if len(tokens) > 1 else ()
+    for token, selection in zip(tokens[1:], rounds, strict=True):
         winners, law = _contest(winners, token, selection), selection.law
     listed = dict.fromkeys(tokens, none * 0)
     remaining = none * 0

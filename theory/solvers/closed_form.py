@@ -66,7 +66,7 @@ class OptimalIid:
         if len(tokens) == 1:  # nothing to choose
             return naive(target, draft, tokens, weight)
         rule = remembered_rule(RowKey(target), RowKey(draft), len(tokens), self.groups)
-        mass, none = scaled(target, weight)
+        mass, none = scaled(target, tokens, weight)
         zero = none * 0
         listed, remaining = {}, zero
         for token, chance in rule.choice(tokens).items():

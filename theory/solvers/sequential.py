@@ -19,7 +19,7 @@ from math import expm1, inf, log1p
 import numpy as np
 import scipy
 
-from ..rows.distributions import SUM_ROUNDING, Row, Scalar, is_exact
+from ..rows.distributions import SUM_ROUNDING, Row, Scalar, check_count, is_exact
 from ..rows.lists import without
 
 RHO_STEP = Fraction(1, 2**20)
@@ -114,7 +114,7 @@ def k_seq(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) ->
     """
     if len(tokens) == 1:  # rho is 1: one draw is tested as speculative sampling does
         return naive(target, draft, tokens, weight)
-    mass, none = scaled(target, weight)
+    mass, none = scaled(target, tokens, weight)
     rho, residual = k_seq_parts(mass, draft, len(tokens))
     listed = dict.fromkeys(tokens, none * 0)
     remaining = none * 0 + 1
@@ -139,8 +139,9 @@ def smallest_rho(mass: Row, draft: Row, count: int) -> Scalar:
     """The least rho in [1, count] at which K-SEQ over ``count`` draws is lossless: 1 - (1-beta)^count <= rho beta.
 
     ``mass`` (V,) is the target's row times the weight.  In float64 the root to full precision; for Fractions
-    the root rounded up to a multiple of 2^-20 and the inequality checked exactly.
+    the root rounded up to a multiple of 2^-20 and the inequality checked exactly.  ``count`` >= 1.
     """
+    check_count("count", count, 1)
     return _rho_and_beta(mass, draft, count)[0]
 
 
@@ -200,7 +201,7 @@ def reject_in_order(
     Whatever was rejected before, the running residual is ``(mass - c draft)+ / Z``, where a rejection adds
     Z to c (Z over the draft's remaining mass, if tokens are erased): so c and Z are all there is to carry.
     """
-    mass, none = scaled(target, weight)
+    mass, none = scaled(target, tokens, weight)
     listed = dict.fromkeys(tokens, none * 0)
     remaining = none * 0 + 1
     residual, total, level, left = mass, remaining, none * 0, remaining
@@ -245,11 +246,24 @@ def split(residual: Row, mass: Row, none: Scalar, listed: dict[int, Scalar], rem
     return Branching(tuple(tokens), tuple(shares), remaining * (off / total), remaining * (none / total), residual, off)
 
 
-def scaled(target: Row, weight: Scalar) -> tuple[Row, Scalar]:
-    """The target times the weight, and the mass of "none", in the row's arithmetic."""
+def scaled(target: Row, tokens: Sequence[int], weight: Scalar) -> tuple[Row, Scalar]:
+    """The target times the weight, and the mass of "none", in the row's arithmetic; where a solver starts.
+
+    Raises ``ValueError`` for a weight outside [0, 1], and for a token of the list outside the vocabulary.
+    """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight must lie in [0, 1], but is {weight}")
+    check_list(tokens, len(target))
     if is_exact(target):
         return target * weight, Fraction(1) - weight
     return (target if weight == 1 else target * weight), 1.0 - weight
+
+
+def check_list(tokens: Sequence[int], size: int) -> None:
+    """Raise ``ValueError`` for a token of a child list outside the vocabulary."""
+    for token in tokens:
+        if not 0 <= token < size:
+            raise ValueError(f"the list {tuple(tokens)} has the token {token}; it must lie in [0, {size})")
 
 
 def excess(mass: Row, draft: Row, level: Scalar) -> Row:

@@ -52,7 +52,7 @@ def symmetrised(solver: Solver) -> Solver:
     def symmetric(target: Row, draft: Row, tokens: Sequence[int], weight: Scalar = 1) -> Branching:
         if len(tokens) > LONGEST:
             raise ValueError(f"a symmetrised solver takes at most {LONGEST} tokens, but the list has {len(tokens)}")
-        mass, none = scaled(target, weight)
+        mass, none = scaled(target, tokens, weight)
         return _MEANS[solver](mass, none, draft, tokens)
 
     symmetric.__name__ = symmetric.__qualname__ = f"symmetrised_{solver.__name__}"

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import prod
+from math import comb, log10, prod
 from typing import Literal
 
 import numpy as np
@@ -32,7 +32,7 @@ import numpy as np
 from ..rows.distributions import Row, RowKey, Scalar, check_rows, exact, is_exact, over_own_sums
 from ..rows.lists import ListLaw, TokenList, iid_lists
 from .programmes import PROGRAMS, Duality, Program, check_duality, solve_transport
-from .sequential import Branching, nss, scaled, split
+from .sequential import Branching, check_list, nss, scaled, split
 
 Preference = Literal["high", "low", "any"]
 """Where a tie goes: to tokens of higher multiplicity, of lower multiplicity, or as the programme falls."""
@@ -44,6 +44,9 @@ TIE_TOLERANCE = 1e-7
 
 MOST_LISTS = 100_000
 """The most child lists (draws of the support, in order) that a plan is made for."""
+
+MOST_CELLS = 2**20
+"""The most distinct child lists times tokens: a plan of that size takes some seconds and 100 MiB."""
 
 NEGLIGIBLE = 1e-30
 """In float64 a child list of less probability is left out of the programme, and ignored as by ``nss``."""
@@ -133,6 +136,7 @@ class OptimalTransport:
         are more than ``MOST_LISTS`` lists (:data:`.optimal_iid` has no such bound);
         ``RuntimeError`` if the programme is not solved to optimality.
         """
+        check_list(tokens, len(target))
         plan, key = self.plan(target, draft, len(tokens), weight), self._key(tokens)
         if key not in plan.rows and _is_negligible(draft, tokens):
             return nss(target, draft, tokens, weight)
@@ -150,7 +154,7 @@ class OptimalTransport:
         target, draft = (
             over_own_sums(check_rows(name, row, ndim=1)) for name, row in (("target", target), ("draft", draft))
         )
-        mass, none = scaled(target, weight)
+        mass, none = scaled(target, (), weight)
         law = self._merged(draft, k)
         masses = np.array(list(law.values()), dtype=mass.dtype)
         symbols = np.append(mass, none)
@@ -164,9 +168,7 @@ class OptimalTransport:
 
     def _merged(self, draft: Row, k: int) -> dict[TokenList, Scalar]:
         """The lists of positive probability (float64: not negligible), those that count as equal merged."""
-        count = np.count_nonzero(draft) ** k
-        if count > MOST_LISTS:
-            raise ValueError(f"a transport plan for {count} child lists is too large: at most {MOST_LISTS} are taken")
+        _require_few(int(np.count_nonzero(draft)), k, self.ordered)
         law: dict[TokenList, Scalar] = defaultdict(int)
         for probability, tokens in self.lists(draft, k):
             law[self._key(tokens)] += probability
@@ -195,6 +197,20 @@ def remembered_plan(
 ) -> TransportPlan:
     """The plan of one solver for one pair of rows, the last 4096 of them remembered."""
     return solver._plan(target.row, draft.row, k, weight)
+
+
+def _require_few(support: int, k: int, ordered: bool) -> None:
+    """Raise ``ValueError`` where lists of k draws from so many tokens are too many for a plan."""
+    if k * log10(max(support, 1)) > log10(MOST_LISTS):
+        raise ValueError(
+            f"a transport plan for {support}^{k} child lists is too large: at most {MOST_LISTS} are taken"
+        )
+    distinct = support**k if ordered else comb(support + k - 1, k)
+    if distinct * (support + 1) > MOST_CELLS:
+        raise ValueError(
+            f"a transport plan for {distinct} child lists over {support} tokens is too large: at most {MOST_CELLS} "
+            f"lists times tokens are taken; optimal_iid, the closed form for i.i.d. lists, has no such bound"
+        )
 
 
 def _is_negligible(draft: Row, tokens: Sequence[int]) -> bool:

@@ -17,9 +17,13 @@ Shapes are those of the published configurations of Llama 3.2 1B, Llama 3.1 8B a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from math import inf
 from types import MappingProxyType
 from typing import Any
+
+from ..rows.distributions import check_count
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,12 @@ class Device:
 
     def __post_init__(self) -> None:
         for name in ("bandwidth", "peak", "memory"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} of {self.name} must be positive, but is {getattr(self, name)}")
+            if not 0 < getattr(self, name) < inf:
+                raise ValueError(f"{name} of {self.name} must be positive and finite, but is {getattr(self, name)}")
 
     def times(self, count: int) -> Device:
         """So many of them as one, splitting every layer perfectly (tensor parallelism without its communication)."""
-        if count < 1:
-            raise ValueError(f"count must be at least 1, but is {count}")
-        if count == 1:
+        if check_count("count", count, 1) == 1:
             return self
         return Device(f"{count} x {self.name}", self.bandwidth * count, self.peak * count, self.memory * count)
 
@@ -67,6 +69,11 @@ class Network:
     inner: int
     vocabulary_size: int
     tied: bool = False
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.name not in ("name", "tied"):
+                check_count(f"{field.name} of {self.name}", getattr(self, field.name), 1)
 
     @property
     def _layer_products(self) -> int:
@@ -134,7 +141,8 @@ NETWORKS = _networks(
 
 
 def get_device(name: str) -> Device:
-    """The GPU of that name, spaces and case aside; ``ValueError`` that lists the names."""
+    """The GPU of that name, spaces and case aside; ``ValueError`` that lists the names, ``TypeError`` for no text."""
+    _require_text("GPU", name, DEVICES)
     found = {key.lower(): device for key, device in DEVICES.items()}.get(name.replace(" ", "").lower())
     if found is None:
         raise ValueError(f"GPU {name!r} is unknown; known are {', '.join(DEVICES)}")
@@ -142,8 +150,15 @@ def get_device(name: str) -> Device:
 
 
 def get_network(name: str) -> Network:
-    """The shape of that name, case aside; ``ValueError`` that lists the names."""
+    """The shape of that name, case aside; ``ValueError`` that lists the names, ``TypeError`` for no text."""
+    _require_text("shape", name, NETWORKS)
     found = {key.lower(): network for key, network in NETWORKS.items()}.get(name.strip().lower())
     if found is None:
         raise ValueError(f"shape {name!r} is unknown; known are {', '.join(NETWORKS)}")
     return found
+
+
+def _require_text(what: str, name: object, known: Iterable[str]) -> None:
+    """Raise ``TypeError`` unless the name is text."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be named by text, one of {', '.join(known)}, but is {name!r}")

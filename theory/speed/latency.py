@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import scipy
@@ -64,7 +65,7 @@ class PassTable(PassTime):
         if len(self.table) != len(self.contexts):
             raise ValueError(f"{self.name} table has {len(self.table)} rows for {len(self.contexts)} contexts")
         for row, seconds in enumerate(self.table):
-            if len(seconds) != len(self.sizes) or not all(value >= 0 for value in seconds):
+            if len(seconds) != len(self.sizes) or not all(0 <= value < inf for value in seconds):
                 raise ValueError(f"{self.name} table row {row} must be {len(self.sizes)} seconds >= 0: {seconds}")
 
     def seconds(self, context: int, new: int) -> Seconds:
@@ -116,14 +117,14 @@ class Roofline(PassTime):
 
     def __post_init__(self) -> None:
         for name in ("weight_bytes", "cache_bytes", "bandwidth_share", "peak_share"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, but is {getattr(self, name)}")
+            if not 0 < getattr(self, name) < inf:
+                raise ValueError(f"{name} must be positive and finite, but is {getattr(self, name)}")
         for name in ("bandwidth_share", "peak_share"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be at most 1, but is {getattr(self, name)}")
         for name in ("layer_overhead", "pass_overhead"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, but is {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < inf:
+                raise ValueError(f"{name} must be at least 0 and finite, but is {getattr(self, name)}")
 
     def memory_seconds(self, context: int, new: int) -> Seconds:
         """The seconds in which weights and cache are read."""
@@ -153,8 +154,8 @@ class Line:
 
     def __post_init__(self) -> None:
         for name in ("fixed", "per_node"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, but is {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < inf:
+                raise ValueError(f"{name} must be at least 0 and finite, but is {getattr(self, name)}")
 
     def seconds(self, nodes: int) -> Seconds:
         """The seconds for a tree of N nodes."""
@@ -164,11 +165,13 @@ class Line:
     def through(cls, points: Sequence[tuple[float, float]]) -> Line:
         """The least-squares line with both parts at least 0 through (nodes, seconds); proportional for one size.
 
-        Float64.  Raises ``ValueError`` without a point.
+        Float64.  Raises ``ValueError`` without a point, and for nodes < 1 or seconds < 0.
         """
-
         if not points:
             raise ValueError("points must hold at least one pair of nodes and seconds")
+        for row, (nodes, seconds) in enumerate(points):
+            if not 1 <= nodes < inf or not 0 <= seconds < inf:
+                raise ValueError(f"points row {row} is {(nodes, seconds)}; it must be nodes >= 1 and seconds >= 0")
         if len({nodes for nodes, _ in points}) == 1:
             nodes = points[0][0]
             return cls(0.0, sum(seconds for _, seconds in points) / len(points) / nodes)

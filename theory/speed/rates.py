@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import scipy
@@ -18,6 +18,7 @@ import scipy
 from ..efficiency.delayed import efficiency_of, reach_by_action
 from ..efficiency.efficiency import block_efficiency
 from ..pairs.base import Pair
+from ..policies.arguments import get_policy
 from ..policies.base import Delayed, Policy
 from ..rows.distributions import check_count
 from ..rows.trees import Context
@@ -151,8 +152,10 @@ class Throughput:
     def __post_init__(self) -> None:
         if not self.tokens or len(self.tokens) != len(self.times):
             raise ValueError(f"tokens and times must be as many, at least 1: {len(self.tokens)} and {len(self.times)}")
-        for row, time in enumerate(self.times):
-            if not time.total > 0:
+        for row, (count, time) in enumerate(zip(self.tokens, self.times, strict=True)):
+            if not 0 < count < inf:
+                raise ValueError(f"tokens row {row} is {count}; a step emits a finite number of tokens above 0")
+            if not 0 < time.total < inf:
                 raise ValueError(f"times row {row} takes {time.total} seconds; a step takes more than 0")
 
     @property
@@ -187,7 +190,7 @@ class Throughput:
 def throughput(
     model: LatencyModel,
     verifier: str | Verifier,
-    policy: Policy,
+    policy: str | Policy,
     pair: Pair,
     roots: Iterable[tuple[Context, int]] = (((), 1),),
     method: str = "enumerate",
@@ -196,7 +199,15 @@ def throughput(
 
     roots : contexts of the pair, and for each the number of tokens that count for time (the root's included)
     method : "enumerate" or "dp", of :func:`.block_efficiency`; exact for Fractions
+
+    Raises ``ValueError`` for another method: an estimate, or an interval, would lose its error here.
     """
+    if method not in ("enumerate", "dp"):
+        raise ValueError(
+            f'method must be "enumerate" or "dp", which are exact, but is {method!r}: for an estimate with its error '
+            "make a Throughput of the tokens and times of sampled trees, which has a confidence interval"
+        )
+    policy = get_policy(policy)
     schedule, tokens, times = Schedule.of_policy(policy), [], []
     for context, length in roots:
         tokens.append(block_efficiency(verifier, policy, pair, method, context=context).value)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..policies.arguments import get_policy
 from ..policies.base import Delayed, Policy
 from ..policies.best_first import TopK
 from ..policies.static import Static
 from ..policies.top_plus_one import HubPairs, TopPlusOne
 from ..policies.topologies import Topology
+from ..rows.distributions import check_count
 from ..rows.trees import DraftTree
 
 
@@ -27,15 +29,17 @@ class Schedule:
     nodes: int
 
     def __post_init__(self) -> None:
-        if self.nodes < 1 or any(new < 1 for new in self.draft):
-            raise ValueError(f"every pass must feed at least one token, but draft is {self.draft}, nodes {self.nodes}")
+        for name, new in (("nodes", self.nodes), *((f"draft[{row}]", new) for row, new in enumerate(self.draft))):
+            if check_count(name, new, 0) < 1:
+                raise ValueError(f"every pass must feed at least one token, but {name} is {new}")
 
     @classmethod
-    def of_policy(cls, policy: Policy) -> Schedule:
+    def of_policy(cls, policy: str | Policy) -> Schedule:
         """The passes that a policy plans, as if no two draws agreed: eq. 11 of 2602.16994 for delayed trees.
 
         Raises ``ValueError`` for a policy whose passes depend on what is drawn: take those of its trees.
         """
+        policy = get_policy(policy)
         if isinstance(policy, TopK):
             inner = (1, *[policy.k] * policy.depth)[: policy.depth]
             drafted = sum(policy.k * expanded for expanded in inner)

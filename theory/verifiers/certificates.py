@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..pairs.base import Pair
-from ..policies.base import Policy, naming
+from ..pairs.base import Pair, check_pair
+from ..policies.arguments import get_policy, naming
+from ..policies.base import Policy
 from ..rows.trees import Context
 from .emission import EmittedLaw, emitted_law
 from .table import Verifier, get_verifier
@@ -78,7 +79,7 @@ class Certificate:
 
 def certify(
     verifier: str | Verifier,
-    policy: Policy,
+    policy: str | Policy,
     pair: Pair,
     arithmetic: str = "rational",
     context: Context = (),
@@ -91,6 +92,7 @@ def certify(
     Parameters
     ----------
     verifier : a name or an entry of ``VERIFIERS``
+    policy : a policy, or its text, such as ``"Iid(2, 1)"``
     arithmetic : "rational" needs a pair in Fractions (``pair.rationalised()`` makes one) and finds a total
         variation of exactly 0 or more than 0; "float" computes in float64 and allows 1e-12, a row that misses 1 by
         up to 1e-9 being taken over its own sum
@@ -102,10 +104,10 @@ def certify(
     with the number of trees.  Raises ``ValueError`` for an unknown verifier or arithmetic, and for a policy
     that the verifier is not lossless for; ``TypeError`` for rational arithmetic on float rows.
     """
-    entry = get_verifier(verifier)
+    entry, policy = get_verifier(verifier), get_policy(policy)
     if not any_policy:
         entry.require(policy)
-    rows = in_arithmetic(pair, arithmetic)
+    rows = in_arithmetic(check_pair(pair), arithmetic)
     with naming(policy, context):
         return certificate_of(entry.name, policy.name, emitted_law(entry, policy, rows, context, merge))
 

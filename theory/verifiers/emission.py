@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..pairs.base import Pair, checked_row
+from ..policies.arguments import check_levels
 from ..policies.base import Policy, RecursivePolicy, State
 from ..rows.distributions import Row, Scalar, is_exact
 from ..rows.trees import Context
@@ -89,8 +90,9 @@ def emitted_law(
     With ``merge``, and a policy that is recursive, equal subtrees are computed once: given a child list the
     subtrees of its children are independent, so a subtree's law depends on its context, its policy state and
     its mark alone.  Without it, the trees are listed one by one and the verifier's law given each is averaged.
-    Exact for Fractions.
+    Exact for Fractions.  Raises ``ValueError`` for a policy of more than 200 levels.
     """
+    check_levels(policy)
     if not merge or not isinstance(policy, RecursivePolicy):
         return _listed_law(verifier, policy, pair, context)
     merger = _Merger(verifier, policy, pair, context)

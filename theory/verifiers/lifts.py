@@ -15,7 +15,7 @@ Children are asked in order; when all have passed, the node itself emits with pr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,7 @@ class Rule(ABC):
     def law(self, tree: DraftTree, rows: bool = False) -> TreeLaw:
         """The law given the tree; ``rows`` computes the next-token rows at once and not when first asked for."""
         walk = _Walk(self, tree, rows)
-        walk.visit(0, self.start(walk.one), walk.one)
+        walk.run()
         return TreeLaw(tree, walk.stopping, self, walk.rows)
 
 
@@ -132,28 +132,55 @@ class TreeRule(Rule):
         return Decision(tuple(reversed(asks)), stop, reject, branching)
 
 
+@dataclass
+class _Open:
+    """A node whose children are being visited: the asks to come, and the probability of coming to the next one."""
+
+    node: int
+    decision: Decision
+    asks: Iterator[tuple[int, Ask]]
+    reach: Scalar
+    passed_by: Scalar
+
+
 class _Walk:
     """One depth-first walk over a tree that collects the stopping probabilities and, if asked, the rows."""
 
     def __init__(self, rule: Rule, tree: DraftTree, rows: bool) -> None:
         self.rule, self.tree = rule, tree
+        self.open: list[_Open] = []
         self.one: Scalar = tree.target[0, 0] * 0 + 1
         self.stopping = np.full(tree.size, self.one * 0, dtype=tree.target.dtype)
         self.rows = np.zeros_like(tree.target) if rows else None
 
-    def visit(self, node: int, mark: Mark, reach: Scalar) -> Scalar:
-        """The probability of coming to the node and leaving its subtree rejected, from that of coming to it."""
-        weight = self.rule.leaf(mark)
+    def run(self) -> None:
+        """Visit every node that can be come to; the nodes whose children are being visited stand on a stack."""
+        rejected = self._enter(0, self.rule.start(self.one), self.one)
+        while self.open:
+            here = self.open[-1]
+            if rejected is not None:  # a child's subtree is behind the walk
+                here.reach = here.passed_by + rejected
+            child, ask = next(here.asks, (0, None))
+            if ask is not None:
+                here.passed_by = here.reach * ask.skip
+                rejected = self._enter(child, ask.mark, here.reach * ask.enter)
+                continue
+            decision = self.open.pop().decision
+            stop, reject = here.reach * decision.stop, here.reach * decision.reject
+            rejected = self._stop(here.node, stop, reject, decision.branching)
+
+    def _enter(self, node: int, mark: Mark, reach: Scalar) -> Scalar | None:
+        """Come to a node: put it on the stack, or return the probability that it is rejected at once."""
+        tree, weight = self.tree, self.rule.leaf(mark)
         if reach == 0 or weight == 0:
             return reach
-        if not self.tree.child_lists[node]:
+        if not tree.child_lists[node]:
             return self._stop(node, reach * weight, reach * (1 - weight), None)
-        tree = self.tree
         tokens = tree.tokens[list(tree.child_lists[node])].tolist()
         decision = self.rule.decide(tree.target[node], tree.draft[node], tokens, mark)
-        for child, ask in zip(tree.children[node], decision.asks, strict=True):
-            reach = reach * ask.skip + self.visit(child, ask.mark, reach * ask.enter)
-        return self._stop(node, reach * decision.stop, reach * decision.reject, decision.branching)
+        asks = zip(tree.children[node], decision.asks, strict=True)
+        self.open.append(_Open(node, decision, asks, reach, reach * 0))
+        return None
 
     def _stop(self, node: int, stop: Scalar, reject: Scalar, branching: Branching | None) -> Scalar:
         self.stopping[node] = stop

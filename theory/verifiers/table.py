@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..policies.arguments import get_policy
 from ..policies.base import Chain, Delayed, DraftLaw, Iid, Policy
 from ..policies.best_first import CaDDTree, OptTree, TopK
 from ..policies.dyspec import DySpec
@@ -58,11 +59,11 @@ class Verifier:
         """The types of policy that the verifier supports; special cases of others, such as a chain, may do too."""
         return tuple(kind for kind, laws in POLICY_LAWS.items() if laws & self.draft_laws)
 
-    def supports(self, policy: Policy) -> bool:
+    def supports(self, policy: str | Policy) -> bool:
         """True if the verifier is lossless for the policy."""
-        return bool(policy.draft_laws & self.draft_laws)
+        return bool(get_policy(policy).draft_laws & self.draft_laws)
 
-    def require(self, policy: Policy) -> None:
+    def require(self, policy: str | Policy) -> None:
         """Raise ``ValueError`` unless the verifier is lossless for the policy."""
         if not self.supports(policy):
             known = "; ".join(sorted(law.value for law in self.draft_laws))

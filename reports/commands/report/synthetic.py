@@ -37,7 +37,9 @@ def mean_profile(verifier: str, family: Family, settings: Settings) -> list[floa
     """(L + 1,) the probability that exactly d tokens are accepted, exact, mean over the family's pairs."""
     policy = fitting_policy(verifier, POLICY)
     profiles = [
-        np.asarray(block_efficiency(verifier, policy, family_pair(family, settings, index)).by_depth, dtype=float)
+        np.asarray(
+            block_efficiency(verifier, policy, family_pair(family, settings, index), "enumerate").by_depth, dtype=float
+        )
         for index in range(PAIRS)
     ]
     return np.mean(profiles, axis=0).tolist()

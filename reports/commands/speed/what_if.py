@@ -73,7 +73,7 @@ class FamilySource(Source):
 
     def exact_tokens(self, verifier: str, policy: Policy, sampling: Sampling) -> list[float]:
         """One of each pair."""
-        return [float(block_efficiency(verifier, policy, pair, most_trees=MOST_EXACT_TREES).value)
+        return [float(block_efficiency(verifier, policy, pair, "enumerate", most_trees=MOST_EXACT_TREES).value)
                 for pair in self.pairs(sampling)]  # fmt: skip
 
 

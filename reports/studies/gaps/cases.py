@@ -122,7 +122,7 @@ class GapPlan:
         pairs = [FAMILY_OF[family].pair(size, seed) for seed in range(self.pairs)]
         if verifier == OPTIMUM:
             return {"values": [float(tree_optimum(drawn, pair).upper) for pair in pairs]}
-        return {"values": [float(block_efficiency(verifier, drawn, pair).value) for pair in pairs]}
+        return {"values": [float(block_efficiency(verifier, drawn, pair, "enumerate").value) for pair in pairs]}
 
 
 def gaps_of(cells: Iterable[dict[str, Any]]) -> list[Gap]:

@@ -1,0 +1,79 @@
+"""Policies as arguments: given as text, named in errors, refused where they have too many trees or levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isnan, log10
+from numbers import Real
+
+from ..pairs.base import MissingRowError
+from ..rows.trees import Context
+from .base import Policy, parse_policy
+
+MOST_TREES = 10_000_000
+"""More trees than this are not listed, unless the caller asks for it."""
+
+MOST_LEVELS = 200
+"""Laws over all trees are computed by recursion, which goes no deeper."""
+
+
+class OutOfReachError(ValueError):
+    """No exact way is known, or the one that is known would be too much work."""
+
+
+CLOSE = 1e-6
+"""Logarithms of two numbers of trees that are closer than this are too close to tell which is larger."""
+
+
+def get_policy(policy: str | Policy) -> Policy:
+    """The policy itself, or the one that a text such as ``Iid(4, 2)`` names (:func:`.parse_policy`).
+
+    Raises ``TypeError`` for anything else, ``ValueError`` for a text that names none.
+    """
+    if isinstance(policy, str):
+        return parse_policy(policy)
+    if not isinstance(policy, Policy):
+        raise TypeError(f"policy must be a Policy, or its text, such as 'Iid(2, 1)', but is {policy!r}")
+    return policy
+
+
+@contextmanager
+def naming(policy: Policy, context: Context) -> Iterator[None]:
+    """Name the policy and its root in the error for a row that it asks for and that is not known."""
+    try:
+        yield
+    except MissingRowError as error:
+        raise MissingRowError(f"policy {policy!r} at the context {context} asks for an unknown row: {error}") from None
+
+
+def check_most(name: str, most: float) -> float:
+    """The limit as it is; raises unless it is a number of at least 1, infinity included."""
+    if isinstance(most, bool) or not isinstance(most, Real):
+        raise TypeError(f"{name} must be a number, but is {most!r}")
+    if isnan(most) or most < 1:
+        raise ValueError(f"{name} must be at least 1, but is {most}")
+    return float(most)
+
+
+def too_many_trees(policy: Policy, vocabulary_size: int, most: float) -> float | None:
+    """The decimal logarithm of the number of trees if they can be more than ``most``; ``None`` if not.
+
+    The number itself, which may have millions of digits, is formed only where it is about ``most``.  Raises
+    ``OutOfReachError`` for a policy of more than ``MOST_LEVELS`` levels.
+    """
+    limit = log10(check_most("most_trees", most))
+    check_levels(policy)
+    digits = policy.log_tree_count(vocabulary_size, most)
+    if abs(digits - limit) > CLOSE:
+        return digits if digits > limit else None
+    return digits if policy.tree_count(vocabulary_size) > most else None
+
+
+def check_levels(policy: Policy) -> None:
+    """Raise ``OutOfReachError`` for a policy that is deeper than laws over all trees are computed."""
+    if policy.depth > MOST_LEVELS:
+        raise OutOfReachError(
+            f"policy {policy!r} is {policy.depth} levels deep; laws over all of its trees are computed for at most "
+            f'{MOST_LEVELS}: use method="sample", or the law given a tree'
+        )
