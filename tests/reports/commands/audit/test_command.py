@@ -366,7 +366,7 @@ def test_a_lossy_verdict_is_said_before_it_is_explained(folder, capsys):
 def test_without_a_mechanism_nothing_more_is_called(folder, capsys):
     assert run("audited_engine:wrong --no-mechanism") == 1
     out = capsys.readouterr().out
-    assert "not judged" in out and "likely" not in out
+    assert "not judged" not in out and "likely" not in out
 
 
 def test_the_lines_behind_a_dump_run_the_trial_again(folder, capsys):
