@@ -86,10 +86,11 @@ def acceptance_text(cases: tuple[CaseResult, ...]) -> str:
     kept = [case.mean_acceptance_length for case in cases if case.mean_acceptance_length is not None]
     if not kept:
         return ""
-    said = [f"{np.mean(kept):.3f} drafted tokens kept per trial"]
-    beside = {"token_wise": "token-wise speculative sampling keeps", "optimum": "no lossless verifier above"}
+    said = []
+    beside = {"token_wise": "token-wise speculative sampling", "optimum": "lossless optimum"}
     for name, what in beside.items():
         values = [getattr(case, name) for case in cases]
         if None not in values:
             said.append(f"{what} {np.mean(values):.3f}")
-    return "; ".join(said)
+    others = f" ({', '.join(said)})" if said else ""
+    return f"{np.mean(kept):.3f} drafted tokens kept per trial{others}"

@@ -117,7 +117,7 @@ class Course:
                         self.observations += faulty_rows(self.caller, current.drawing, rng)
                 if self.wishes.progress:
                     self.wishes.progress(min(self.trials, self.wishes.trials), self.wishes.trials)
-            if self._reserved and not self.budget.late() and not self.rejects:
+            if self.wishes.chosen_uniforms and not self.budget.late() and not self.rejects:
                 self._choose_uniforms(rng)
         except CallError as failure:
             self.failure = self._failed(failure, current, rng)

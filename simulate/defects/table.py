@@ -28,9 +28,10 @@ _RIGHT = TokenWise()
 
 
 def _generate(
-    number: int, name: str, seen_in: str, mechanism: str, pair: tuple[Batched, Batched], *own: Case
-) -> Defect:
-    return Defect(number, name, seen_in, mechanism, Form.GENERATE, *pair, own)
+    number: int, name: str, seen_in: str, mechanism: str, pair: tuple[Batched, Batched], *own: Case,
+    variants: tuple[Batched, ...] = (),
+) -> Defect:  # fmt: skip
+    return Defect(number, name, seen_in, mechanism, Form.GENERATE, *pair, own, variants)
 
 
 def _chain(
@@ -91,6 +92,7 @@ _DRAFTING = (
         21, "temperature_on_one_side", "the class of huggingface/transformers issue #47932",
         "drafts are drawn at one temperature, and verified with the draft's rows at another",
         (drafting.temperature_on_one_side, drafting.temperature_on_both_sides),
+        variants=(drafting.drawn_colder_than_told,),
     ),
     _generate(
         50, "beam_told_as_sampled", "apple/ml-recurrent-drafter issue #6",

@@ -129,4 +129,5 @@ temperature_on_one_side = Drafting(told=at_half_temperature)
 
 Of the class of huggingface/transformers, issue #47932.
 """
+drawn_colder_than_told = Drafting(drawn=at_half_temperature)
 temperature_on_both_sides = Drafting(drawn=at_half_temperature, told=at_half_temperature)

@@ -1,5 +1,7 @@
 """What an audit notes beside the law: acceptance, streams, calling in another way, faulty rows."""
 
+import re
+
 import numpy as np
 import pytest
 from one_call import QUICK, naive, pick
@@ -57,8 +59,8 @@ def test_the_token_wise_value_is_the_exact_one_of_naive_verification(depth):
 @pytest.mark.parametrize("verifier", [naive, lambda *words: [pick(words[0][0], words[-1].random())]])
 def test_acceptance_stands_beside_the_optimum_in_every_verdict(verifier):
     text = audit(verifier, **QUICK).text()
-    assert "drafted tokens kept per trial; token-wise speculative sampling keeps" in text
-    assert "no lossless verifier above" in " ".join(text.split())
+    said = r"\d drafted tokens kept per trial \(token-wise speculative sampling 0\.\d+, lossless optimum"
+    assert re.search(said, text)
 
 
 def test_a_verifier_that_never_accepts_is_noted():
