@@ -21,6 +21,8 @@ from .running.console import BROKEN_PIPE, FAULT, STOPPED, Parser, speak_plainly
 COMMANDS = {
     "report": ("commands.report.command", "the main job: tables and one HTML page"),
     "audit": ("commands.audit.command", "is a function, seen from outside, a lossless verifier?"),
+    "audit-transcript": ("commands.texts.transcript", "are logged texts drawn from their rows?"),
+    "audit-server": ("commands.texts.server", "does a running server that speculates emit the target's law?"),
     "certify": ("commands.certify.command", "exact certificates on many random pairs"),
     "crosscheck": ("commands.crosscheck.command", "predicted against measured: a real pair, or an engine's report"),
     "what-if": ("commands.speed.what_if_command", "predicted tokens per second on measured or published hardware"),

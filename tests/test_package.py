@@ -44,6 +44,7 @@ INNER_ARROWS = {
         "white_box": {"batches", "forms"},
         "adapters": {"batches", "forms"},
         "auditing": {"batches", "forms", "defects", "montecarlo"},
+        "transcripts": {"batches", "defects", "auditing"},
     },
     "gpu": {
         "files": set(),

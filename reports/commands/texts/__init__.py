@@ -1,0 +1,1 @@
+"""Audits of texts: of a file of transcripts, and of a server."""

@@ -1,0 +1,98 @@
+"""Servers in OpenAI's shape that take and give token ids, as vLLM's: texts and rows by ``/v1/completions``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from veridraft.gpu.engines.vllm import speculative_object
+from veridraft.simulate.transcripts import KnownRow, behind_settings
+
+from .base import Answer, Server, field, fitting, whole
+from .http import ServerError
+
+WHERE = "/v1/completions"
+
+
+class OpenAi(Server):
+    """A server with ``return_token_ids`` and ``prompt_logprobs``; rows come from reading a text, in one request."""
+
+    kind = "openai"
+
+    def identity(self) -> str:
+        """The first model that is served."""
+        models = field(self.http.get("/v1/models"), "data", "/v1/models")
+        if not models:
+            raise ServerError("/v1/models names no model")
+        self._model = str(field(models[0], "id", "/v1/models"))
+        return ", ".join(str(models[0].get(name, "?")) for name in ("id", "root"))
+
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        """The tokens of a prompt, as ``/tokenize`` makes them."""
+        answer = self.http.post("/tokenize", {"model": self._named(), "prompt": text})
+        return whole(field(answer, "tokens", "/tokenize"), "/tokenize")
+
+    def write(self, prompt: Sequence[int], tokens: int, settings: Mapping[str, float], seed: int) -> Answer:
+        """A text, in one answer."""
+        asked = {
+            "model": self._named(), "prompt": list(prompt), "max_tokens": tokens, "seed": seed,
+            "return_token_ids": True, **_asked(settings),
+        }  # fmt: skip
+        answer = self.http.post(WHERE, asked)
+        choice = self._choice(answer)
+        text = whole(field(choice, "token_ids", WHERE), WHERE)
+        return Answer(text, *_steps(answer, len(text)), choice.get("finish_reason") == "stop")
+
+    def rows(self, prompt: Sequence[int], tokens: Sequence[int], settings: Mapping[str, float],
+             known: int) -> list[KnownRow]:  # fmt: skip
+        """One request that reads the whole text."""
+        asked = {
+            "model": self._named(), "prompt": [*prompt, *tokens], "max_tokens": 1, "temperature": 1.0,
+            "prompt_logprobs": known, "return_token_ids": True,
+        }  # fmt: skip
+        answer = self.http.post(WHERE, asked)
+        choice = self._choice(answer)
+        told = choice.get("prompt_logprobs") or answer.get("prompt_logprobs")
+        if not isinstance(told, list) or len(told) != len(prompt) + len(tokens):
+            raise ServerError(f"{WHERE} answers no prompt_logprobs of {len(prompt) + len(tokens)} tokens")
+        kept = {name: value for name, value in settings.items() if settings.get("temperature") != 0}
+        return [behind_settings(_row(row), kept) for row in told[len(prompt) :]]
+
+    def _named(self) -> str:
+        if not hasattr(self, "_model"):
+            self.identity()
+        return self._model
+
+    @staticmethod
+    def _choice(answer: Any) -> Mapping[str, Any]:
+        choices = field(answer, "choices", WHERE)
+        if not choices:
+            raise ServerError(f"{WHERE} answers no choice")
+        return choices[0]
+
+
+def _asked(settings: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "temperature": settings.get("temperature", 1.0), "top_p": settings.get("top_p", 1.0),
+        "top_k": int(settings.get("top_k", 0)) or -1, "min_p": settings.get("min_p", 0.0),
+    }  # fmt: skip
+
+
+def _steps(answer: Any, tokens: int) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+    """(accepted, drafted) of each step, of an answer with vLLM's detailed metrics."""
+    told = speculative_object(answer) or {}
+    if told.get("per_step_accepted") is None or told.get("per_step_drafted") is None:
+        return None, None
+    return fitting(whole(told["per_step_accepted"], WHERE), whole(told["per_step_drafted"], WHERE), tokens)
+
+
+def _row(told: Any) -> KnownRow:
+    """A row of ``prompt_logprobs``: an object from token ids to ``{"logprob": ...}``."""
+    if not isinstance(told, Mapping) or not told:
+        raise ServerError(f"{WHERE} answers a row of prompt_logprobs that is {str(told)[:60]}")
+    ids = np.array([int(token) for token in told], dtype=np.int64)
+    logs = [value["logprob"] if isinstance(value, Mapping) else value for value in told.values()]
+    return KnownRow(ids, np.exp([-math.inf if log is None else float(log) for log in logs]))

@@ -1,0 +1,179 @@
+"""``veridraft audit-server``: does a running server that speculates emit the target's law?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from veridraft.simulate.auditing.verdict import Verdict
+from veridraft.simulate.transcripts import RowsAlong
+from veridraft.simulate.transcripts.course import TextCourse
+from veridraft.simulate.transcripts.rows_along import own_rows
+from veridraft.simulate.transcripts.transcript import check_sampling
+
+from ...running.console import BAD_INPUT, STOPPED, Parser, bad_input
+from ...running.files import check_file
+from ...running.progress import ProgressLine
+from .clients.base import Server
+from .clients.http import ServerError
+from .clients.table import SERVERS, server_at
+from .collecting import Collector, ServerRows, TextsFile, texts_of
+from .common import parser_of, publish
+from .model_rows import ModelRows
+
+ABOUT = """\
+Ask a server for texts, get the row of every token, and hold the tokens against their rows, until there is enough
+evidence or the budget is spent. Rows come from the control server, or from the server itself, or with --target from a
+model in transformers. With --control, a server of the same engine and model without speculation, only what sets the
+two apart is called lossy; without it rows that are not the engine's own laws may be taken for a defect.
+
+Every request is kept in the folder --out; the same command goes on where it was stopped.
+"""
+
+EXAMPLE = """\
+
+example: veridraft audit-server http://127.0.0.1:8080 --control http://127.0.0.1:8081 --temperature 0.8
+"""
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--control": {"metavar": "ADDRESS", "help": "the same engine and model without speculation"},
+    "--kind": {"choices": tuple(SERVERS), "help": "the servers' shape (default: the one that answers)"},
+    "--target": {"metavar": "MODEL", "help": "take the rows from this model, named as in the other commands"},
+    "--prompts": {
+        "metavar": "FILE", "type": Path,
+        "help": "a JSON list of lists of token ids, or a text prompt in each line (default: eight of our own)",
+    },
+    "--requests": {"metavar": "N", "type": int, "default": 200, "help": "at most (default: %(default)s)"},
+    "--tokens": {"metavar": "N", "type": int, "default": 32, "help": "of a text, at most (default: %(default)s)"},
+    "--row-tokens": {
+        "metavar": "K", "type": int, "default": 512,
+        "help": "likeliest tokens of a row that are asked for; all others count as one (default: %(default)s)",
+    },
+    "--temperature": {"type": float, "default": 1.0, "help": "of the texts; 0 is greedy (default: %(default)g)"},
+    "--top-k": {"type": int, "default": 0, "help": "0 keeps all (default)"},
+    "--top-p": {"type": float, "default": 1.0, "help": "(default: %(default)g)"},
+    "--min-p": {"type": float, "default": 0.0, "help": "(default: %(default)g)"},
+    "--first-seed": {"metavar": "N", "type": int, "default": 1, "help": "of the requests (default: %(default)s)"},
+    "--timeout": {"metavar": "S", "type": float, "default": 60.0, "help": "of one request (default: %(default)g)"},
+    "--seconds": {"metavar": "S", "type": float, "help": "stop asking after about S"},
+    "--out": {"metavar": "FOLDER", "type": Path, "default": Path("audit-server"),
+              "help": "where the requests are kept (default: %(default)s)"},
+}  # fmt: skip
+
+
+def main(words: Sequence[str]) -> int:
+    """The exit status of ``veridraft audit-server`` with the words behind it."""
+    options = parser().parse_args(words)
+    try:
+        with bad_input("audit-server"):
+            check_file("json", options.json)
+            collector, file = _prepared(options, shlex.join(["veridraft", "audit-server", *words]))
+        course = TextCourse(own_rows, options.level, options.by_place, options.margin, options.seed)
+        return _audited(options, collector, file, course)
+    except ServerError as error:
+        print(f"veridraft audit-server: error: {error}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def parser() -> Parser:
+    """The parser of the words behind the command's name."""
+    made = parser_of("audit-server", ABOUT, OPTIONS)
+    made.epilog = (made.epilog or "") + EXAMPLE
+    made.add_argument("address", metavar="ADDRESS", help="of the server, such as http://127.0.0.1:8080")
+    return made
+
+
+def _prepared(options: argparse.Namespace, command: str) -> tuple[Collector, TextsFile]:
+    """Who is asked for what, and where it is kept; nothing is asked before all arguments are checked."""
+    settings = _settings(options)
+    for name, least in (("requests", 1), ("tokens", 1), ("row_tokens", 1), ("timeout", 1e-3)):
+        if not getattr(options, name) >= least:
+            raise ValueError(f"{name.replace('_', '-')} must be at least {least}, but is {getattr(options, name)}")
+    prompts = _read_prompts(options.prompts)
+    audited = server_at(options.address, options.kind, options.timeout)
+    control = server_at(options.control, options.kind, options.timeout) if options.control else None
+    rows = _rows(options, control or audited)
+    ids = [one if isinstance(one, tuple) else audited.tokens_of(one) for one in prompts]
+    asked = {
+        "server": audited.identity(), "control": control and control.identity(), "rows": options.target or "server",
+        "row_tokens": options.row_tokens, "sampling": settings, "tokens": options.tokens, "prompts": [*map(list, ids)],
+        "first_seed": options.first_seed, "requests": options.requests,
+        "cells": [[number] for number in range(options.requests)],
+    }  # fmt: skip
+    file = TextsFile.open(options.out, command, asked, {})
+    return Collector(audited, control, rows, ids, options.tokens, settings, options.first_seed), file
+
+
+def _settings(options: argparse.Namespace) -> dict[str, float]:
+    names = ("temperature", "top_k", "top_p", "min_p")
+    settings = check_sampling({name: getattr(options, name) for name in names})
+    if not 0 < settings["top_p"] <= 1 or settings["min_p"] > 1:
+        raise ValueError("top-p must lie in (0, 1], min-p in [0, 1]")
+    return settings
+
+
+def _read_prompts(path: Path | None) -> Sequence[str | tuple[int, ...]]:
+    """The prompts: texts, or token ids."""
+    if path is None:
+        from veridraft.gpu.models.prompts import PROMPTS
+
+        return PROMPTS
+    text = path.read_text(encoding="utf-8")
+    if text.lstrip().startswith("["):
+        lists = json.loads(text)
+        if not all(isinstance(one, list) and one and all(isinstance(token, int) for token in one) for one in lists):
+            raise ValueError(f"prompts {str(path)!r} must be a list of lists of token ids")
+        return [tuple(one) for one in lists]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"prompts {str(path)!r} is empty")
+    return lines
+
+
+def _rows(options: argparse.Namespace, server: Server) -> RowsAlong:
+    if not options.target:
+        return ServerRows(server, options.row_tokens)
+    from veridraft.gpu.models.pairs import load_alone
+
+    return ModelRows(load_alone(options.target))
+
+
+def _audited(options: argparse.Namespace, collector: Collector, file: TextsFile, course: TextCourse) -> int:
+    """Ask and judge until the verdict stands or the budget is spent; what was answered is judged, whatever ends it."""
+    status = None
+    try:
+        with ProgressLine("requests", options.requests, done=len(file.cells)) as progress:
+            for number in _until_lossy(options, collector, file, course):
+                progress.step(f"{number} answered, {course.own.tokens} tokens judged")
+    except (ServerError, ValueError) as error:
+        print(f"\nveridraft audit-server: error: {error}", file=sys.stderr)
+        status = BAD_INPUT
+    except KeyboardInterrupt:
+        status = STOPPED
+    if status is not None:
+        print(f"{len(file.cells)} requests are kept in {file.path}; the same command goes on.", file=sys.stderr)
+    found = publish(course.result(options.address), options.json)
+    return found if status is None or found == Verdict.LOSSY.exit_status else status
+
+
+def _until_lossy(
+    options: argparse.Namespace, collector: Collector, file: TextsFile, course: TextCourse
+) -> Iterator[int]:
+    """Judge what is kept, then each request as it is answered; its number."""
+    for cell in file.cells:
+        course.add(*texts_of(cell))
+    started = time.monotonic()
+    for (number,) in file.missing:
+        out_of_time = options.seconds is not None and time.monotonic() - started > options.seconds
+        if course.verdict is Verdict.LOSSY or out_of_time:
+            return
+        cell = {"request": number} | collector.cell(number)
+        file.add(cell)
+        course.add(*texts_of(cell))
+        yield number

@@ -1,0 +1,1 @@
+"""Bets on tokens, and what they add up to."""
