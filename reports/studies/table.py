@@ -16,6 +16,7 @@ STUDIES = {
     "gaps": "what each verifier misses of the tree-level optimum",
     "findings": "published claims held against exact cases",
     "auditing": "how good the auditor is: defects found, false alarms, sensitivity",
+    "texts": "how good audits of texts are: tokens until departures are found, false alarms",
     "real-audits": "code that people run, audited: transformers, and packages of the Python index",
     "delayed": "where delayed expansion beats branching at the root",
     "lengths": "which defects show in the accepted lengths that engines report, and which cannot",

@@ -35,6 +35,19 @@ def chain_transcript(
     return with_rows(rows, prompt, text[:tokens], accepted, drafts)
 
 
+def loop_transcript(
+    build: Batched, rows: Rows, prompt: tuple[int, ...], tokens: int, drafts: int, rng: np.random.Generator
+) -> Transcript:
+    """One request of a loop that drafts for itself: ``build(rows, drafts, context)`` gives a round behind a context."""
+    text: list[int] = []
+    accepted: list[int] = []
+    while len(text) < tokens:
+        emitted = _block(build(rows, drafts, (*prompt, *text))(rng, 1))
+        text += emitted
+        accepted.append(len(emitted) - 1)
+    return with_rows(rows, prompt, text[:tokens], accepted, drafts)
+
+
 def plain_transcript(rows: Rows, prompt: tuple[int, ...], tokens: int, rng: np.random.Generator) -> Transcript:
     """One request drawn token by token from the target's rows."""
     text: list[int] = []
@@ -74,5 +87,3 @@ def _block(answer: object) -> list[int]:
     """The emitted tokens of a batched verifier's answer for one trial."""
     emitted = np.asarray(getattr(answer, "tokens", answer))[0]
     return [int(token) for token in emitted if token >= 0]
-
-

@@ -1,0 +1,1 @@
+"""How good audits of texts are."""
