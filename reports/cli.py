@@ -7,6 +7,7 @@ that status 1 is always a verdict.  Only the module of the command that is asked
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from importlib import import_module
 import veridraft
 
 from .running.console import BROKEN_PIPE, FAULT, STOPPED, Parser, speak_plainly
+from .running.progress import Talk, Words
 
 COMMANDS = {
     "report": ("commands.report.command", "the main job: tables and one HTML page"),
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command with the given arguments (by default those of the process)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     speak_plainly()
+    _listen()
     if not words:
         _parser().print_help()
         return 0
@@ -55,6 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         print(f"veridraft {words[0]}: this is a fault of veridraft, and no verdict", file=sys.stderr)
         return FAULT
+
+
+def _listen() -> None:
+    """Say what veridraft's modules tell their loggers, until a command is told to be quiet."""
+    Talk.quiet = False
+    logger = logging.getLogger("veridraft")
+    logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, Words) for handler in logger.handlers):
+        logger.addHandler(Words())
 
 
 def _parser() -> Parser:

@@ -6,7 +6,7 @@ are appended to a file, so that a killed suite goes on with the cell that it was
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -172,7 +172,7 @@ def _decode(pair: ModelPair, cell: SuiteCell, plan: SuitePlan, tally: CellTally,
                 break
             if monotonic() > said + SAY_EVERY:
                 said = monotonic()
-                print(f"{cell}: {tally.done}/{plan.passes} passes", file=sys.stderr, flush=True)
+                logging.getLogger(__name__).info("%s: %d/%d passes", cell, tally.done, plan.passes)
 
 
 def _text_score(pair: ModelPair, cell: SuiteCell, plan: SuitePlan, tally: CellTally) -> Score:

@@ -6,10 +6,11 @@ import argparse
 import codecs
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from .progress import Talk
 
 FAILED, BAD_INPUT, FAULT, STOPPED, BROKEN_PIPE = 1, 2, 70, 130, 141
 
@@ -18,7 +19,12 @@ PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION M
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, and know what may have been meant."""
+    """A parser whose errors are one line, and know what may have been meant; every command can be quiet."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.add_argument("--quiet", action=_Quiet, nargs=0, default=argparse.SUPPRESS,
+                          help="no progress and no words in between")
 
     def error(self, message: str) -> NoReturn:
         """Print the message on one line and exit with status 2."""
@@ -26,6 +32,8 @@ class Parser(argparse.ArgumentParser):
 
     def _meant(self, message: str) -> str:
         """A choice, or an option, that is near what was typed."""
+        from veridraft.theory.rows.near_names import did_you_mean
+
         choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         if choice:
             return did_you_mean(choice[1], re.findall(r"[\w-]+", choice[2]))
@@ -33,10 +41,11 @@ class Parser(argparse.ArgumentParser):
         return did_you_mean(flag[1], list(self._option_string_actions)) if flag else ""
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """ "; did you mean ...?" for a name that is near one that is known, else nothing."""
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+class _Quiet(argparse.Action):
+    """Turns off what is said in between."""
+
+    def __call__(self, *_: Any) -> None:
+        Talk.quiet = True
 
 
 def speak_plainly() -> None:

@@ -24,7 +24,7 @@ from ..writing.html import require_page_packages
 from ..writing.markdown import Note, note_text, render_note
 from .console import BAD_INPUT, FAILED, STOPPED, Parser, bad_input, broken_off, say_stopped
 from .options import default_of
-from .progress import ProgressLine
+from .progress import ProgressLine, Talk
 from .sources import source_digest
 
 StudyStep = tuple[int, int, Any]
@@ -105,7 +105,7 @@ def run(study: Study, words: Sequence[str]) -> int:
             steps = study.start(options, options.out, command_of(study, options))
             done, total, file = next(steps)
         if done:
-            print(f"{study.name}: {done} of {total} cells are finished already", file=sys.stderr, flush=True)
+            Talk.say(f"{study.name}: {done} of {total} cells are finished already")
         with broken_off(study.words), ProgressLine(study.name, total, done=done) as progress:
             for _, _, file in steps:
                 progress.step(", ".join(map(str, next(reversed(file.finished)))))

@@ -14,6 +14,7 @@ from ..policies.dyspec import DySpec
 from ..policies.static import Static
 from ..policies.top_plus_one import HubPairs, TopPlusOne
 from ..rows.lists import without_replacement_lists
+from ..rows.near_names import did_you_mean
 from ..rows.trees import DraftTree
 from ..solvers.by_rule import greedy, hub
 from ..solvers.canonical_lists import canonical
@@ -178,10 +179,14 @@ VERIFIERS = _table(
 def get_verifier(verifier: str | Verifier) -> Verifier:
     """The entry of the table: a name is looked up, an entry is returned as it is.
 
-    Raises ``ValueError`` for an unknown name, with the list of names.
+    Raises ``ValueError`` for an unknown name, with the list of names and the one that is near; ``TypeError`` for what
+    is neither.
     """
     if isinstance(verifier, Verifier):
         return verifier
+    if not isinstance(verifier, str):
+        raise TypeError(f"verifier must be a name of the table, or a Verifier, but is {verifier!r}")
     if verifier not in VERIFIERS:
-        raise ValueError(f"unknown verifier {verifier!r}; known are {', '.join(VERIFIERS)}")
+        meant = did_you_mean(verifier, VERIFIERS)
+        raise ValueError(f"unknown verifier {verifier!r}; known are {', '.join(VERIFIERS)}{meant}")
     return VERIFIERS[verifier]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.theory.policies.base import parse_policy
 from veridraft.theory.verifiers.fitting import fitting_policy
 
+from ...running.progress import Talk
 from .data import RealRow, RealRun
 from .settings import Settings
 
@@ -29,7 +29,7 @@ def load(settings: Settings) -> Any:
     from veridraft.gpu.models.pairs import load_pair
     from veridraft.gpu.models.prompts import PROMPTS
 
-    print("Loading the model pair (the default one is fetched once)", file=sys.stderr)
+    Talk.say("Loading the model pair (the default one is fetched once)")
     pair = load_pair(settings.target, settings.draft)
     BatchDecoder(pair, "nss", parse_policy(settings.policy)).stream([Request(prompt) for prompt in PROMPTS])
     return pair

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from veridraft.gpu.distilling.plan import DistilPlan, Embeddings, LossWeights, StudentShape
 
 from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
-from ...running.progress import ProgressLine
+from ...running.progress import ProgressLine, Talk
 
 if TYPE_CHECKING:
     from veridraft.gpu.distilling.distilling import Evaluation
@@ -99,14 +99,12 @@ def run_distil(options: argparse.Namespace) -> int:
         from veridraft.gpu.distilling.distilling import DistilJob
 
         job = DistilJob.prepared(target, plan, options.out, command_of(options), options.micro_batch)
-    told = _Told()
     try:
-        with broken_off("distil"):
+        with broken_off("distil"), _Told() as told:
             evaluations = job.run(options.checkpoint_seconds, told)
     except KeyboardInterrupt:
         say_stopped()
         return STOPPED
-    told.close()
     print(table(evaluations), end="\n\n")
     print(job.folder.draft)
     return 0
@@ -146,7 +144,7 @@ def load_target(options: argparse.Namespace) -> Any:
     """The target, as a pair with itself."""
     from veridraft.gpu.models.pairs import load_alone
 
-    print("Loading the target (the default one is fetched once)", file=sys.stderr)
+    Talk.say("Loading the target (the default one is fetched once)")
     return load_alone(options.target, options.device, options.dtype)
 
 
@@ -159,19 +157,13 @@ def table(evaluations: tuple[Evaluation, ...]) -> str:
     return "\n".join(lines)
 
 
-class _Told:
-    """ProgressLine of the parts of a run, one after the other."""
+class _Told(ExitStack):
+    """Progress of the parts of a run, one after the other."""
 
-    def __init__(self) -> None:
-        self.part, self.progress = "", ProgressLine("", 0)
+    part, progress = "", None
 
     def __call__(self, part: str, done: int, whole: int, detail: str) -> None:
-        if part != self.part:
+        if self.progress is None or part != self.part:
             self.close()
-            self.part, self.progress = part, ProgressLine(part, whole, done=done - 1)
+            self.part, self.progress = part, self.enter_context(ProgressLine(part, whole, done=done - 1))
         self.progress.step(detail)
-
-    def close(self) -> None:
-        """The last part is over."""
-        if self.part:
-            self.progress.close()

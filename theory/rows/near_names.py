@@ -1,0 +1,13 @@
+"""What may have been meant by a name that is not known; errors all over the house end with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """ "; did you mean ...?" for a name that is near a known one, case aside; else nothing."""
+    spelt = {one.lower(): one for one in known}
+    near = get_close_matches(str(name).lower(), spelt, n=1)
+    return f"; did you mean {spelt[near[0]]}?" if near else ""
