@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from veridraft.theory.policies.base import Policy, parse_policy
+from veridraft.theory.policies.base import Policy
 
 from ..models.backend import torch, transformers
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling
 from .batch import BatchDecoder
-from .drafting.n_gram import NGram
+from .drafting.n_gram import NGram, any_policy
 from .requests import Request
 
 Tensor = torch.Tensor
@@ -93,9 +93,8 @@ def sampling_of(config: Any) -> Sampling:
 
 
 def _policy(draft: Any, policy: Policy | str) -> Policy:
-    if draft is None and not isinstance(policy, NGram):
-        return NGram(parse_policy(policy).depth if isinstance(policy, str) else policy.depth)
-    return parse_policy(policy) if isinstance(policy, str) else policy
+    asked = any_policy(policy)
+    return NGram(asked.depth) if draft is None and not isinstance(asked, NGram) else asked
 
 
 def _default_verifier(policy: Policy) -> str:

@@ -25,8 +25,8 @@ from ..decoding.requests import Block, Request
 from ..decoding.step_watch import Spent, WatchedDecoder, Watcher, time_pass
 from ..models.backend import torch
 from ..models.machine import machine_of
+from ..models.names import is_random
 from ..models.pairs import ModelPair
-from ..models.random_models import is_random
 from ..trees.sampling import Sampling
 from ..trees.tree_batch import TreeBatch
 from .file import LatencyFile, pass_cell, step_cell
@@ -60,8 +60,10 @@ class LatencyPlan:
             values = getattr(self, name)
             if not values or list(values) != sorted(set(values)) or values[0] < least:
                 raise ValueError(f"{name} must rise from {least} or more, but are {values}")
-        if self.rounds < 1:
-            raise ValueError(f"rounds must be at least 1, but is {self.rounds}")
+        for name, least in (("rounds", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, but is {getattr(self, name)}")
+        Sampling(self.temperature)
         for name in self.verifiers:
             if not any(get_verifier(name).supports(policy) for policy in self.policies):
                 raise ValueError(f"verifier {name!r} takes none of the policies {[p.name for p in self.policies]}")

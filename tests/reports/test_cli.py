@@ -18,7 +18,6 @@ from veridraft.reports import cli
 from veridraft.reports.commands.certify.instances import Instance
 from veridraft.reports.commands.report import command as report_command
 from veridraft.reports.commands.report import synthetic
-from veridraft.reports.commands.report.provenance import command_of
 from veridraft.reports.commands.report.settings import Settings
 from veridraft.reports.studies.table import STUDIES
 from veridraft.theory.policies.base import Iid
@@ -35,7 +34,7 @@ BAD = {
     "--temperature nan": "temperature must be finite and at least 0, but is nan",
     "--top-p 0": "top-p must lie in (0, 1], but is 0.0",
     "--steps 0": "steps must be at least 1, but is 0",
-    "--steps many": "invalid int value: 'many'",
+    "--steps many": "'many' is no whole number",
     "--seed -3": "seed must be at least 0, but is -3",
     "--nonsense": "unrecognized arguments: --nonsense",
 }
@@ -167,13 +166,13 @@ def test_synthetic_report_and_its_page_made_again(tmp_path, capsys):
 
 def test_the_command_on_the_page_makes_the_same_settings():
     settings = Settings(verifiers=("naive", "nss"), policy="Iid(2, 1)", temperature=0.5, steps=3, synthetic=True)
-    words = command_of(settings)
+    words = settings.command
     assert words == (
         "veridraft report --verifiers naive,nss --policy 'Iid(2, 1)' --temperature 0.5 --steps 3 --synthetic"
     )
     options = report_command.parser().parse_args(shlex.split(words)[2:])
     assert Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__}) == settings
-    assert command_of(Settings()) == "veridraft report"
+    assert Settings().command == "veridraft report"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -230,7 +229,7 @@ def test_without_torch_the_synthetic_part_is_made_and_the_rest_named(tmp_path):
     )
     command = [sys.executable, "-c", hide, "report", "--verifiers", "naive", "--out", str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    assert "Left out: the real pair: PyTorch and transformers are not installed" in run.stdout
+    assert "Left out: the real pair: torch and transformers not installed: pip install 'veridraft[gpu]'" in run.stdout
     assert "Exact block efficiency" in run.stdout
     assert run.stdout.splitlines()[-1] == str(tmp_path / "report.html")
 

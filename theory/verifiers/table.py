@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -176,8 +176,25 @@ VERIFIERS = _table(
 """Name to verifier, read-only."""
 
 
+OWN: dict[str, Verifier] = {}
+"""Verifiers that were added to those of the table, by name."""
+
+
+def add_verifier(name: str, verifier: Verifier) -> Verifier:
+    """The verifier under a name, by which every function that takes a name of the table knows it from now on.
+
+    Raises ``ValueError`` for a name of the table, ``TypeError`` for what is no ``Verifier``.
+    """
+    if name in VERIFIERS:
+        raise ValueError(f"name {name!r} is taken: it is one of the table's")
+    if not isinstance(verifier, Verifier):
+        raise TypeError(f"verifier must be a Verifier, but is {verifier!r}")
+    OWN[name] = replace(verifier, name=name)
+    return OWN[name]
+
+
 def get_verifier(verifier: str | Verifier) -> Verifier:
-    """The entry of the table: a name is looked up, an entry is returned as it is.
+    """The entry of the table, or one that was added: a name is looked up, an entry is returned as it is.
 
     Raises ``ValueError`` for an unknown name, with the list of names and the one that is near; ``TypeError`` for what
     is neither.
@@ -186,7 +203,7 @@ def get_verifier(verifier: str | Verifier) -> Verifier:
         return verifier
     if not isinstance(verifier, str):
         raise TypeError(f"verifier must be a name of the table, or a Verifier, but is {verifier!r}")
-    if verifier not in VERIFIERS:
-        meant = did_you_mean(verifier, VERIFIERS)
-        raise ValueError(f"unknown verifier {verifier!r}; known are {', '.join(VERIFIERS)}{meant}")
-    return VERIFIERS[verifier]
+    known = {**VERIFIERS, **OWN}
+    if verifier not in known:
+        raise ValueError(f"unknown verifier {verifier!r}; known are {', '.join(known)}{did_you_mean(verifier, known)}")
+    return known[verifier]

@@ -29,7 +29,9 @@ from veridraft.gpu.engines.lengths import TRACES, format_of, read_run
 from veridraft.gpu.engines.runs import EngineRun, Format
 from veridraft.gpu.engines.traces import Trace, is_trace, load_trace
 from veridraft.theory.pairs.recorded import RecordedPair
-from veridraft.theory.policies.base import Chain, Policy, parse_policy
+from veridraft.theory.policies.arguments import get_policy
+from veridraft.theory.policies.base import Chain, Policy
+from veridraft.theory.rows.near_names import did_you_mean
 from veridraft.theory.verifiers.table import VERIFIERS
 
 from ...running.console import BAD_INPUT, FAILED, Parser, bad_input
@@ -184,10 +186,11 @@ def _prediction(options: argparse.Namespace, depth: int) -> LengthPrediction:
 
 
 def _policy(options: argparse.Namespace, depth: int) -> Policy:
-    return Chain(depth) if options.policy is None else parse_policy(options.policy)
+    return Chain(depth) if options.policy is None else get_policy(options.policy)
 
 
 def _verifier(options: argparse.Namespace) -> str:
     if options.verifier not in VERIFIERS:
-        raise ValueError(f"--verifier {options.verifier!r} is unknown; known are {', '.join(VERIFIERS)}")
+        meant = did_you_mean(options.verifier, VERIFIERS)
+        raise ValueError(f"--verifier {options.verifier!r} is unknown; known are {', '.join(VERIFIERS)}{meant}")
     return str(options.verifier)

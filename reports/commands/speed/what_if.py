@@ -14,6 +14,7 @@ from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.base import Pair
 from veridraft.theory.pairs.recorded import RecordedPair
 from veridraft.theory.policies.base import Policy
+from veridraft.theory.rows.near_names import did_you_mean
 from veridraft.theory.rows.trees import DraftTree
 from veridraft.theory.speed.rates import LatencyModel, StepTime, Throughput
 from veridraft.theory.speed.schedules import Schedule
@@ -118,8 +119,9 @@ def source_of(text: str, vocabulary_size: int = VOCABULARY_SIZE) -> Source:
     if text in {family.name for family in FAMILIES}:
         return FamilySource(text, vocabulary_size)
     if not Path(text).is_file():
-        known = ", ".join(family.name for family in FAMILIES)
-        raise ValueError(f"pair {text!r} is neither a file nor a family; families are {known}")
+        known = [family.name for family in FAMILIES]
+        meant = did_you_mean(text, known)
+        raise ValueError(f"pair {text!r} is neither a file nor a family; families are {', '.join(known)}{meant}")
     if is_trace(text):
         return TraceSource(text, load_trace(text))
     return RecordingSource(text, RecordedPair.load(text))

@@ -12,7 +12,7 @@ from wins_samples import made, told
 from veridraft.gpu.crosschecks import wins as same_roots
 from veridraft.gpu.files.kinds import WinsFile
 from veridraft.reports import cli
-from veridraft.reports.running.study import command_of, run_parser
+from veridraft.reports.running.study import given_command, run_parser
 from veridraft.reports.studies.wins import study as wins_study
 
 
@@ -119,4 +119,4 @@ def test_defaults_are_those_of_the_plan():
     options = run_parser(wins_study.STUDY).parse_args([])
     plan = same_roots.RootPlan((), (), {}, ())
     assert wins_study.numbers_of(options) == {name: getattr(plan, name) for name in wins_study.numbers_of(options)}
-    assert command_of(wins_study.STUDY, options) == "veridraft study run wins"
+    assert given_command(wins_study.STUDY, options) == "veridraft study run wins"
