@@ -114,6 +114,43 @@ def test_a_console_that_cannot_show_a_sign_shows_a_plain_one():
     assert run.stdout == b"- - ' ?\n"
 
 
+PLAINLY = """
+import sys
+from veridraft.reports import cli
+from veridraft.reports.studies.table import STUDIES
+
+helps = [["--help"], *([name, "--help"] for name in cli.COMMANDS)]
+helps += [["study", action, name, "--help"] for action in ("run", "show") for name in STUDIES]
+for words in helps:
+    try:
+        cli.main(words)
+    except SystemExit as stop:
+        assert stop.code == 0, words
+out = sys.argv[1]
+small = ["--pairs", "2", "--most-trees", "20", "--verifiers", "nss", "--out", out + "/c"]
+shown = [["study", "list"], ["certify", *small], ["certify", "--show", "--out", out + "/c"],
+         ["what-if", "--gpu", "H100", "--policies", "Chain(1)", "--trees", "2"], ["crosscheck", "--print-writer"]]
+for words in shown:
+    assert cli.main(words) == 0, words
+for words in (["report", "--policy", "\u2212"], ["study", "show", "gaps", "--out", out + "/\u2013"]):
+    try:
+        cli.main(words)
+    except SystemExit as stop:
+        assert stop.code == 2, words
+"""
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_every_help_and_small_command_can_be_shown_by_a_console_of_few_signs(tmp_path, encoding):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONWARNDEFAULTENCODING": "1"}
+    command = [sys.executable, "-W", "error::EncodingWarning:veridraft", "-c", PLAINLY, str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, env=environment, timeout=300)
+    assert run.returncode == 0, run.stderr.decode(encoding)
+    assert b"Traceback" not in run.stderr
+    assert "usage: veridraft study show speed" in run.stdout.decode(encoding)
+    assert b"\x1b" not in run.stdout + run.stderr, "there are no colours, hence none to turn off"
+
+
 @pytest.mark.parametrize("words", [["nothing"], ["study"], ["study", "run"], ["study", "run", "nothing"]])
 def test_a_command_or_study_that_is_none_is_one_line_and_status_2(words, capsys):
     with pytest.raises(SystemExit) as stop:
