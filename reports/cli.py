@@ -17,7 +17,7 @@ from importlib import import_module
 
 import veridraft
 
-from .running.console import BROKEN_PIPE, FAULT, STOPPED, Parser, speak_plainly
+from .running.console import BROKEN_PIPE, FAULT, STOPPED, Parser, break_line, speak_plainly
 from .running.progress import Talk, Words
 
 COMMANDS = {
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(import_module(f".{COMMANDS[words[0]][0]}", __package__).main(words[1:]))
     except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
+        print(f"{break_line()}Stopped: nothing is kept.", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end

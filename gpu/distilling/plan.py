@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
-from math import cos, isfinite, pi
+from math import cos, inf, isfinite, pi
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,8 +122,8 @@ class DistilPlan:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
         if self.length < 2:
             raise ValueError(f"length must be at least 2, but is {self.length}")
-        if not (self.temperature > 0 and isfinite(self.temperature)):
-            raise ValueError(f"temperature must be finite and above 0, but is {self.temperature}")
+        if not 0 < self.temperature < inf:
+            raise ValueError(f"temperature must be above 0, but is {self.temperature}")
         if not 0 < self.learning_rate < 1:
             raise ValueError(f"learning_rate must lie in (0, 1), but is {self.learning_rate}")
         if self.seed < 0:

@@ -27,11 +27,11 @@ def check_names(target: str | None, draft: str | None, dtype: str = "float32", t
     ``None`` is the embedded target, and with it the embedded draft; ``timing`` allows ``random:SHAPE``.
     """
     check_dtype(dtype)
+    if is_random(target) or is_random(draft):
+        _check_random(target, draft, timing)
     if draft is None and target is not None:
         raise ValueError("draft is missing: give a folder, a name, a GGUF file, or skip:LAYERS of the target")
     draft = draft or embedded.DRAFT
-    if is_random(target) or is_random(draft):
-        _check_random(target, draft, timing)
     check_place("target", target)
     held = facts_of(target)
     if draft.startswith(SKIP):
@@ -60,10 +60,10 @@ def is_random(name: str | None) -> bool:
     return name is not None and name.startswith(RANDOM)
 
 
-def _check_random(target: str | None, draft: str, timing: bool) -> None:
+def _check_random(target: str | None, draft: str | None, timing: bool) -> None:
     if not timing:
         raise ValueError(f"target {target!r} and draft {draft!r}: random weights are for timing, and tell nothing here")
-    if not is_random(target) or not (is_random(draft) or draft.startswith(SKIP)):
+    if not is_random(target) or draft is None or not (is_random(draft) or draft.startswith(SKIP)):
         raise ValueError(
             f"target {target!r} and draft {draft!r}: give {RANDOM}SHAPE for both, or skip:LAYERS for the draft; "
             f"shapes are {', '.join(NETWORKS)}"

@@ -101,8 +101,8 @@ def load_pair(
     network with a sliding window, or vocabularies that differ; ``ConnectionError`` if the embedded model must be
     fetched and cannot be; ``ImportError`` without the extra ``gpu``.
     """
-    check_names(target, draft, dtype)
     check_device(device)
+    check_names(target, draft, dtype)
     kind, draft = dtype_of(dtype), draft or embedded.DRAFT
     own = None if draft.startswith(SKIP) else load_network("draft", draft, kind, device)
     model, tokenizer = load_network("target", target, kind, device)

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .progress import Talk
@@ -86,6 +87,11 @@ def broken_off(command: str) -> Iterator[None]:
         raise SystemExit(FAILED) from None
 
 
-def say_stopped() -> None:
-    """Say that a run was stopped and can go on."""
-    print("\nStopped: the same command goes on from here.", file=sys.stderr)
+def break_line() -> str:
+    """What parts a word about a stop from the ``^C`` of a terminal."""
+    return "\n" if sys.stderr.isatty() else ""
+
+
+def say_stopped(folder: Path) -> None:
+    """Say that a run was stopped, what is kept, and how it goes on."""
+    print(f"{break_line()}Stopped: what was finished is kept in {folder}; the same command goes on from here.", file=sys.stderr)

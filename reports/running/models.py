@@ -19,7 +19,7 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
                  f"{', '.join(NETWORKS)} (default: SmolLM2-135M-Instruct)"},
     "--draft": {"metavar": "MODEL", "help": "the same, or skip:17,18 for the target without those layers"},
     "--device": {"default": "cpu", "help": "cpu or cuda (default: %(default)s)"},
-    "--dtype": {"default": "float32", "choices": DTYPES, "help": f"{', '.join(DTYPES)} (default: %(default)s)"},
+    "--dtype": {"default": "float32", "help": f"{', '.join(DTYPES)} (default: %(default)s)"},
     "--pack": {"action": "store_true", "help": "packed linear layers, for float32 on a CPU"},
 }  # fmt: skip
 

@@ -110,7 +110,7 @@ def run(study: Study, words: Sequence[str]) -> int:
             for _, _, file in steps:
                 progress.step(", ".join(map(str, next(reversed(file.finished)))))
     except KeyboardInterrupt:
-        say_stopped()
+        say_stopped(options.out)
         return STOPPED
     return publish(study, file, options.out)
 

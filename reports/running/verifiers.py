@@ -37,10 +37,10 @@ def load_verifier(name: str) -> Verifier:
     found = load("verifier", name)
     made = _made(name, found)
     if not isinstance(made, Verifier):
-        what = type(made).__name__ if made is found else f"{type(found).__name__} that gives a {type(made).__name__}"
+        how = "is" if made is found else "gives an object"
         raise ValueError(
-            f"verifier {name!r} is a {what}; asked for is a veridraft.theory.verifiers.Verifier (name, title, source, "
-            "rule, draft_laws), or a class or function without arguments that gives one"
+            f"verifier {name!r} {how} of type {type(made).__name__}; asked for is a "
+            "veridraft.theory.verifiers.Verifier (name, title, source, rule, draft_laws), or a class or function without arguments that gives one"
         )
     SOURCES[name] = _digest(name)
     return add_verifier(name, made)

@@ -49,7 +49,7 @@ def run_own(options: argparse.Namespace) -> int:
 
             run = on_all_ranks(_pair(options), lambda pair: _checked(pair, options))
     except KeyboardInterrupt:
-        say_stopped()
+        say_stopped(options.out)
         return STOPPED
     if os.environ.get("RANK", "0") != "0":
         return 0

@@ -50,30 +50,36 @@ def parser() -> Parser:
 
 def run_report(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft report``."""
-    with bad_input("report"):
-        if options.show:
-            require_page_packages()
-            publish(Job.opened(options.out))
-            return 0
-        settings = Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__})
-        require_page_packages()
-        left_out = _left_out(settings)
-        if not left_out:
-            check_names(settings.target, settings.draft)
-        check_folder(options.out)
-        pair = None if left_out else real.load(settings)
-        reasons = real.not_run(settings, pair).values() if pair else ()
-        left_out += tuple(f"on the real pair: {reason}" for reason in reasons)
-        job = Job.new(settings, options.out, left_out)
+    job = None
     try:
+        with bad_input("report"):
+            require_page_packages()
+            if options.show:
+                publish(Job.opened(options.out))
+                return 0
+            job, pair = prepared(options)
         with broken_off("report"):
             job.run(pair)
     except KeyboardInterrupt:
-        say_stopped()
-        publish(job, unfinished=True)
+        say_stopped(options.out)
+        if job is not None:
+            publish(job, unfinished=True)
         return STOPPED
     publish(job)
     return 0
+
+
+def prepared(options: argparse.Namespace) -> tuple[Job, Any]:
+    """The job that the options ask for, and its pair of models; what can be checked before these are loaded, is."""
+    settings = Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__})
+    left_out = _left_out(settings)
+    if not left_out:
+        check_names(settings.target, settings.draft)
+    check_folder(options.out)
+    pair = None if left_out else real.load(settings)
+    reasons = real.not_run(settings, pair).values() if pair else ()
+    left_out += tuple(f"on the real pair: {reason}" for reason in reasons)
+    return Job.new(settings, options.out, left_out), pair
 
 
 def _left_out(settings: Settings) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from veridraft.gpu.distilling.plan import (
     check_micro_batch,
 )
 from veridraft.gpu.files.cell_file import check_folder
-from veridraft.gpu.models.names import DTYPES, check_place, facts_of
+from veridraft.gpu.models.names import check_dtype, check_place, facts_of
 
 from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
 from ...running.models import LOADING, missing_packages
@@ -25,7 +25,7 @@ from ...running.options import COUNT, command_of, numbers, words_of
 from ...running.progress import ProgressLine, Talk
 
 if TYPE_CHECKING:
-    from veridraft.gpu.distilling.distilling import Evaluation
+    from veridraft.gpu.distilling.distilling import DistilJob, Evaluation
 
 DEFAULT = DistilPlan()
 
@@ -46,7 +46,6 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--device": {"default": "cpu", "help": "cpu, cuda, ... (default: %(default)s)"},
     "--dtype": {
         "default": "float32",
-        "choices": DTYPES,
         "help": "of the target's weights; bfloat16 on a GPU (default: %(default)s)",
     },
     "--out": {"type": Path, "required": True, "metavar": "DIR", "help": "made if missing; the draft is DIR/draft"},
@@ -105,23 +104,28 @@ def parser() -> Parser:
 
 def run_distil(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft distil``; the last line printed is the draft's folder."""
-    with bad_input("distil"):
-        plan = plan_of(options)
-        check_folder(options.out)
-        target = load_target(options)
-        from veridraft.gpu.distilling.distilling import DistilJob
-
-        command = command_of(["distil"], OPTIONS, options)
-        job = DistilJob.prepared(target, plan, options.out, command, options.micro_batch)
     try:
+        with bad_input("distil"):
+            job = prepared(options)
         with broken_off("distil"), _Told() as told:
             evaluations = job.run(options.checkpoint_seconds, told)
     except KeyboardInterrupt:
-        say_stopped()
+        say_stopped(options.out)
         return STOPPED
     print(table(evaluations), end="\n\n")
     print(job.folder.draft)
     return 0
+
+
+def prepared(options: argparse.Namespace) -> DistilJob:
+    """The job that the options ask for; what can be checked before the target is loaded is checked first."""
+    plan = plan_of(options)
+    check_folder(options.out)
+    target = load_target(options)
+    from veridraft.gpu.distilling.distilling import DistilJob
+
+    command = command_of(["distil"], OPTIONS, options)
+    return DistilJob.prepared(target, plan, options.out, command, options.micro_batch)
 
 
 def plan_of(options: argparse.Namespace) -> DistilPlan:
@@ -134,6 +138,7 @@ def plan_of(options: argparse.Namespace) -> DistilPlan:
     if not options.checkpoint_seconds >= 0:
         raise ValueError(f"checkpoint-seconds must be at least 0, but is {options.checkpoint_seconds}")
     check_micro_batch(options.micro_batch)
+    check_dtype(options.dtype)
     check_place("target", options.target)
     check_layers(shape.from_layers, facts_of(options.target).get("num_hidden_layers"))
     if missing := missing_packages():

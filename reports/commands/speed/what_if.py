@@ -11,7 +11,7 @@ import numpy as np
 
 from veridraft.gpu.engines.traces import Trace, is_trace, load_trace
 from veridraft.theory.efficiency.efficiency import block_efficiency
-from veridraft.theory.pairs.base import Pair
+from veridraft.theory.pairs.base import MissingRowError, Pair
 from veridraft.theory.pairs.recorded import RecordedPair
 from veridraft.theory.policies.base import Policy
 from veridraft.theory.rows.near_names import did_you_mean
@@ -38,6 +38,10 @@ class Sampling:
     def is_plain(self) -> bool:
         """True if rows stay as they are."""
         return self.temperature == 1 and self.top_p == 1
+
+
+class LackError(ValueError):
+    """A source does not hold what a policy draws: the policy is left out, and said to be."""
 
 
 class Source(ABC):
@@ -93,10 +97,10 @@ class RecordingSource(Source):
         for context in contexts:
             try:
                 found += [policy.sample(pair, rng, context) for _ in range(each)]
-            except KeyError:
+            except MissingRowError:
                 continue
         if not found:
-            raise ValueError(f"{self.name} lacks rows that {policy.name} draws, below each of {len(contexts)} contexts")
+            raise LackError(f"{self.name} lacks rows that {policy.name} draws, below each of {len(contexts)} contexts")
         return found
 
 
@@ -111,7 +115,11 @@ class TraceSource(Source):
         """The first steps that drafted as the policy does."""
         if not sampling.is_plain:
             raise ValueError(f"{self.name} was drafted at its own temperature: leave --temperatures and --top-p at 1")
-        return [self.trace.tree(step) for step in self.trace.whole_steps(policy)[:count]]
+        try:
+            steps = self.trace.whole_steps(policy)
+        except ValueError as error:
+            raise LackError(str(error)) from None
+        return [self.trace.tree(step) for step in steps[:count]]
 
 
 def source_of(text: str, vocabulary_size: int = VOCABULARY_SIZE) -> Source:
@@ -178,7 +186,11 @@ class Question:
         if not fitting:
             yield f"{policy.name}: none of the verifiers is lossless for it"
             return
-        trees = [] if self.exact else self.source.trees(policy, sampling, self.trees, self.seed)
+        try:
+            trees = [] if self.exact else self.source.trees(policy, sampling, self.trees, self.seed)
+        except LackError as error:
+            yield f"{policy.name}: {error}"
+            return
         planned = [Schedule.of_policy(policy)] if self.exact else []
         schedules = planned or [Schedule.of_tree(tree) for tree in trees]
         for name in fitting:

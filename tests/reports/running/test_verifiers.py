@@ -54,14 +54,13 @@ def rules(tmp_path, monkeypatch):
     OWN.clear()
 
 
-@pytest.mark.parametrize(("name", "status", "word"), [("right", 0, "LOSSLESS"), ("wrong", 1, "LOSSY: own_rules.py:wrong with")])
-def test_certify_takes_an_own_verifier(rules, name, status, word, capsys):
+@pytest.mark.parametrize(("name", "status"), [("right", 0), ("wrong", 1)])
+def test_certify_takes_an_own_verifier(rules, name, status, capsys):
     words = ["certify", "--pairs", "8", "--most-trees", "30", "--verifiers", f"{rules}:{name},nss"]
     assert cli.main(words) == status
     printed = capsys.readouterr().out
     assert f"{rules}:{name}" in printed
-    assert ("LOSSY" in printed) is (status == 1)
-    assert word == "LOSSLESS" or word in printed
+    assert (f"LOSSY: {rules}:{name} with" in printed) is (status == 1)
 
 
 def test_a_run_goes_on_with_the_same_file_only(rules, tmp_path, capsys):
@@ -87,7 +86,7 @@ def test_what_if_takes_an_own_verifier(rules, tmp_path, capsys):
     ("name", "message"),
     [
         ("own_rules:rigth", "verifier: own_rules has no 'rigth'; did you mean right?"),
-        ("own_rules:number", "verifier 'own_rules:number' is a int; asked for is a veridraft.theory.verifiers.Verifier"),
+        ("own_rules:number", "verifier 'own_rules:number' is of type int; asked for is a veridraft.theory.verifiers"),
         ("own_rules:swapped", "verifier 'own_rules:swapped' must be called without arguments, but: swapped() missing"),
         ("own_rules:needs", "must be called without arguments"),
         ("own_rule:right", "cannot import own_rule: ModuleNotFoundError"),

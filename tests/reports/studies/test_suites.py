@@ -223,7 +223,8 @@ def test_a_stopped_suite_goes_on_with_the_same_command(tmp_path, capsys, monkeyp
     words = ["--suite", "small", "--verifiers", "block", "--steps", "12", "--rows", "2", "--out", tmp_path]
     assert command(*words) == 130
     printed = capsys.readouterr()
-    assert "Stopped: the same command goes on from here." in printed.err
+    assert "Stopped: what was finished is kept in " in printed.err
+    assert "the same command goes on from here." in printed.err
     assert "suites 1/2" in printed.err
     assert command(*words) in (0, 1)
     assert begun == ["nss", "block", "block"]
