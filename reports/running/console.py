@@ -94,4 +94,5 @@ def break_line() -> str:
 
 def say_stopped(folder: Path) -> None:
     """Say that a run was stopped, what is kept, and how it goes on."""
-    print(f"{break_line()}Stopped: what was finished is kept in {folder}; the same command goes on from here.", file=sys.stderr)
+    kept = f"what was finished is kept in {folder}; the same command goes on from here."
+    print(f"{break_line()}Stopped: {kept}", file=sys.stderr)
