@@ -73,8 +73,15 @@ def bad_input(command: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"veridraft {command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"veridraft {command}: error: {_sentence(error)}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says, on one line; of a file that cannot be used the system's words follow its name."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{str(error.filename)!r}: {error.strerror}"
+    return " ".join(str(error).split())
 
 
 @contextmanager

@@ -40,8 +40,8 @@ def load_verifier(name: str) -> Verifier:
         how = "is" if made is found else "gives an object"
         raise ValueError(
             f"verifier {name!r} {how} of type {type(made).__name__}; asked for is a "
-            "veridraft.theory.verifiers.Verifier (name, title, source, rule, draft_laws), or a class or function without "
-            "arguments that gives one"
+            "veridraft.theory.verifiers.Verifier (name, title, source, rule, draft_laws), or a class or function "
+            "without arguments that gives one"
         )
     SOURCES[name] = _digest(name)
     return add_verifier(name, made)

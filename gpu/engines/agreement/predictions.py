@@ -151,7 +151,8 @@ def _reached(verifier: Verifier, tree: DraftTree, depth: int) -> Floats:
 def _expected(pair: RecordedPair, verifier: Verifier, policy: Policy, context: Any) -> Floats | None:
     """(L,) likewise at a context, over all trees; ``None`` if a row is not recorded."""
     try:
-        found = block_efficiency(verifier, policy, pair, "enumerate", context=context)
+        leaves = pair.with_leaves(len(context) + policy.depth)
+        found = block_efficiency(verifier, policy, leaves, "enumerate", context=context)
     except KeyError:
         return None
     return np.asarray(found.by_depth, dtype=float)[::-1].cumsum()[::-1][1:]

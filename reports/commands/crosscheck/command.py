@@ -77,6 +77,10 @@ ENGINE: dict[str, dict[str, Any]] = {
         "action": "store_true",
         "help": "given rates are those of a position whose predecessors were accepted, not of all steps",
     },
+    "--normalise": {
+        "action": "store_true",
+        "help": "divide recorded rows by their sums, as rows of less precision than float64 need",
+    },
     "--format": {
         "choices": [form.value for form in Format if form is not Format.TRACE],
         "help": "of the --from file (default: found out)",
@@ -182,7 +186,7 @@ def _prediction(options: argparse.Namespace, depth: int) -> LengthPrediction:
     policy, verifier = _policy(options, depth), _verifier(options)
     if is_trace(options.prediction):
         return predict_from_trace(load_trace(options.prediction), verifier, policy)
-    return predict_from_recording(RecordedPair.load(options.prediction), verifier, policy)
+    return predict_from_recording(RecordedPair.load(options.prediction, normalise=options.normalise), verifier, policy)
 
 
 def _policy(options: argparse.Namespace, depth: int) -> Policy:

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from veridraft.gpu.decoding.drafting.n_gram import any_policy
 from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.files.kinds import CrosscheckFile
 
 from ...running.console import FAILED, STOPPED, bad_input, broken_off, say_stopped
 from ...running.models import LOADING, MODEL_OPTIONS, check_models
-from ...running.options import COUNT
+from ...running.options import COUNT, check_verifiers
 from ...running.progress import Talk
 from ...running.verifiers import HELP, VERIFIER_NAMES
 
@@ -62,6 +63,9 @@ def run_own(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     """Raise for what can be seen to be wrong before a network is loaded."""
     check_models(options, timing=False)
+    any_policy(options.policy)
+    if options.verifiers is not None:
+        check_verifiers(options.verifiers)
     from veridraft.gpu.crosschecks.crosschecker import crosscheck_plan
 
     numbers = options.temperature, options.top_p, options.steps, options.seed

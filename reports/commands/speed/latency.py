@@ -12,7 +12,7 @@ from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.latency.file import CLOCKS, LatencyFile, median_interval, pass_cell
 
 from ...running.models import MODEL_OPTIONS, check_models, load_models
-from ...running.options import CLOCK_NAMES, COUNT, numbers, policies, words_of
+from ...running.options import CLOCK_NAMES, COUNT, check_verifiers, numbers, policies, words_of
 from ...running.study import Study, StudyStep, run
 from ...running.verifiers import HELP, VERIFIER_NAMES
 from ...writing.tables import ABSENT, Table
@@ -44,6 +44,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The samples as they are taken; the plan is checked before a network is loaded."""
     check_models(options)
+    if options.verifiers:
+        check_verifiers(options.verifiers)
     from veridraft.gpu.latency.measure import LatencyPlan, measure_latency
 
     plan = LatencyPlan(

@@ -92,9 +92,11 @@ class RecordingSource(Source):
     def trees(self, policy: Policy, sampling: Sampling, count: int, seed: int) -> list[DraftTree]:
         """Trees at the contexts in turn; ``ValueError`` if no context has the rows of any tree."""
         rng, contexts = np.random.default_rng(seed), self.pair.contexts
-        pair, each = self.pair.transformed(sampling.temperature, top_p=sampling.top_p), -(-count // len(contexts))
+        each = -(-count // len(contexts))
         found: list[DraftTree] = []
         for context in contexts:
+            pair = self.pair.with_leaves(len(context) + policy.depth)
+            pair = pair.transformed(sampling.temperature, top_p=sampling.top_p)
             try:
                 found += [policy.sample(pair, rng, context) for _ in range(each)]
             except MissingRowError:
@@ -122,8 +124,11 @@ class TraceSource(Source):
         return [self.trace.tree(step) for step in steps[:count]]
 
 
-def source_of(text: str, vocabulary_size: int = VOCABULARY_SIZE) -> Source:
-    """The family of that name, or the trace or recording in that file; ``ValueError`` that lists the families."""
+def source_of(text: str, vocabulary_size: int = VOCABULARY_SIZE, normalise: bool = False) -> Source:
+    """The family of that name, or the trace or recording in that file; ``ValueError`` that lists the families.
+
+    ``normalise`` divides the rows of a recording by their sums.
+    """
     if text in {family.name for family in FAMILIES}:
         return FamilySource(text, vocabulary_size)
     if not Path(text).is_file():
@@ -132,7 +137,7 @@ def source_of(text: str, vocabulary_size: int = VOCABULARY_SIZE) -> Source:
         raise ValueError(f"pair {text!r} is neither a file nor a family; families are {', '.join(known)}{meant}")
     if is_trace(text):
         return TraceSource(text, load_trace(text))
-    return RecordingSource(text, RecordedPair.load(text))
+    return RecordingSource(text, RecordedPair.load(text, normalise=normalise))
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--bytes-per-weight": {"type": float, "default": 2.0, "metavar": "B", "help": "with --gpu (default: 2, bfloat16)"},
     "--pair": {"default": "near", "help": f"a synthetic family ({', '.join(family.name for family in FAMILIES)}), a "
                "recording of rows, or a trace (default: %(default)s)"},
+    "--normalise": {"action": "store_true", "help": "divide the rows of a recording by their sums, as rows of less "
+                    "precision than float64 need"},
     "--vocabulary": {"type": COUNT, "default": VOCABULARY_SIZE, "metavar": "V", "help": "of a family (default: 4)"},
     "--verifiers": {"type": VERIFIER_NAMES, "metavar": "NAMES", "help": f"of {', '.join(VERIFIERS)}, {HELP} "
                     f"(default: those whose steps the latency files hold, else {','.join(SHOWN)})"},
@@ -131,8 +133,9 @@ def _question(options: argparse.Namespace, models: list[LatencyModel], files: li
     verifiers = held if options.verifiers is None else options.verifiers
     check_verifiers(verifiers)
     samplings = tuple(Sampling(temperature, options.top_p) for temperature in options.temperatures)
+    source = source_of(options.pair, options.vocabulary, options.normalise)
     return Question(
-        tuple(models), source_of(options.pair, options.vocabulary), samplings, verifiers, options.policies,
+        tuple(models), source, samplings, verifiers, options.policies,
         options.contexts or _middle(files), options.trees, options.seed, options.exact,
     )  # fmt: skip
 

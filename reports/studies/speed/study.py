@@ -57,11 +57,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The run's rounds as they finish; all that can be checked before a network is loaded is checked first."""
     check_models(options, timing=False)
+    rows = rows_of(options.rows)
     from veridraft.gpu.latency.speed_check import SpeedPlan, check_speed
 
     if options.rounds < LEAST_ROUNDS:
         raise ValueError(f"rounds must be at least {LEAST_ROUNDS} for an interval, but is {options.rounds}")
-    plan = SpeedPlan(rows_of(options.rows), options.rounds, options.steps, options.seed, options.temperature)
+    plan = SpeedPlan(rows, options.rounds, options.steps, options.seed, options.temperature)
     check_folder(folder)
     return check_speed(load_models(options), plan, folder, command)
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from veridraft.gpu.decoding.drafting.n_gram import any_policy
 from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.files.kinds import SuiteFile
 
 from ...running.models import MODEL_OPTIONS, check_models, load_models
-from ...running.options import COUNT, decimals, policy_names, words_of
+from ...running.options import COUNT, check_verifiers, decimals, policy_names, words_of
 from ...running.study import Study, StudyStep
 from ...running.verifiers import HELP, VERIFIER_NAMES
 from ..table import STUDIES
@@ -41,10 +42,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The suite's cells as they finish; all that can be checked before a network is loaded is checked first."""
     check_models(options)
+    part = part_of(options)
     from veridraft.gpu.crosschecks.cells import cells_of
     from veridraft.gpu.crosschecks.suite import STEPS, SuitePlan, run_suite
 
-    part = part_of(options)
     numbers = {"steps": STEPS if options.steps is None else options.steps, "rows": options.rows, "seed": options.seed}
     SuitePlan(options.suite, cells_of(options.suite, **part), ((0,),), **numbers)
     check_folder(folder)
@@ -53,7 +54,11 @@ def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[S
 
 
 def part_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Which part of a suite was asked for."""
+    """Which part of a suite was asked for; ``ValueError`` for a name that is none."""
+    if options.verifiers is not None:
+        check_verifiers(options.verifiers)
+    for policy in options.policies or ():
+        any_policy(policy)
     return {name: getattr(options, name) for name in ("verifiers", "policies", "temperatures", "top_ps")}
 
 

@@ -34,10 +34,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The run's texts as they finish; all that can be checked before a network is loaded is checked first."""
     check_models(options)
+    part, numbers = part_of(options), numbers_of(options)
     from veridraft.gpu.crosschecks.cells import cells_of
     from veridraft.gpu.crosschecks.wins import RootPlan, walk_roots
 
-    part, numbers = part_of(options), numbers_of(options)
     cells_of("full", **part)
     RootPlan((), (), {}, (), **numbers)
     check_folder(folder)

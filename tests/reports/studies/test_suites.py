@@ -259,7 +259,7 @@ BAD = {
     "--suite small --top-ps 2": "top_p must",
     "--suite small --device nowhere": "device 'nowhere'",
     "--suite small --target random:8B": "give random:SHAPE for both",
-    "show --out NOWHERE": "No such file",
+    "show --out NOWHERE": "there is no suite at",
     "show --out BROKEN": "line 1 is no JSON",
 }
 

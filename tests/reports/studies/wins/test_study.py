@@ -80,7 +80,7 @@ BAD = {
     "--stride 0": "stride must be at least 1, but is 0",
     "--seed -1": "seed must be at least 0, but is -1",
     "--device nowhere": "device 'nowhere'",
-    "show --out NOWHERE": "No such file",
+    "show --out NOWHERE": "there is no run at",
     "show --out BROKEN": "line 1 is no JSON",
     "show --out POOR": "text 0 at T 0.6, top-p 1 lacks 'verification' for nss, Chain(0)",
     "show --out ZERO": "text 0 at T 0.6, top-p 1: tokens, roots or seconds of nss, Chain(0) are not positive",
