@@ -15,6 +15,10 @@ from .progress import Talk
 
 FAILED, BAD_INPUT, FAULT, STOPPED, BROKEN_PIPE = 1, 2, 70, 130, 141
 
+EXTRAS = {"torch": "gpu", "transformers": "gpu", "accelerate": "gpu", "gguf": "gpu",
+          "matplotlib": "report", "jinja2": "report"}  # fmt: skip
+"""Packages that only some installations have, and the extra that brings each."""
+
 PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION MARK}": "'"}
 """What stands for a sign that a console cannot show."""
 
@@ -81,7 +85,8 @@ def _sentence(error: Exception) -> str:
     """What an error says, on one line; of a file that cannot be used the system's words follow its name."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{str(error.filename)!r}: {error.strerror}"
-    return " ".join(str(error).split())
+    extra = EXTRAS.get(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+    return " ".join(str(error).split()) + (f": pip install 'veridraft[{extra}]'" if extra else "")
 
 
 @contextmanager
