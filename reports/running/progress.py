@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from types import TracebackType
 from typing import Any, TextIO
@@ -76,9 +77,17 @@ def _bar(stream: TextIO, every: float, settings: dict[str, Any]) -> Any:
     settings |= {"miniters": 1, "disable": Talk.quiet}
     if issubclass(suited, tqdm_notebook):
         return suited(**settings)
-    if stream.isatty():
+    if stream.isatty() and _has_width(stream):
         return tqdm(file=stream, bar_format=BAR, dynamic_ncols=True, **settings)
     return tqdm(file=_Log(stream), bar_format=LINE, mininterval=every, **settings)
+
+
+def _has_width(stream: TextIO) -> bool:
+    """False for a terminal that says it has no columns, as some of containers do: nothing fits into a line there."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, ValueError):
+        return True
 
 
 class _Log:

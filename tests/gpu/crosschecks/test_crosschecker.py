@@ -19,7 +19,7 @@ from veridraft.gpu.crosschecks import suite
 from veridraft.gpu.crosschecks.crosschecker import crosscheck
 from veridraft.gpu.crosschecks.suite import CellVerdict
 from veridraft.gpu.decoding import batch as decoding
-from veridraft.gpu.decoding.drafting import growth
+from veridraft.gpu.decoding.drafting import child_draws
 from veridraft.gpu.decoding.passes import cache
 from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.theory.policies import DraftLaw
@@ -71,8 +71,8 @@ def test_the_level_is_split_over_the_rows(healthy):
 
 
 def test_a_draft_drawn_at_another_temperature_breaks_z_draft(pair, monkeypatch):
-    draw, kind = growth._independent, growth.ChildDraw.INDEPENDENT
-    monkeypatch.setitem(growth._DRAWS, kind, lambda rows, uniforms: draw(rows**0.6, uniforms))
+    draw, kind = child_draws._independent, child_draws.ChildDraw.INDEPENDENT
+    monkeypatch.setitem(child_draws.DRAWS, kind, lambda rows, uniforms: draw(rows**0.6, uniforms))
     row = checked(pair, steps=100).rows[0]
     assert abs(row["z_draft"]) > FAR
     assert abs(row["z"]) < THRESHOLD, "given the tree, tau is right"
