@@ -15,6 +15,7 @@ from zlib import crc32
 
 import numpy as np
 
+from veridraft.theory.policies.arguments import get_policy
 from veridraft.theory.policies.base import Policy
 from veridraft.theory.speed.rates import Term
 from veridraft.theory.verifiers.table import get_verifier
@@ -43,7 +44,8 @@ class LatencyPlan:
     """What is measured, checked when it is made.
 
     contexts : cached tokens behind which passes are timed; sizes, draft_sizes : tokens of the target's and the
-    draft's passes; steps are decoded with every one of ``verifiers`` on every one of ``policies`` that it takes
+    draft's passes; steps are decoded with every one of ``verifiers`` on every one of ``policies``, which may be texts,
+    that it takes
     """
 
     contexts: tuple[int, ...]
@@ -56,6 +58,7 @@ class LatencyPlan:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "policies", tuple(map(get_policy, self.policies)))
         for name, least in (("contexts", 0), ("sizes", 1), ("draft_sizes", 1)):
             values = getattr(self, name)
             if not values or list(values) != sorted(set(values)) or values[0] < least:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,7 @@ from veridraft.gpu.files.kinds import CrosscheckFile
 
 from ...running.console import FAILED, STOPPED, bad_input, broken_off, say_stopped
 from ...running.models import LOADING, MODEL_OPTIONS, check_models
-from ...running.options import COUNT, check_verifiers
+from ...running.options import COUNT, check_verifiers, command_of
 from ...running.progress import Talk
 from ...running.verifiers import HELP, VERIFIER_NAMES
 
@@ -37,6 +35,10 @@ OWN: dict[str, dict[str, Any]] = {
     "--out": {"type": Path, "default": Path("crosscheck"), "metavar": "FOLDER", "help": "made if missing: "
               f"{CrosscheckFile.name} (default: %(default)s)"},
 }  # fmt: skip
+
+GIVEN: dict[str, dict[str, Any]] = {"--verifiers": OWN["--verifiers"], "--policy": {}} | OWN
+"""All that a run of one's own is given, in the order in which it is kept."""
+
 
 def run_own(options: argparse.Namespace) -> int:
     """The exit status of a run of one's own: 0 all rows agree, 1 some do not, 2 bad input.
@@ -103,7 +105,7 @@ def _checked(pair: ModelPair, options: argparse.Namespace) -> Crosscheck:
         steps=options.steps,
         seed=options.seed,
         out=options.out,
-        command=shlex.join(["veridraft", *sys.argv[1:]]),
+        command=command_of(["crosscheck"], GIVEN, options),
     )
 
 
