@@ -42,8 +42,10 @@ def check_models(options: argparse.Namespace, timing: bool = True) -> None:
 def load_models(options: argparse.Namespace) -> ModelPair:
     """The pair that the options name, packed if it was asked for."""
     from veridraft.gpu.decoding.passes.packing import packed_pair
+    from veridraft.gpu.models.pairs import check_device
     from veridraft.gpu.models.random_models import load_timing_pair
 
+    check_device(options.device)
     Talk.say(LOADING)
     pair = load_timing_pair(options.target, options.draft, options.device, options.dtype)
     return packed_pair(pair) if getattr(options, "pack", False) else pair

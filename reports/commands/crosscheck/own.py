@@ -84,7 +84,9 @@ def _check(options: argparse.Namespace) -> None:
 def _pair(options: argparse.Namespace) -> ModelPair:
     """The pair, on one device or several."""
     from veridraft.gpu import load_pair, load_split_pair, packed_pair
+    from veridraft.gpu.models.pairs import check_device
 
+    check_device(options.device)
     Talk.say(LOADING)
     if not (options.tensor_parallel or options.device_map):
         pair = load_pair(options.target, options.draft, options.device, options.dtype)

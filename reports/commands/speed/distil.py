@@ -158,8 +158,9 @@ def _prompts(place: Path | None) -> tuple[str, ...] | None:
 
 def load_target(options: argparse.Namespace) -> Any:
     """The target, as a pair with itself."""
-    from veridraft.gpu.models.pairs import load_alone
+    from veridraft.gpu.models.pairs import check_device, load_alone
 
+    check_device(options.device)
     Talk.say(LOADING)
     return load_alone(options.target, options.device, options.dtype)
 

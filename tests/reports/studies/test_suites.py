@@ -255,7 +255,7 @@ BAD = {
     "--suite small --policies Iid(3": "'Iid(3'",
     "--suite small --verifiers block --policies Iid(3,2)": "verifier 'block' takes none of the policies Iid(3, 2)",
     "--suite small --temperatures -1": "temperature must",
-    "--suite small --temperatures warm": "could not convert string to float: 'warm'",
+    "--suite small --temperatures warm": "'warm' is no number",
     "--suite small --top-ps 2": "top_p must",
     "--suite small --device nowhere": "device 'nowhere'",
     "--suite small --target random:8B": "give random:SHAPE for both",
