@@ -7,6 +7,7 @@ that status 1 is always a verdict.  Only the module of the command that is asked
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -16,7 +17,8 @@ from importlib import import_module
 
 import veridraft
 
-from .running.console import BROKEN_PIPE, FAULT, STOPPED, Parser, speak_plainly
+from .running.console import BROKEN_PIPE, FAULT, STOPPED, Parser, break_line, speak_plainly
+from .running.progress import Talk, Words
 
 COMMANDS = {
     "report": ("commands.report.command", "the main job: tables and one HTML page"),
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command with the given arguments (by default those of the process)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     speak_plainly()
+    _listen()
     if not words:
         _parser().print_help()
         return 0
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(import_module(f".{COMMANDS[words[0]][0]}", __package__).main(words[1:]))
     except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
+        print(f"{break_line()}Stopped: nothing is kept.", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
@@ -55,6 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         print(f"veridraft {words[0]}: this is a fault of veridraft, and no verdict", file=sys.stderr)
         return FAULT
+
+
+def _listen() -> None:
+    """Say what veridraft's modules tell their loggers, until a command is told to be quiet."""
+    Talk.quiet = False
+    logger = logging.getLogger("veridraft")
+    logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, Words) for handler in logger.handlers):
+        logger.addHandler(Words())
 
 
 def _parser() -> Parser:

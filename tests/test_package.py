@@ -328,3 +328,11 @@ def test_the_wheel_has_the_command_and_the_licence(wheel):
     assert "veridraft = veridraft.reports.cli:main" in texts["entry_points.txt"]
     assert "License-Expression: Apache-2.0" in texts["METADATA"]
     assert texts["LICENSE"] == (ROOT / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_no_module_needs_what_unix_alone_has_to_be_imported(room):
+    for path in (ROOT / room).rglob("*.py"):
+        early = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Import)]
+        names = {alias.name for node in early for alias in node.names}
+        assert not names & {"resource", "fcntl", "termios", "pwd", "grp", "readline"}, path

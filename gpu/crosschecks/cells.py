@@ -10,7 +10,7 @@ from typing import TypeVar
 from veridraft.theory.policies.base import DraftLaw, Iid, Policy
 from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
-from ..decoding.drafting.n_gram import parse_any
+from ..decoding.drafting.n_gram import any_policy
 from ..files.kinds import SuiteKey
 from ..trees.sampling import Sampling
 
@@ -74,7 +74,7 @@ class SuiteCell:
 def cells_of(
     suite: str,
     verifiers: Sequence[str] | None = None,
-    policies: Sequence[str] | None = None,
+    policies: Sequence[str | Policy] | None = None,
     temperatures: Sequence[float] | None = None,
     top_ps: Sequence[float] | None = None,
 ) -> tuple[SuiteCell, ...]:
@@ -86,7 +86,7 @@ def cells_of(
     if suite not in SUITES:
         raise ValueError(f"suite must be one of {', '.join(SUITES)}, but is {suite!r}")
     chosen = SUITES[suite]
-    pairs = [(PLAIN[0], parse_any(PLAIN[1])), *_pairs(chosen, verifiers, policies)]
+    pairs = [(PLAIN[0], any_policy(PLAIN[1])), *_pairs(chosen, verifiers, policies)]
     pairs = list({(name, policy.name): (name, policy) for name, policy in pairs}.values())
     samplings = [Sampling(temperature=temperature, top_p=top_p) for temperature, top_p in product(
         distinct("temperatures", chosen.temperatures if temperatures is None else temperatures),
@@ -95,10 +95,10 @@ def cells_of(
 
 
 def _pairs(
-    suite: SuiteDefaults, verifiers: Sequence[str] | None, policies: Sequence[str] | None
+    suite: SuiteDefaults, verifiers: Sequence[str] | None, policies: Sequence[str | Policy] | None
 ) -> Iterator[tuple[str, Policy]]:
     """Verifiers with their policies."""
-    known = [parse_any(text) for text in (suite.policies if policies is None else policies)]
+    known = [any_policy(text) for text in (suite.policies if policies is None else policies)]
     distinct("policies", [policy.name for policy in known])
     for name in distinct("verifiers", tuple(VERIFIERS) if verifiers is None else verifiers):
         fitting = [one for one in known if get_verifier(name).supports(one)]

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from veridraft.theory.policies.base import Policy, parse_policy
+from veridraft.theory.policies.base import Policy
 from veridraft.theory.verifiers.fitting import fitting_policy
 from veridraft.theory.verifiers.table import VERIFIERS
 
+from ..decoding.drafting.n_gram import any_policy
 from ..files.kinds import CrosscheckFile
 from ..models.machine import machine_of
 from ..models.pairs import ModelPair
@@ -28,6 +29,10 @@ from .suite import CellVerdict, SuitePlan, finish
 
 OWN = "own"
 """The name of a suite whose cells a person chose."""
+
+
+Policies = Policy | str | Mapping[str, Policy | str]
+"""A policy or its text, or one for each verifier."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Crosscheck:
 def crosscheck(
     pair: ModelPair,
     verifiers: Sequence[str] | None = None,
-    policy: Policy | str | Mapping[str, Policy | str] = "Iid(4, 3)",
+    policy: Policies = "Iid(4, 3)",
     *,
     temperature: float = 1.0,
     top_p: float = 1.0,
@@ -77,30 +82,47 @@ def crosscheck(
     Raises ``ValueError`` for unknown verifiers, policies that do not fit, settings out of range, or a folder
     that holds a run with other settings; ``FloatingPointError`` if a logit is not finite.
     """
-    sampling = Sampling(temperature=temperature, top_p=top_p)
-    names = distinct("verifiers", _all_of(policy) if verifiers is None else verifiers)
-    cells = tuple(_cells(names, policy, sampling, pair.vocabulary_size))
     texts = prompts_of(pair) if prompts is None else tuple(map(pair.encode, prompts))
-    plan = SuitePlan(OWN, cells, texts, steps, 1, seed, max_new_tokens)
+    plan = crosscheck_plan(verifiers, policy, temperature, top_p, steps, seed, texts, max_new_tokens)
+    plan = replace(plan, cells=tuple(_small_enough(plan.cells, pair.vocabulary_size)))
     settings, command = plan.settings(pair), command or " ".join(sys.argv)
     *_, (_, _, file) = finish(CrosscheckFile.open(out, command, settings, machine_of(pair.device)), pair, plan)
     return Crosscheck(file.rows, file.path)
 
 
-def _all_of(policy: Policy | str | Mapping[str, Policy | str]) -> Sequence[str]:
+def crosscheck_plan(
+    verifiers: Sequence[str] | None,
+    policy: Policies,
+    temperature: float,
+    top_p: float,
+    steps: int,
+    seed: int,
+    prompts: tuple[tuple[int, ...], ...] = ((0,),),
+    max_new_tokens: int = 96,
+) -> SuitePlan:
+    """What :func:`crosscheck` does with these arguments whatever the pair is; raises as it does."""
+    sampling = Sampling(temperature=temperature, top_p=top_p)
+    names = distinct("verifiers", _all_of(policy) if verifiers is None else verifiers)
+    return SuitePlan(OWN, tuple(_cells(names, policy, sampling)), prompts, steps, 1, seed, max_new_tokens)
+
+
+def _all_of(policy: Policies) -> Sequence[str]:
     """The verifiers of the mapping, or of the theory's table."""
     return tuple(policy if isinstance(policy, Mapping) else VERIFIERS)
 
 
-def _cells(
-    names: Sequence[str], policy: Policy | str | Mapping[str, Policy | str], sampling: Sampling, vocabulary_size: int
-) -> Iterator[SuiteCell]:
-    """A cell for each verifier, but for those that are too large, of which it says so."""
+def _cells(names: Sequence[str], policy: Policies, sampling: Sampling) -> Iterator[SuiteCell]:
+    """A cell for each verifier."""
     for name in names:
         asked = policy[name] if isinstance(policy, Mapping) else policy
-        fitting = fitting_policy(name, parse_policy(asked) if isinstance(asked, str) else asked)
-        reason = too_large(name, fitting, vocabulary_size)
+        yield SuiteCell(name, fitting_policy(name, any_policy(asked)), sampling)
+
+
+def _small_enough(cells: Sequence[SuiteCell], vocabulary_size: int) -> Iterator[SuiteCell]:
+    """The cells, but for those that are too large, of which it says so."""
+    for cell in cells:
+        reason = too_large(cell.verifier, cell.policy, vocabulary_size)
         if reason:
             print(f"left out: {reason}", file=sys.stderr)
         else:
-            yield SuiteCell(name, fitting, sampling)
+            yield cell

@@ -6,7 +6,7 @@ are appended to a file, so that a killed suite goes on with the cell that it was
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,15 +19,17 @@ from zlib import crc32
 
 import numpy as np
 
+from veridraft.theory.policies.base import Policy
+
 from ..decoding.memory import PeakMemory
 from ..decoding.passes.packing import is_packed
 from ..decoding.requests import Request
 from ..decoding.step_watch import WatchedDecoder
 from ..files.kinds import SuiteFile
 from ..models.machine import machine_of
+from ..models.names import is_random
 from ..models.pairs import ModelPair
 from ..models.prompts import prompts_of
-from ..models.random_models import is_random
 from ..verification.theory_route import too_large
 from .cells import SuiteCell, cells_of
 from .scores import NO_SCORE, Score, text_score
@@ -83,12 +85,12 @@ class SuitePlan:
 
     @classmethod
     def of(cls, suite: str, pair: ModelPair, verifiers: Sequence[str] | None = None,
-           policies: Sequence[str] | None = None, temperatures: Sequence[float] | None = None,
-           top_ps: Sequence[float] | None = None, steps: int | None = None, rows: int = 8, seed: int = 0,
+           policies: Sequence[str | Policy] | None = None, temperatures: Sequence[float] | None = None,
+           top_ps: Sequence[float] | None = None, steps: int = STEPS, rows: int = 8, seed: int = 0,
            ) -> SuitePlan:  # fmt: skip
         """The plan of a suite, or of the part of it that is named; errors are those of :func:`.cells_of`."""
         cells = cells_of(suite, verifiers, policies, temperatures, top_ps)
-        return cls(suite, cells, prompts_of(pair), STEPS if steps is None else steps, rows, seed)
+        return cls(suite, cells, prompts_of(pair), steps, rows, seed)
 
     @property
     def passes(self) -> int:
@@ -172,7 +174,7 @@ def _decode(pair: ModelPair, cell: SuiteCell, plan: SuitePlan, tally: CellTally,
                 break
             if monotonic() > said + SAY_EVERY:
                 said = monotonic()
-                print(f"{cell}: {tally.done}/{plan.passes} passes", file=sys.stderr, flush=True)
+                logging.getLogger(__name__).info("%s: %d/%d passes", cell, tally.done, plan.passes)
 
 
 def _text_score(pair: ModelPair, cell: SuiteCell, plan: SuitePlan, tally: CellTally) -> Score:

@@ -33,9 +33,9 @@ from ..files.kinds import WinsFile
 from ..latency.file import CLOCKS
 from ..models.backend import torch
 from ..models.machine import machine_of
+from ..models.names import is_random
 from ..models.pairs import ModelPair
 from ..models.prompts import prompts_of
-from ..models.random_models import is_random
 from ..trees.sampling import Sampling
 from ..trees.tree_batch import TreeBatch
 from ..verification.table import verify_batch
@@ -74,7 +74,7 @@ class RootPlan:
 
     @classmethod
     def of(cls, suite: str, pair: ModelPair, verifiers: Sequence[str] | None = None,
-           policies: Sequence[str] | None = None, temperatures: Sequence[float] | None = None,
+           policies: Sequence[str | Policy] | None = None, temperatures: Sequence[float] | None = None,
            top_ps: Sequence[float] | None = None, **numbers: int) -> RootPlan:  # fmt: skip
         """The pairings and samplings of a suite, or of a part of it; errors are those of :func:`.cells_of`."""
         cells = cells_of(suite, verifiers, policies, temperatures, top_ps)

@@ -20,7 +20,7 @@ from ..trees.tree_batch import NONE, TreeBatch
 from ..verification.table import Outcomes, verify_batch
 from .drafting.drafters import Drafter, Writing, drafter_of
 from .drafting.growth import Drafted
-from .drafting.n_gram import NGram
+from .drafting.n_gram import NGram, any_policy
 from .memory import tree_advice
 from .passes.cache import BatchModel
 from .passes.finite_checks import FiniteRows, pass_of
@@ -66,7 +66,7 @@ class BatchDecoder:
     run begins for the longest text that it may have to hold.  ``steps`` counts the target passes, ``stopwatch``
     says where their time goes.
 
-    policy : any policy of the theory, or an :class:`.NGram`, which needs no draft network
+    policy : any policy of the theory, or an :class:`.NGram`, which needs no draft network; or its text
     end_tokens : the tokens that end a text; those of the target by default
     Raises ``ValueError`` for an unknown verifier, a policy that it is not known to be lossless for, or fewer than
     one row.
@@ -76,11 +76,12 @@ class BatchDecoder:
         self,
         pair: ModelPair,
         verifier: str,
-        policy: Policy,
+        policy: Policy | str,
         sampling: Sampling | None = None,
         rows: int = 8,
         end_tokens: frozenset[int] | None = None,
     ) -> None:
+        policy = any_policy(policy)
         get_verifier(verifier).require(policy)
         if rows < 1:
             raise ValueError(f"rows must be at least 1, but is {rows}")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-from veridraft.theory.policies.base import Policy, parse_policy
+from veridraft.theory.policies.base import Policy
 
 from ..models.backend import torch, transformers
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling
 from .batch import BatchDecoder
-from .drafting.n_gram import NGram
+from .drafting.n_gram import NGram, any_policy
 from .requests import Request
 
 Tensor = torch.Tensor
@@ -39,7 +40,6 @@ def speculative(
     policy: Policy | str = "Chain(3)",
     rows: int | None = None,
     seed: int | None = None,
-    streamer: Any = None,
 ) -> Callable[..., Any]:
     """What to give to ``model.generate`` as ``custom_generate``: the texts have the model's own law, and come sooner.
 
@@ -49,11 +49,10 @@ def speculative(
     policy : how the draft's tree is drawn; :class:`.NGram` ``(length)`` without a draft, the default there
     rows : how many requests run at once; all of them by default
     seed : of the first text, the next ones count up; drawn from torch's generator by default
-    streamer : gets the prompt, then every block as it is accepted; for one text.  Here and not in ``generate``,
-        which (transformers 5.23) does not hand its own to a function
 
     ``generate`` keeps its meaning for ``do_sample``, ``temperature``, ``top_k``, ``top_p``, ``max_length``,
-    ``max_new_tokens``, ``eos_token_id``, ``num_return_sequences``, and padded batches.
+    ``max_new_tokens``, ``eos_token_id``, ``num_return_sequences``, padded batches, and ``streamer``, which gets the
+    prompt, then every block as it is accepted; for one text.
     Raises ``ValueError`` that names any other setting or processor that would change the law.
     """
     chosen = _policy(draft, policy)
@@ -66,13 +65,13 @@ def speculative(
         stopping_criteria: Any = None,
         generation_config: Any = None,
         synced_gpus: bool = False,
+        streamer: Any = None,
         **model_kwargs: Any,
     ) -> Tensor:
         _check(generation_config, logits_processor, stopping_criteria)
+        streamer = streamer or _streamer_of_generate()
         if streamer is not None and len(input_ids) > 1:
             raise ValueError(f"streamer takes one text, but there are {len(input_ids)}")
-        if streamer is not None:
-            streamer.put(input_ids.cpu())
         pair = ModelPair(model, draft, None, type(model).__name__, type(draft).__name__)
         sampling = sampling_of(generation_config)
         decoder = BatchDecoder(pair, name, chosen, sampling, rows or len(input_ids), _ends(generation_config))
@@ -81,6 +80,16 @@ def speculative(
         return _generated(decoder, requests, input_ids, generation_config, streamer)
 
     return custom_generate
+
+
+def _streamer_of_generate() -> Any:
+    """The streamer that the ``generate`` below was given, which has put the prompt into it already.
+
+    transformers (5.23) hands it to loops of its own alone, and drops it in silence for any other.
+    """
+    frame = inspect.currentframe()
+    caller = frame and frame.f_back and frame.f_back.f_back
+    return caller.f_locals.get("streamer") if caller and caller.f_code.co_name == "generate" else None
 
 
 def sampling_of(config: Any) -> Sampling:
@@ -93,9 +102,8 @@ def sampling_of(config: Any) -> Sampling:
 
 
 def _policy(draft: Any, policy: Policy | str) -> Policy:
-    if draft is None and not isinstance(policy, NGram):
-        return NGram(parse_policy(policy).depth if isinstance(policy, str) else policy.depth)
-    return parse_policy(policy) if isinstance(policy, str) else policy
+    asked = any_policy(policy)
+    return NGram(asked.depth) if draft is None and not isinstance(asked, NGram) else asked
 
 
 def _default_verifier(policy: Policy) -> str:

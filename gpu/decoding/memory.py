@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -65,14 +64,25 @@ def available_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     info = Path("/proc/meminfo")
     found = re.search(r"MemAvailable:\s+(\d+) kB", info.read_text()) if info.exists() else None
-    system = int(found[1]) * 1024 if found else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(system, _left_of_limit())
+    return min(int(found[1]) * 1024 if found else _free_pages(), _left_of_limit())
+
+
+def _free_pages() -> int:
+    """The bytes that the system says are free, where it says so: no limit is known else."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError):  # Windows has no sysconf, macOS no such entry
+        return sys.maxsize
 
 
 def _left_of_limit() -> int:
     """What the process's own limit of its address space leaves, where it has one."""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     held = Path("/proc/self/statm")
+    try:
+        import resource
+    except ImportError:  # Windows
+        return sys.maxsize
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY or not held.exists():
         return sys.maxsize
     return max(0, limit - int(held.read_text().split()[0]) * resource.getpagesize())

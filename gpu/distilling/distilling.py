@@ -21,7 +21,7 @@ from ..models.backend import torch
 from ..models.pairs import ModelPair
 from .folder import DistilFolder
 from .losses import Judge, RowPairs
-from .plan import DistilPlan
+from .plan import DistilPlan, check_micro_batch
 from .samples import SamplePlan, Samples, sampled
 from .students import make_student
 
@@ -184,8 +184,7 @@ class DistilJob:
         cls, target: ModelPair, plan: DistilPlan, out: str | Path, command: str = "", micro_batch: int | None = None
     ) -> DistilJob:
         """The job; raises ``ValueError`` as :func:`distil` does."""
-        if micro_batch is not None and micro_batch < 1:
-            raise ValueError(f"micro_batch must be at least 1, but is {micro_batch}")
+        check_micro_batch(micro_batch)
         samples, student = SamplePlan.of(plan, target), make_student(target.target, plan.student, plan.seed)
         folder = DistilFolder.open(Path(out), command, plan.settings(target))
         return cls(target, student, plan, samples, folder, micro_batch)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
-from math import cos, isfinite, pi
+from math import cos, inf, isfinite, pi
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +56,19 @@ class StudentShape:
             raise ValueError("embeddings must be target or shared for a student of the target's layers, not random")
 
 
+def check_layers(layers: Sequence[int], count: int | None) -> None:
+    """Raise ``ValueError`` for a layer that a target of ``count`` layers, if that is known, has not."""
+    for layer in layers:
+        if count is not None and not 0 <= layer < count:
+            raise ValueError(f"from_layers names layer {layer}; the target's layers are 0 to {count - 1}")
+
+
+def check_micro_batch(size: int | None) -> None:
+    """Raise ``ValueError`` for less than one sequence at once."""
+    if size is not None and size < 1:
+        raise ValueError(f"micro_batch must be at least 1, but is {size}")
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """How much each loss counts; at least one does.  Raises ``ValueError`` for others than finite weights >= 0.
@@ -103,9 +117,13 @@ class DistilPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "evaluate_every"):
+        for name in ("sequences", "held_out", "shard", "steps", "batch", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        if self.length < 2:
+            raise ValueError(f"length must be at least 2, but is {self.length}")
+        if not 0 < self.temperature < inf:
+            raise ValueError(f"temperature must be above 0, but is {self.temperature}")
         if not 0 < self.learning_rate < 1:
             raise ValueError(f"learning_rate must lie in (0, 1), but is {self.learning_rate}")
         if self.seed < 0:

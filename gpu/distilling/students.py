@@ -7,7 +7,7 @@ from typing import Any
 
 from ..models.backend import torch, transformers
 from ..models.layer_skip import without_layers
-from .plan import Embeddings, StudentShape
+from .plan import Embeddings, StudentShape, check_layers
 
 
 def make_student(target: Any, shape: StudentShape, seed: int) -> Any:
@@ -31,9 +31,7 @@ def make_student(target: Any, shape: StudentShape, seed: int) -> Any:
 def _of_layers(target: Any, layers: tuple[int, ...]) -> Any:
     """A copy of the target that has only these layers."""
     count = target.config.num_hidden_layers
-    for layer in layers:
-        if not 0 <= layer < count:
-            raise ValueError(f"from_layers names layer {layer}; the target's layers are 0 to {count - 1}")
+    check_layers(layers, count)
     dropped = [layer for layer in range(count) if layer not in layers]
     student = copy.deepcopy(without_layers(target, dropped) if dropped else target)
     return student.requires_grad_(True)

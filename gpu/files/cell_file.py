@@ -81,6 +81,8 @@ class CellFile:
         was not planned; ``FileNotFoundError`` if there is none.
         """
         path = Path(place) / cls.name if Path(place).is_dir() else Path(place)
+        if not path.exists():
+            raise FileNotFoundError(f"there is no {cls.what} at {str(place)!r}")
         lines = _whole_lines(path.read_text(encoding="utf-8"))
         records = [cls._record(path, number, line) for number, line in enumerate(lines, start=1)]
         if not records or records[0].get("kind") != cls.kind:
@@ -147,7 +149,7 @@ class CellFile:
 
     def _begin(self) -> None:
         if self.path is not None:
-            _make(self.path.parent)
+            check_folder(self.path.parent)
         head = {"kind": self.kind, "command": self.command, "settings": self.settings, "machine": self.machine}
         self._write(head, "w")
 
@@ -172,11 +174,15 @@ class CellFile:
             os.fsync(file.fileno())
 
 
-def _make(folder: Path) -> None:
+def check_folder(folder: Path) -> Path:
+    """The folder, made if it is missing; ``ValueError`` if it cannot be made, or nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"out {str(folder)!r} cannot be written: not allowed")
+    return folder
 
 
 def _whole_lines(text: str) -> Sequence[str]:

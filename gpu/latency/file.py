@@ -61,7 +61,8 @@ class LatencyFile(CellFile):
 
     def samples(self, block: str, field: str) -> list[float]:
         """The finished samples of a block, in the order of its rounds."""
-        return [record[field] for (name, _), record in sorted(self.finished.items()) if name == block]
+        turns = (self.finished.get((block, turn)) for turn in range(self.settings["rounds"]))
+        return [record[field] for record in turns if record is not None]
 
     @property
     def blocks(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from zlib import crc32
 
 import numpy as np
 
+from veridraft.theory.policies.arguments import get_policy
 from veridraft.theory.policies.base import Policy
 from veridraft.theory.speed.rates import Term
 from veridraft.theory.verifiers.table import get_verifier
@@ -25,8 +26,8 @@ from ..decoding.requests import Block, Request
 from ..decoding.step_watch import Spent, WatchedDecoder, Watcher, time_pass
 from ..models.backend import torch
 from ..models.machine import machine_of
+from ..models.names import is_random
 from ..models.pairs import ModelPair
-from ..models.random_models import is_random
 from ..trees.sampling import Sampling
 from ..trees.tree_batch import TreeBatch
 from .file import LatencyFile, pass_cell, step_cell
@@ -43,7 +44,8 @@ class LatencyPlan:
     """What is measured, checked when it is made.
 
     contexts : cached tokens behind which passes are timed; sizes, draft_sizes : tokens of the target's and the
-    draft's passes; steps are decoded with every one of ``verifiers`` on every one of ``policies`` that it takes
+    draft's passes; steps are decoded with every one of ``verifiers`` on every one of ``policies``, which may be texts,
+    that it takes
     """
 
     contexts: tuple[int, ...]
@@ -56,12 +58,15 @@ class LatencyPlan:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "policies", tuple(map(get_policy, self.policies)))
         for name, least in (("contexts", 0), ("sizes", 1), ("draft_sizes", 1)):
             values = getattr(self, name)
             if not values or list(values) != sorted(set(values)) or values[0] < least:
                 raise ValueError(f"{name} must rise from {least} or more, but are {values}")
-        if self.rounds < 1:
-            raise ValueError(f"rounds must be at least 1, but is {self.rounds}")
+        for name, least in (("rounds", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, but is {getattr(self, name)}")
+        Sampling(self.temperature)
         for name in self.verifiers:
             if not any(get_verifier(name).supports(policy) for policy in self.policies):
                 raise ValueError(f"verifier {name!r} takes none of the policies {[p.name for p in self.policies]}")

@@ -19,6 +19,7 @@ from zlib import crc32
 
 import numpy as np
 
+from veridraft.theory.policies.arguments import get_policy
 from veridraft.theory.policies.base import Policy
 from veridraft.theory.speed.latency import PassTable
 from veridraft.theory.speed.rates import Term
@@ -47,7 +48,10 @@ TREES = 2
 
 @dataclass(frozen=True)
 class SpeedPlan:
-    """What a run does, checked when it is made; ``steps`` are measured ones of each verifier in each round."""
+    """What a run does, checked when it is made; ``steps`` are measured ones of each verifier in each round.
+
+    Texts of policies in ``rows`` are read.
+    """
 
     rows: tuple[tuple[str, Policy], ...]
     rounds: int = 20
@@ -57,6 +61,7 @@ class SpeedPlan:
     prompts: tuple[Any, ...] = PROMPTS
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple((name, get_policy(policy)) for name, policy in self.rows))
         for name in ("rounds", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")

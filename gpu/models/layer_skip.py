@@ -8,19 +8,7 @@ from functools import partial
 from typing import Any
 
 from .backend import torch
-
-PREFIX = "skip:"
-
-
-def parse_skip(text: str) -> tuple[int, ...]:
-    """The layers that a text such as ``skip:17,18,16,14`` names.
-
-    Raises ``ValueError`` for anything else.
-    """
-    numbers = text.removeprefix(PREFIX).split(",")
-    if not text.startswith(PREFIX) or not all(number.strip().isdigit() for number in numbers):
-        raise ValueError(f"draft {text!r} is not of the form skip:17,18 (layers to leave out)")
-    return tuple(int(number) for number in numbers)
+from .names import check_skip
 
 
 def without_layers(model: Any, layers: Sequence[int]) -> Any:
@@ -32,11 +20,7 @@ def without_layers(model: Any, layers: Sequence[int]) -> Any:
     Raises ``ValueError`` for layers out of range, repeated, or all of them.
     """
     count = model.config.num_hidden_layers
-    for layer in layers:
-        if not 0 <= layer < count:
-            raise ValueError(f"draft leaves out layer {layer}; the target's layers are 0 to {count - 1}")
-    if len(set(layers)) != len(layers) or len(layers) >= count:
-        raise ValueError(f"draft leaves out layers {tuple(layers)}: they must be distinct, and not all {count}")
+    check_skip(layers, count)
     kept = [layer for layer in range(count) if layer not in set(layers)]
     clone = shared_copy(model, {})
     _set_config(clone, _cut_config(model.config, kept))

@@ -10,7 +10,8 @@ from typing import Any
 
 from . import embedded
 from .backend import torch, transformers
-from .layer_skip import PREFIX, parse_skip, without_layers
+from .layer_skip import without_layers
+from .names import SKIP, check_dtype, check_names, check_place, check_sizes, parse_skip
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 
@@ -100,21 +101,19 @@ def load_pair(
     network with a sliding window, or vocabularies that differ; ``ConnectionError`` if the embedded model must be
     fetched and cannot be; ``ImportError`` without the extra ``gpu``.
     """
-    kind = dtype_of(dtype)
-    if draft is None and target is not None:
-        raise ValueError("draft is missing: give a folder, a name, a GGUF file, or skip:LAYERS of the target")
-    skipped = parse_skip(draft or embedded.DRAFT) if (draft or embedded.DRAFT).startswith(PREFIX) else None
+    check_device(device)
+    check_names(target, draft, dtype)
+    kind, draft = dtype_of(dtype), draft or embedded.DRAFT
+    own = None if draft.startswith(SKIP) else load_network("draft", draft, kind, device)
     model, tokenizer = load_network("target", target, kind, device)
-    if skipped is not None:
-        small, small_tokenizer = without_layers(model, skipped), tokenizer
-    else:
-        small, small_tokenizer = load_network("draft", draft, kind, device)
-    check_vocabularies(model, small, tokenizer, small_tokenizer)
-    return ModelPair(model, small, tokenizer, target or embedded.NAME, draft or embedded.DRAFT)
+    small, words = own or (without_layers(model, parse_skip(draft)), tokenizer)
+    check_vocabularies(model, small, tokenizer, words)
+    return ModelPair(model, small, tokenizer, target or embedded.NAME, draft)
 
 
 def load_alone(target: str | None = None, device: str = "cpu", dtype: str = "float32") -> ModelPair:
     """A target without a draft, as a pair with itself; arguments and errors are those of :func:`load_pair`."""
+    check_place("target", target)
     model, tokenizer = load_network("target", target, dtype_of(dtype), device)
     name = target or embedded.NAME
     return ModelPair(model, model, tokenizer, name, name)
@@ -122,10 +121,9 @@ def load_alone(target: str | None = None, device: str = "cpu", dtype: str = "flo
 
 def dtype_of(name: str) -> torch.dtype:
     """The torch type of a name; raises ``ValueError`` for others than the three."""
-    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if name not in kinds:
-        raise ValueError(f"dtype must be one of {', '.join(kinds)}, but is {name!r}")
-    return kinds[name]
+    check_dtype(name)
+    kind: torch.dtype = getattr(torch, name)
+    return kind
 
 
 def load_network(
@@ -179,18 +177,9 @@ def locate(role: str, name: str | None) -> tuple[str, dict[str, Any]]:
     """What to hand to transformers, and with which options; checks what lies on this machine."""
     if name is None:
         return str(embedded.converted_folder(convert_gguf)), {}
+    check_place(role, name)
     path = Path(name)
-    if path.is_dir():
-        if not (path / "config.json").exists():
-            raise ValueError(f"{role} {name!r} is a folder without a model: it has no config.json")
-        return name, {}
-    if path.is_file():
-        if path.suffix != ".gguf":
-            raise ValueError(f"{role} {name!r} is a file, but not a GGUF file")
-        return str(path.parent), {"gguf_file": path.name}
-    if path.is_absolute() or name.startswith(".") or path.suffix == ".gguf":
-        raise ValueError(f"{role} {name!r} does not exist")
-    return name, {}
+    return (str(path.parent), {"gguf_file": path.name}) if path.is_file() else (name, {})
 
 
 def _tokenizer(source: str, options: dict[str, Any]) -> Any:
@@ -217,9 +206,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
 def check_vocabularies(target: Any, draft: Any, target_words: Any, draft_words: Any) -> None:
     """Raise unless both networks speak of the same tokens."""
-    sizes = target.config.vocab_size, draft.config.vocab_size
-    if sizes[0] != sizes[1]:
-        raise ValueError(f"target and draft must share a vocabulary, but have {sizes[0]} and {sizes[1]} tokens")
+    check_sizes(target.config.vocab_size, draft.config.vocab_size)
     if target_words is None or draft_words is None or target_words is draft_words:
         return
     first, second = target_words.get_vocab(), draft_words.get_vocab()

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from veridraft.theory.speed.hardware import NETWORKS, Network, get_network
+from veridraft.theory.speed.hardware import Network, get_network
 
 from .backend import torch, transformers
-from .layer_skip import PREFIX as SKIP
-from .layer_skip import parse_skip, without_layers
+from .layer_skip import without_layers
+from .names import RANDOM, check_names, is_random, parse_skip
 from .pairs import ModelPair, check_device, dtype_of, load_pair
 
-PREFIX = "random:"
 POSITIONS = 131072
-
-
-def is_random(name: str | None) -> bool:
-    """True for a name such as ``random:8B``."""
-    return name is not None and name.startswith(PREFIX)
 
 
 def load_timing_pair(
@@ -28,20 +22,13 @@ def load_timing_pair(
     A random target's draft is random too, or ``skip:LAYERS`` of it.  Raises ``ValueError`` for an unknown shape,
     vocabularies that differ, and a pair of which only one is random.
     """
-    if not is_random(target) and not is_random(draft):
+    check_names(target, draft, dtype, timing=True)
+    if not is_random(target):
         return load_pair(target, draft, device, dtype)
-    if not is_random(target) or draft is None or not (is_random(draft) or draft.startswith(SKIP)):
-        raise ValueError(
-            f"target {target!r} and draft {draft!r}: give {PREFIX}SHAPE for both, or skip:LAYERS for the draft; "
-            f"shapes are {', '.join(NETWORKS)}"
-        )
-    assert target is not None
-    shapes = [get_network(name.removeprefix(PREFIX)) for name in (target, draft) if is_random(name)]
-    if shapes[0].vocabulary_size != shapes[-1].vocabulary_size:
-        sizes = f"{shapes[0].vocabulary_size} and {shapes[-1].vocabulary_size}"
-        raise ValueError(f"target and draft must share a vocabulary, but have {sizes} tokens")
-    large = random_model(shapes[0], device, dtype)
-    small = random_model(shapes[1], device, dtype) if is_random(draft) else without_layers(large, parse_skip(draft))
+    assert target is not None and draft is not None, "as they were checked"
+    large = random_model(get_network(target.removeprefix(RANDOM)), device, dtype)
+    own = random_model(get_network(draft.removeprefix(RANDOM)), device, dtype) if is_random(draft) else None
+    small = own or without_layers(large, parse_skip(draft))
     return ModelPair(large, small, None, target, draft)
 
 

@@ -8,16 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
-def check_folder(folder: Path) -> Path:
-    """The folder, made if it is missing; ``ValueError`` if something else stands there or it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"out {str(folder)!r} cannot be made a folder: {error.strerror}") from None
-    return folder
-
-
 JSON_OPTION: dict[str, Any] = {
     "metavar": "FILE",
     "help": "write the answer there as JSON; - is the standard output, the text then goes to standard error",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import traceback
@@ -11,6 +10,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from veridraft.theory.rows.near_names import did_you_mean
 
 
 def load(argument: str, text: str) -> Any:
@@ -59,9 +60,7 @@ def _inside(argument: str, module: ModuleType, name: str) -> Any:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            near = difflib.get_close_matches(part, dir(found), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"{argument}: {module.__name__} has no {name!r}{hint}")
+            raise ValueError(f"{argument}: {module.__name__} has no {name!r}{did_you_mean(part, dir(found))}")
         found = getattr(found, part)
     return found
 

@@ -1,29 +1,54 @@
-"""Progress of long work on the standard error stream."""
+"""Progress of long work on the standard error stream, drawn by tqdm: a bar in place, or lines in a log."""
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
-import time
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
-from ..writing.html import duration
+BAR = "{desc} {n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
+LINE = "{desc} {n_fmt}/{total_fmt} ({elapsed}, about {remaining} left{postfix})"
+END = "{desc} {n_fmt}/{total_fmt} ({elapsed})"
+
+LONGEST_DETAIL = 60
+
+
+class Talk:
+    """What is said while work goes on; ``--quiet`` turns it off, for the whole command."""
+
+    quiet = False
+
+    @classmethod
+    def say(cls, text: str) -> None:
+        """A word on the standard error stream, above a bar that is drawn there."""
+        if not cls.quiet:
+            from tqdm import tqdm
+
+            tqdm.write(text, file=sys.stderr)
+            sys.stderr.flush()
+
+
+class Words(logging.Handler):
+    """Says what veridraft's loggers are told."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say a record's message."""
+        Talk.say(record.getMessage())
 
 
 class ProgressLine:
-    """Says what is being done: in place on a terminal, elsewhere as a line every few seconds.
+    """Says how far a part of the work is: in place on a terminal and in a notebook, elsewhere in lines.
 
-    ``label`` names the part, ``total`` its number of pieces, ``done`` those that an earlier run has finished.  As a
-    context it says at its end, however that comes, how far it has got.
+    ``label`` names the part, ``total`` its number of pieces, ``done`` those that an earlier run has finished.  A log
+    gets a line at most every ``every`` seconds.  As a context it says at its end, whatever that is, how far it got.
     """
 
     def __init__(
         self, label: str, total: int, stream: TextIO | None = None, every: float = 10.0, done: int = 0
     ) -> None:
-        self._label, self._total, self._every = label, total, every
-        self._stream = stream or sys.stderr
-        self._started = self._said = time.monotonic()
-        self._done = self._before = done
+        self._bar = _bar(stream or sys.stderr, every, {"desc": label, "total": total, "initial": done})
 
     def __enter__(self) -> ProgressLine:
         return self
@@ -33,23 +58,49 @@ class ProgressLine:
 
     def step(self, detail: str) -> None:
         """One piece more is done; ``detail`` says which."""
-        self._done += 1
-        now = time.monotonic()
-        if self._stream.isatty():
-            self._stream.write(f"\r\x1b[K{self._line(now)}: {detail}"[:160])
-        elif now - self._said >= self._every:
-            self._stream.write(f"{self._line(now)}: {detail}\n")
-            self._said = now
-        self._stream.flush()
+        self._bar.set_postfix_str(detail[:LONGEST_DETAIL], refresh=False)
+        self._bar.update()
 
     def close(self) -> None:
         """Say how far the part has got, and how long it took."""
-        start = "\r\x1b[K" if self._stream.isatty() else ""
-        self._stream.write(f"{start}{self._line(time.monotonic())}\n")
-        self._stream.flush()
+        self._bar.set_postfix_str("", refresh=False)
+        self._bar.bar_format = END
+        self._bar.close()
 
-    def _line(self, now: float) -> str:
-        spent, made = now - self._started, self._done - self._before
-        missing = self._total - self._done
-        left = f", about {duration(spent / made * missing)} left" if made and missing else ""
-        return f"{self._label} {self._done}/{self._total} ({spent:.0f} s{left})"
+
+def _bar(stream: TextIO, every: float, settings: dict[str, Any]) -> Any:
+    """A bar of tqdm's for a terminal or a notebook, or one that writes lines."""
+    from tqdm import tqdm
+    from tqdm.auto import tqdm as suited
+    from tqdm.notebook import tqdm_notebook
+
+    settings |= {"miniters": 1, "disable": Talk.quiet}
+    if issubclass(suited, tqdm_notebook):
+        return suited(**settings)
+    if stream.isatty() and _has_width(stream):
+        return tqdm(file=stream, bar_format=BAR, dynamic_ncols=True, **settings)
+    return tqdm(file=_Log(stream), bar_format=LINE, mininterval=every, **settings)
+
+
+def _has_width(stream: TextIO) -> bool:
+    """False for a terminal that says it has no columns, as some of containers do: nothing fits into a line there."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, ValueError):
+        return True
+
+
+class _Log:
+    """A stream on which every state of a bar is a line of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """A line, unless nothing would be on it."""
+        if line := text.strip():
+            self._stream.write(f"{line}\n")
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        self._stream.flush()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,20 +17,18 @@ from typing import Any, Protocol
 import numpy as np
 import scipy
 
-from veridraft.gpu.files.cell_file import CellFile
+from veridraft.gpu.files.cell_file import CellFile, check_folder
 
 from ..writing.html import require_page_packages
 from ..writing.markdown import Note, note_text, render_note
 from .console import BAD_INPUT, FAILED, STOPPED, Parser, bad_input, broken_off, say_stopped
-from .options import default_of
-from .progress import ProgressLine
+from .options import Options, command_of
+from .progress import ProgressLine, Talk
 from .sources import source_digest
+from .verifiers import SOURCES
 
 StudyStep = tuple[int, int, Any]
 """Cells done, cells in all, and the file that holds them."""
-
-Options = Mapping[str, Mapping[str, Any]]
-"""Flags of a command, each with what ``argparse`` takes for it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,10 @@ def cell_by_cell(file: type[CellFile], plan: Plan, folder: Path, command: str) -
 
     Raises ``ValueError`` for a folder that holds cells of other settings, code or versions.
     """
+    check_folder(folder)
     settings = plan.settings() | {"code": source_digest(type(plan).__module__)}
+    own = {name: SOURCES[name] for name in getattr(plan, "verifiers", ()) if name in SOURCES}
+    settings |= {"own": own} if own else {}
     return file.open(folder, command, settings, versions()).finish(plan.measure)
 
 
@@ -102,15 +102,15 @@ def run(study: Study, words: Sequence[str]) -> int:
         with bad_input(study.words):
             if getattr(options, "show", False):
                 return publish(study, study.file.load(options.out), options.out)
-            steps = study.start(options, options.out, command_of(study, options))
+            steps = study.start(options, options.out, given_command(study, options))
             done, total, file = next(steps)
         if done:
-            print(f"{study.name}: {done} of {total} cells are finished already", file=sys.stderr, flush=True)
+            Talk.say(f"{study.name}: {done} of {total} cells are finished already")
         with broken_off(study.words), ProgressLine(study.name, total, done=done) as progress:
             for _, _, file in steps:
                 progress.step(", ".join(map(str, next(reversed(file.finished)))))
     except KeyboardInterrupt:
-        say_stopped()
+        say_stopped(options.out)
         return STOPPED
     return publish(study, file, options.out)
 
@@ -178,19 +178,7 @@ def _with_folder(study: Study, parser: Parser) -> Parser:
     return parser
 
 
-def command_of(study: Study, options: argparse.Namespace) -> str:
-    """The shell command that runs it again, or goes on; options at their default are left out."""
-    words = ["veridraft", *study.words.split()]
-    given = {flag: (getattr(options, flag[2:].replace("-", "_")), settings) for flag, settings in study.options.items()}
-    for flag, (value, settings) in given.items():
-        if value != default_of(dict(settings)):
-            words += [flag] if value is True else [flag, _typed(value)]
-    return shlex.join(words if options.out == Path(study.name) else [*words, "--out", str(options.out)])
-
-
-def _typed(value: Any) -> str:
-    """A value as it is typed."""
-    if not isinstance(value, tuple):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    texts = [_typed(one) for one in value]
-    return ("; " if any("(" in text for text in texts) else ",").join(texts)
+def given_command(study: Study, options: argparse.Namespace) -> str:
+    """The shell command that runs it again, or goes on."""
+    folder = {"--out": {"default": Path(study.name)}}
+    return command_of(study.words.split(), {**study.options, **folder}, options)

@@ -18,7 +18,6 @@ from veridraft.reports import cli
 from veridraft.reports.commands.certify.instances import Instance
 from veridraft.reports.commands.report import command as report_command
 from veridraft.reports.commands.report import synthetic
-from veridraft.reports.commands.report.provenance import command_of
 from veridraft.reports.commands.report.settings import Settings
 from veridraft.reports.studies.table import STUDIES
 from veridraft.theory.policies.base import Iid
@@ -35,7 +34,7 @@ BAD = {
     "--temperature nan": "temperature must be finite and at least 0, but is nan",
     "--top-p 0": "top-p must lie in (0, 1], but is 0.0",
     "--steps 0": "steps must be at least 1, but is 0",
-    "--steps many": "invalid int value: 'many'",
+    "--steps many": "'many' is no whole number",
     "--seed -3": "seed must be at least 0, but is -3",
     "--nonsense": "unrecognized arguments: --nonsense",
 }
@@ -115,6 +114,43 @@ def test_a_console_that_cannot_show_a_sign_shows_a_plain_one():
     assert run.stdout == b"- - ' ?\n"
 
 
+PLAINLY = """
+import sys
+from veridraft.reports import cli
+from veridraft.reports.studies.table import STUDIES
+
+helps = [["--help"], *([name, "--help"] for name in cli.COMMANDS)]
+helps += [["study", action, name, "--help"] for action in ("run", "show") for name in STUDIES]
+for words in helps:
+    try:
+        cli.main(words)
+    except SystemExit as stop:
+        assert stop.code == 0, words
+out = sys.argv[1]
+small = ["--pairs", "2", "--most-trees", "20", "--verifiers", "nss", "--out", out + "/c"]
+shown = [["study", "list"], ["certify", *small], ["certify", "--show", "--out", out + "/c"],
+         ["what-if", "--gpu", "H100", "--policies", "Chain(1)", "--trees", "2"], ["crosscheck", "--print-writer"]]
+for words in shown:
+    assert cli.main(words) == 0, words
+for words in (["report", "--policy", "\u2212"], ["study", "show", "gaps", "--out", out + "/\u2013"]):
+    try:
+        cli.main(words)
+    except SystemExit as stop:
+        assert stop.code == 2, words
+"""
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_every_help_and_small_command_can_be_shown_by_a_console_of_few_signs(tmp_path, encoding):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONWARNDEFAULTENCODING": "1"}
+    command = [sys.executable, "-W", "error::EncodingWarning:veridraft", "-c", PLAINLY, str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, env=environment, timeout=300)
+    assert run.returncode == 0, run.stderr.decode(encoding)
+    assert b"Traceback" not in run.stderr
+    assert "usage: veridraft study show speed" in run.stdout.decode(encoding)
+    assert b"\x1b" not in run.stdout + run.stderr, "there are no colours, hence none to turn off"
+
+
 @pytest.mark.parametrize("words", [["nothing"], ["study"], ["study", "run"], ["study", "run", "nothing"]])
 def test_a_command_or_study_that_is_none_is_one_line_and_status_2(words, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -167,13 +203,13 @@ def test_synthetic_report_and_its_page_made_again(tmp_path, capsys):
 
 def test_the_command_on_the_page_makes_the_same_settings():
     settings = Settings(verifiers=("naive", "nss"), policy="Iid(2, 1)", temperature=0.5, steps=3, synthetic=True)
-    words = command_of(settings)
+    words = settings.command
     assert words == (
         "veridraft report --verifiers naive,nss --policy 'Iid(2, 1)' --temperature 0.5 --steps 3 --synthetic"
     )
     options = report_command.parser().parse_args(shlex.split(words)[2:])
     assert Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__}) == settings
-    assert command_of(Settings()) == "veridraft report"
+    assert Settings().command == "veridraft report"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -230,7 +266,7 @@ def test_without_torch_the_synthetic_part_is_made_and_the_rest_named(tmp_path):
     )
     command = [sys.executable, "-c", hide, "report", "--verifiers", "naive", "--out", str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    assert "Left out: the real pair: PyTorch and transformers are not installed" in run.stdout
+    assert "Left out: the real pair: torch and transformers not installed: pip install 'veridraft[gpu]'" in run.stdout
     assert "Exact block efficiency" in run.stdout
     assert run.stdout.splitlines()[-1] == str(tmp_path / "report.html")
 

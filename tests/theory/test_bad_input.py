@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -24,6 +25,7 @@ from veridraft.theory import (
     zipf_pair,
 )
 from veridraft.theory.pairs import RandomPair, diverging_pair
+from veridraft.theory.speed import get_device, get_network
 
 GOOD = np.full((2, 2), 0.5)
 FLOATS = one_step_pair(P.astype(float), Q.astype(float))
@@ -181,3 +183,26 @@ def test_a_pair_of_ones_own_with_bad_rows_is_found_out(random, rows) -> None:
     for call in (certify, block_efficiency):
         with pytest.raises(ValueError, match=r"(target|draft) (row|must)"):
             call("specinfer", Iid(2, 1), pair, **({"arithmetic": "float"} if call is certify else {}))
+
+
+@pytest.mark.parametrize(
+    ("ask", "meant"),
+    [
+        (lambda: get_verifier("Lifted_k-seq"), "lifted_k_seq"),
+        (lambda: parse_policy("Idd(4, 2)"), "Iid(K, L)"),
+        (lambda: parse_policy("delayed(4, 2)"), "Delayed(K, L1, L2)"),
+        (lambda: get_device("RTX490"), "RTX4090"),
+        (lambda: get_network("135"), "135M"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_guessed(ask, meant):
+    with pytest.raises(ValueError, match=f"; did you mean {re.escape(meant)}\\?$"):
+        ask()
+
+
+def test_a_name_that_is_near_none_is_not_guessed():
+    for ask in (lambda: get_verifier("zzzz"), lambda: parse_policy("Zz(9)"), lambda: get_device("TPU")):
+        with pytest.raises(ValueError, match=r"^(?!.*did you mean)"):
+            ask()
+    with pytest.raises(TypeError, match="verifier must be a name of the table, or a Verifier, but is 3"):
+        get_verifier(3)

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..rows.distributions import Row, check_count, check_rows
+from ..rows.distributions import Row, check_count, check_rows, exact
 from ..rows.trees import Context, DraftTree
 from .base import Pair, TablePair
 
@@ -73,6 +73,13 @@ class RecordedPair(TablePair):
                 if tree.draft[node].any():
                     draft[context] = tree.draft[node]
         return cls(target, draft)
+
+    def with_leaves(self, length: int) -> Pair:
+        """The pair with a uniform row at every unknown context of ``length`` tokens.
+
+        For trees whose leaves have that length: how many tokens are accepted depends on no row of a leaf.
+        """
+        return _WithLeaves(self, check_count("length", length, 0))
 
     def save(self, path: str | Path) -> None:
         """Write the recording; a context of which only one row is known is written with the other empty."""
@@ -129,6 +136,30 @@ class RecordedPair(TablePair):
             ends = range(ahead, len(text) + 1)
             tables.append({tuple(text[:end].tolist()): row for end, row in zip(ends, rows, strict=True)})
         return cls(tables[0], tables[1])
+
+
+class _WithLeaves(Pair):
+    """A recording that answers at unknown contexts of one length."""
+
+    def __init__(self, source: RecordedPair, length: int) -> None:
+        self.source, self.length, self.exact = source, length, source.exact
+        self.vocabulary_size = source.vocabulary_size
+        uniform = np.full(self.vocabulary_size, 1 / self.vocabulary_size)
+        self.uniform = exact(np.ones(self.vocabulary_size)) / self.vocabulary_size if self.exact else uniform
+
+    @property
+    def class_name(self) -> str:
+        return self.source.class_name
+
+    def target_row(self, context: Context) -> Row:
+        """The target's row, if it is known or needed."""
+        is_leaf = len(context) == self.length and context not in self.source.target
+        return self.uniform if is_leaf else self.source.target_row(context)
+
+    def draft_row(self, context: Context) -> Row:
+        """The draft's row, likewise."""
+        is_leaf = len(context) == self.length and context not in self.source.draft
+        return self.uniform if is_leaf else self.source.draft_row(context)
 
 
 def contexts_below(root: Context, tokens: Iterable[int], depth: int) -> list[Context]:

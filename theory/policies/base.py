@@ -17,6 +17,7 @@ import numpy as np
 from ..pairs.base import Pair
 from ..rows.distributions import Row, check_count, draw
 from ..rows.lists import TokenList, ordered_iid_lists
+from ..rows.near_names import nearest
 from ..rows.trees import Context, DraftTree, Grower, grow
 
 State = Hashable
@@ -348,7 +349,10 @@ def parse_policy(text: str) -> Policy:
         for form, build in POLICIES.items():
             if form.split("(")[0].lower() == match[1].lower() and form.count(",") + 1 == len(arguments):
                 return build(*map(_number_or_widths, arguments))
-    raise ValueError(f"policy {text!r} is none of {', '.join(POLICIES)} with integers")
+    forms = {form.split("(")[0]: form for form in POLICIES}
+    near = nearest(text.split("(")[0].strip(), forms)
+    meant = f"; did you mean {forms[near]}?" if near else ""
+    raise ValueError(f"policy {text!r} is none of {', '.join(POLICIES)} with integers{meant}")
 
 
 def _number_or_widths(text: str) -> int | tuple[int, ...]:

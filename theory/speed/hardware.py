@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..rows.distributions import check_count
+from ..rows.near_names import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def get_device(name: str) -> Device:
     _require_text("GPU", name, DEVICES)
     found = {key.lower(): device for key, device in DEVICES.items()}.get(name.replace(" ", "").lower())
     if found is None:
-        raise ValueError(f"GPU {name!r} is unknown; known are {', '.join(DEVICES)}")
+        raise ValueError(f"GPU {name!r} is unknown; known are {', '.join(DEVICES)}{did_you_mean(name, DEVICES)}")
     return found
 
 
@@ -154,7 +155,7 @@ def get_network(name: str) -> Network:
     _require_text("shape", name, NETWORKS)
     found = {key.lower(): network for key, network in NETWORKS.items()}.get(name.strip().lower())
     if found is None:
-        raise ValueError(f"shape {name!r} is unknown; known are {', '.join(NETWORKS)}")
+        raise ValueError(f"shape {name!r} is unknown; known are {', '.join(NETWORKS)}{did_you_mean(name, NETWORKS)}")
     return found
 
 

@@ -5,7 +5,7 @@ from .emission import EmittedLaw, emitted_law
 from .greedy_block import RoundsCertificate, certify_greedy_block
 from .lifts import Lift, Rule, TreeLaw, TreeRule, bottom_up, top_down
 from .path_rules import GreedyMultiPath, Hierarchical
-from .table import VERIFIERS, Verifier, get_verifier
+from .table import VERIFIERS, Verifier, add_verifier, get_verifier
 
 __all__ = [
     "VERIFIERS",
@@ -21,6 +21,7 @@ __all__ = [
     "TreeLaw",
     "TreeRule",
     "Verifier",
+    "add_verifier",
     "bottom_up",
     "certify",
     "certify_greedy_block",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..policies.dyspec import DySpec
 from ..policies.static import Static
 from ..policies.top_plus_one import HubPairs, TopPlusOne
 from ..rows.lists import without_replacement_lists
+from ..rows.near_names import did_you_mean
 from ..rows.trees import DraftTree
 from ..solvers.by_rule import greedy, hub
 from ..solvers.canonical_lists import canonical
@@ -175,13 +176,34 @@ VERIFIERS = _table(
 """Name to verifier, read-only."""
 
 
-def get_verifier(verifier: str | Verifier) -> Verifier:
-    """The entry of the table: a name is looked up, an entry is returned as it is.
+OWN: dict[str, Verifier] = {}
+"""Verifiers that were added to those of the table, by name."""
 
-    Raises ``ValueError`` for an unknown name, with the list of names.
+
+def add_verifier(name: str, verifier: Verifier) -> Verifier:
+    """The verifier under a name, by which every function that takes a name of the table knows it from now on.
+
+    Raises ``ValueError`` for a name of the table, ``TypeError`` for what is no ``Verifier``.
+    """
+    if name in VERIFIERS:
+        raise ValueError(f"name {name!r} is taken: it is one of the table's")
+    if not isinstance(verifier, Verifier):
+        raise TypeError(f"verifier must be a Verifier, but is {verifier!r}")
+    OWN[name] = replace(verifier, name=name)
+    return OWN[name]
+
+
+def get_verifier(verifier: str | Verifier) -> Verifier:
+    """The entry of the table, or one that was added: a name is looked up, an entry is returned as it is.
+
+    Raises ``ValueError`` for an unknown name, with the list of names and the one that is near; ``TypeError`` for what
+    is neither.
     """
     if isinstance(verifier, Verifier):
         return verifier
-    if verifier not in VERIFIERS:
-        raise ValueError(f"unknown verifier {verifier!r}; known are {', '.join(VERIFIERS)}")
-    return VERIFIERS[verifier]
+    if not isinstance(verifier, str):
+        raise TypeError(f"verifier must be a name of the table, or a Verifier, but is {verifier!r}")
+    known = {**VERIFIERS, **OWN}
+    if verifier not in known:
+        raise ValueError(f"unknown verifier {verifier!r}; known are {', '.join(known)}{did_you_mean(verifier, known)}")
+    return known[verifier]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from veridraft.theory.pairs.base import Pair
-from veridraft.theory.policies.base import DraftLaw, Policy, parse_policy
+from veridraft.theory.policies.arguments import get_policy
+from veridraft.theory.policies.base import DraftLaw, Policy
 from veridraft.theory.rows.trees import Context, DraftTree
 
 
@@ -74,7 +75,7 @@ FORM = re.compile(r"\s*ngram\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)\s*", re.IGNORECA
 """``NGram(length)`` or ``NGram(length, longest)``."""
 
 
-def parse_any(text: str) -> Policy:
-    """The policy that a text names: one of the theory's, or ``NGram(3)``; errors are those of :func:`.parse_policy`."""
-    found = FORM.fullmatch(text)
-    return NGram(*(int(number) for number in found.groups() if number)) if found else parse_policy(text)
+def any_policy(policy: str | Policy) -> Policy:
+    """The policy itself, or what a text names: ``NGram(3)``, or one of the theory's as :func:`.get_policy` reads it."""
+    found = FORM.fullmatch(policy) if isinstance(policy, str) else None
+    return NGram(*(int(number) for number in found.groups() if number)) if found else get_policy(policy)

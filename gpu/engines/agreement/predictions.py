@@ -13,6 +13,7 @@ import numpy as np
 
 from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.recorded import RecordedPair
+from veridraft.theory.policies.arguments import get_policy
 from veridraft.theory.policies.base import Policy
 from veridraft.theory.rows.trees import DraftTree
 from veridraft.theory.verifiers.table import Verifier, get_verifier
@@ -95,14 +96,14 @@ def rates_of(text: str) -> list[float]:
         raise ValueError(f"rates {text!r} must be numbers in [0, 1] with commas, or a file of them") from None
 
 
-def predict_from_trace(trace: Trace, verifier: str | Verifier, policy: Policy) -> LengthPrediction:
+def predict_from_trace(trace: Trace, verifier: str | Verifier, policy: str | Policy) -> LengthPrediction:
     """The mean, over recorded trees, of the verifier's probability to accept each position: no coin is tossed.
 
     Steps that drafted fewer tokens than the policy are left out.  ``run`` holds what the engine accepted in the same
     steps.  Raises ``ValueError`` for a verifier that is not lossless for the policy, rows that are no laws, and a
     trace in which no step drafted as the policy does.
     """
-    entry = _fitting(verifier, policy)
+    entry, policy = _fitting(verifier, policy)
     steps = trace.whole_steps(policy)
     laws = np.array([_reached(entry, trace.tree(step), policy.depth) for step in steps])
     requests = trace.arrays["requests"][steps]
@@ -113,13 +114,13 @@ def predict_from_trace(trace: Trace, verifier: str | Verifier, policy: Policy) -
     return _averaged(sequences, origin, notes, trace.run(steps, policy.depth))
 
 
-def predict_from_recording(pair: RecordedPair, verifier: str | Verifier, policy: Policy) -> LengthPrediction:
+def predict_from_recording(pair: RecordedPair, verifier: str | Verifier, policy: str | Policy) -> LengthPrediction:
     """The mean, over every context below which the recording holds all rows that the policy can ask for.
 
     Exact at each context, over all trees.  Raises ``ValueError`` for a verifier that is not lossless for the policy,
     and if the recording is complete below no context.
     """
-    entry = _fitting(verifier, policy)
+    entry, policy = _fitting(verifier, policy)
     found = [_expected(pair, entry, policy, context) for context in pair.contexts]
     laws = np.array([law for law in found if law is not None])
     if not len(laws):
@@ -131,12 +132,12 @@ def predict_from_recording(pair: RecordedPair, verifier: str | Verifier, policy:
     return _averaged([laws], f"{entry.name} with {policy.name} at {len(laws)} recorded contexts", notes, None)
 
 
-def _fitting(verifier: str | Verifier, policy: Policy) -> Verifier:
-    entry = get_verifier(verifier)
+def _fitting(verifier: str | Verifier, policy: str | Policy) -> tuple[Verifier, Policy]:
+    entry, policy = get_verifier(verifier), get_policy(policy)
     entry.require(policy)
     if policy.depth < 1:
         raise ValueError(f"policy {policy.name} drafts nothing")
-    return entry
+    return entry, policy
 
 
 def _reached(verifier: Verifier, tree: DraftTree, depth: int) -> Floats:
@@ -150,7 +151,8 @@ def _reached(verifier: Verifier, tree: DraftTree, depth: int) -> Floats:
 def _expected(pair: RecordedPair, verifier: Verifier, policy: Policy, context: Any) -> Floats | None:
     """(L,) likewise at a context, over all trees; ``None`` if a row is not recorded."""
     try:
-        found = block_efficiency(verifier, policy, pair, "enumerate", context=context)
+        leaves = pair.with_leaves(len(context) + policy.depth)
+        found = block_efficiency(verifier, policy, leaves, "enumerate", context=context)
     except KeyError:
         return None
     return np.asarray(found.by_depth, dtype=float)[::-1].cumsum()[::-1][1:]

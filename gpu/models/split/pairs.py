@@ -8,7 +8,8 @@ from typing import Any
 
 from .. import embedded
 from ..backend import torch, transformers
-from ..layer_skip import PREFIX, parse_skip, without_layers
+from ..layer_skip import without_layers
+from ..names import SKIP, check_names, parse_skip
 from ..pairs import ModelPair, check_vocabularies, dtype_of, load_network, locate
 
 
@@ -35,10 +36,9 @@ def load_split_pair(
     """
     if tensor_parallel == (device_map is not None):
         raise ValueError("give either device_map or tensor_parallel, to say how the target is split")
-    if draft is None and target is not None:
-        raise ValueError("draft is missing: give a folder, a name, a GGUF file, or skip:LAYERS of the target")
+    check_names(target, draft, dtype)
     kind, draft = dtype_of(dtype), draft or embedded.DRAFT
-    skipped = parse_skip(draft) if draft.startswith(PREFIX) else None
+    skipped = parse_skip(draft) if draft.startswith(SKIP) else None
     placement = tensor_parallel_placement(target) if tensor_parallel else {"device_map": device_map}
     if offload_folder is not None:
         placement["offload_folder"] = offload_folder

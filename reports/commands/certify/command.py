@@ -9,9 +9,9 @@ from pathlib import Path
 import veridraft
 from veridraft.gpu.files.cell_file import CellFile
 
-from ...running.console import names
-from ...running.options import COMMON
+from ...running.options import COMMON, COUNT
 from ...running.study import Study, StudyStep, cell_by_cell, run
+from ...running.verifiers import HELP, VERIFIER_NAMES
 from ..report.tables import certificate_table
 from .certificates import CertificatesPlan, rows_of
 
@@ -52,12 +52,13 @@ STUDY = Study(
     "certificates",
     ABOUT,
     {
-        "--verifiers": {"metavar": "NAMES", "type": names, "default": COMMON, "help": "names with commas between them "
+        "--verifiers": {"metavar": "NAMES", "type": VERIFIER_NAMES, "default": COMMON,
+                        "help": f"names with commas between them, {HELP} "
                         f"(default: {','.join(COMMON)})"},
-        "--pairs": {"type": int, "default": 200, "help": "number of random pairs (default: %(default)s)"},
-        "--most-trees": {"type": int, "default": 262_144, "help": "leave out instances with more trees than this "
+        "--pairs": {"type": COUNT, "default": 200, "help": "number of random pairs (default: %(default)s)"},
+        "--most-trees": {"type": COUNT, "default": 262_144, "help": "leave out instances with more trees than this "
                          "(default: %(default)s, none)"},
-        "--seed": {"type": int, "default": 0, "help": "of the random pairs (default: %(default)s)"},
+        "--seed": {"type": COUNT, "default": 0, "help": "of the random pairs (default: %(default)s)"},
     },
     CertificatesFile,
     start,

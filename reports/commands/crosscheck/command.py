@@ -29,7 +29,9 @@ from veridraft.gpu.engines.lengths import TRACES, format_of, read_run
 from veridraft.gpu.engines.runs import EngineRun, Format
 from veridraft.gpu.engines.traces import Trace, is_trace, load_trace
 from veridraft.theory.pairs.recorded import RecordedPair
-from veridraft.theory.policies.base import Chain, Policy, parse_policy
+from veridraft.theory.policies.arguments import get_policy
+from veridraft.theory.policies.base import Chain, Policy
+from veridraft.theory.rows.near_names import did_you_mean
 from veridraft.theory.verifiers.table import VERIFIERS
 
 from ...running.console import BAD_INPUT, FAILED, Parser, bad_input
@@ -74,6 +76,10 @@ ENGINE: dict[str, dict[str, Any]] = {
     "--conditional": {
         "action": "store_true",
         "help": "given rates are those of a position whose predecessors were accepted, not of all steps",
+    },
+    "--normalise": {
+        "action": "store_true",
+        "help": "divide recorded rows by their sums, as rows of less precision than float64 need",
     },
     "--format": {
         "choices": [form.value for form in Format if form is not Format.TRACE],
@@ -180,14 +186,15 @@ def _prediction(options: argparse.Namespace, depth: int) -> LengthPrediction:
     policy, verifier = _policy(options, depth), _verifier(options)
     if is_trace(options.prediction):
         return predict_from_trace(load_trace(options.prediction), verifier, policy)
-    return predict_from_recording(RecordedPair.load(options.prediction), verifier, policy)
+    return predict_from_recording(RecordedPair.load(options.prediction, normalise=options.normalise), verifier, policy)
 
 
 def _policy(options: argparse.Namespace, depth: int) -> Policy:
-    return Chain(depth) if options.policy is None else parse_policy(options.policy)
+    return Chain(depth) if options.policy is None else get_policy(options.policy)
 
 
 def _verifier(options: argparse.Namespace) -> str:
     if options.verifier not in VERIFIERS:
-        raise ValueError(f"--verifier {options.verifier!r} is unknown; known are {', '.join(VERIFIERS)}")
+        meant = did_you_mean(options.verifier, VERIFIERS)
+        raise ValueError(f"--verifier {options.verifier!r} is unknown; known are {', '.join(VERIFIERS)}{meant}")
     return str(options.verifier)

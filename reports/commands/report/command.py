@@ -5,29 +5,22 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.files.kinds import CrosscheckFile
-from veridraft.theory.verifiers.table import VERIFIERS
+from veridraft.gpu.models.names import check_names
 
-from ...running.console import STOPPED, Parser, bad_input, broken_off, names, say_stopped
-from ...running.files import check_folder, write_json
+from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
+from ...running.files import write_json
+from ...running.models import missing_packages
 from ...writing.html import require_page_packages
 from . import real
 from .job import Job
 from .page import write_page
-from .settings import Settings
+from .settings import ASKED, Settings
 from .tables import report_text
-
-NO_TORCH = (
-    "the real pair: PyTorch and transformers are not installed (pip install 'veridraft[gpu]' installs them); "
-    "the synthetic part is whole"
-)
-
-DEFAULT = Settings()
-MODEL = "a folder, a GGUF file, or a name that transformers knows"
 
 DESCRIPTION = (
     "Compute exact block efficiencies and certificates on synthetic pairs, run every verifier on a real model pair "
@@ -36,37 +29,8 @@ DESCRIPTION = (
 )
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "--target": {"metavar": "MODEL", "help": f"{MODEL} (default: SmolLM2-135M-Instruct, fetched once)"},
-    "--draft": {
-        "metavar": "MODEL",
-        "help": "the same, or skip:17,18 for the target without those layers (default with the default target: "
-        "skip:17,18,16,14)",
-    },
-    "--verifiers": {
-        "metavar": "NAMES",
-        "type": names,
-        "default": DEFAULT.verifiers,
-        "help": f"names with commas between them, of {', '.join(VERIFIERS)} (default: {','.join(DEFAULT.verifiers)})",
-    },
-    "--policy": {
-        "default": DEFAULT.policy,
-        "help": "tree policy on the real pair, such as Chain(L), Iid(K, L) or Delayed(K, L1, L2); a verifier that is "
-        "not for it runs with one of the same depth that is (default: %(default)s)",
-    },
-    "--temperature": {"type": float, "default": DEFAULT.temperature, "help": "at least 0 (default: %(default)s)"},
-    "--top-p": {"type": float, "default": DEFAULT.top_p, "help": "above 0, at most 1 (default: %(default)s)"},
-    "--steps": {
-        "type": int,
-        "default": DEFAULT.steps,
-        "help": "target passes per verifier on the real pair (default: %(default)s)",
-    },
-    "--seed": {
-        "type": int,
-        "default": DEFAULT.seed,
-        "help": "of synthetic pairs, drafts and coins (default: %(default)s)",
-    },
+    **ASKED,
     "--out": {"type": Path, "default": Path("report-out"), "help": "folder, made if missing (default: %(default)s)"},
-    "--synthetic": {"action": "store_true", "help": "leave the real pair out"},
     "--show": {"action": "store_true", "help": "print and write again what is finished in --out; run nothing"},
 }
 
@@ -86,36 +50,44 @@ def parser() -> Parser:
 
 def run_report(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft report``."""
-    with bad_input("report"):
-        if options.show:
-            require_page_packages()
-            publish(Job.opened(options.out))
-            return 0
-        settings = Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__})
-        require_page_packages()
-        left_out = _left_out(settings)
-        pair = None if left_out else real.load(settings)
-        reasons = real.not_run(settings, pair).values() if pair else ()
-        left_out += tuple(f"on the real pair: {reason}" for reason in reasons)
-        job = Job.new(settings, check_folder(options.out), left_out)
+    job = None
     try:
+        with bad_input("report"):
+            require_page_packages()
+            if options.show:
+                publish(Job.opened(options.out))
+                return 0
+            job, pair = prepared(options)
         with broken_off("report"):
             job.run(pair)
     except KeyboardInterrupt:
-        say_stopped()
-        publish(job, unfinished=True)
+        say_stopped(options.out)
+        if job is not None:
+            publish(job, unfinished=True)
         return STOPPED
     publish(job)
     return 0
+
+
+def prepared(options: argparse.Namespace) -> tuple[Job, Any]:
+    """The job that the options ask for, and its pair of models; what can be checked before these are loaded, is."""
+    settings = Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__})
+    left_out = _left_out(settings)
+    if not left_out:
+        check_names(settings.target, settings.draft)
+    check_folder(options.out)
+    pair = None if left_out else real.load(settings)
+    reasons = real.not_run(settings, pair).values() if pair else ()
+    left_out += tuple(f"on the real pair: {reason}" for reason in reasons)
+    return Job.new(settings, options.out, left_out), pair
 
 
 def _left_out(settings: Settings) -> tuple[str, ...]:
     """Why the real pair is left out, if it is."""
     if settings.synthetic:
         return ("the real pair, because of --synthetic",)
-    if find_spec("torch") is None or find_spec("transformers") is None:
-        return (NO_TORCH,)
-    return ()
+    missing = missing_packages()
+    return (f"the real pair: {missing}; the synthetic part is whole",) if missing else ()
 
 
 def publish(job: Job, unfinished: bool = False) -> None:

@@ -83,10 +83,10 @@ class Job:
 
     def _run_synthetic(self) -> None:
         file = self._pieces()
-        progress = ProgressLine("synthetic pairs and certificates", len(file.planned), done=len(file.finished))
-        for _ in islice(file.finish(self._measure), 1, None):
-            progress.step(", ".join(map(str, list(file.finished)[-1])))
-        progress.close()
+        label = "synthetic pairs and certificates"
+        with ProgressLine(label, len(file.planned), done=len(file.finished)) as progress:
+            for _ in islice(file.finish(self._measure), 1, None):
+                progress.step(", ".join(map(str, next(reversed(file.finished)))))
 
     def _pieces(self) -> PiecesFile:
         profiles = [["profile", name, family.name] for name, family in product(self.settings.verifiers, FAMILIES)]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
-from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import metadata
 
@@ -15,21 +13,10 @@ from .settings import Settings
 PACKAGES = ("numpy", "scipy", "POT", "torch", "transformers", "matplotlib", "jinja2")
 
 
-def command_of(settings: Settings) -> str:
-    """The shell command that makes the report again; options at their default are left out."""
-    words = ["veridraft", "report"]
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        if value != item.default:
-            words.append("--" + item.name.replace("_", "-"))
-            words += [] if value is True else [",".join(value) if isinstance(value, tuple) else str(value)]
-    return shlex.join(words)
-
-
 def provenance(settings: Settings, started: float, source: str) -> Provenance:
     """What the report is made with; ``started`` is a value of ``time.time()``, ``source`` a digest of the code."""
     return Provenance(
-        command=command_of(settings),
+        command=settings.command,
         veridraft=metadata.version("veridraft"),
         source=source,
         python=platform.python_version(),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from veridraft.gpu.files.kinds import CrosscheckFile
-from veridraft.theory.policies.base import parse_policy
+from veridraft.theory.policies.arguments import get_policy
 from veridraft.theory.verifiers.fitting import fitting_policy
 
+from ...running.models import LOADING
+from ...running.progress import Talk
 from .data import RealRow, RealRun
 from .settings import Settings
 
@@ -29,9 +30,9 @@ def load(settings: Settings) -> Any:
     from veridraft.gpu.models.pairs import load_pair
     from veridraft.gpu.models.prompts import PROMPTS
 
-    print("Loading the model pair (the default one is fetched once)", file=sys.stderr)
+    Talk.say(LOADING)
     pair = load_pair(settings.target, settings.draft)
-    BatchDecoder(pair, "nss", parse_policy(settings.policy)).stream([Request(prompt) for prompt in PROMPTS])
+    BatchDecoder(pair, "nss", get_policy(settings.policy)).stream([Request(prompt) for prompt in PROMPTS])
     return pair
 
 
@@ -39,7 +40,7 @@ def not_run(settings: Settings, pair: Any) -> dict[str, str]:
     """The verifiers of the settings that do not run at the pair's vocabulary, and why."""
     from veridraft.gpu.verification.theory_route import too_large
 
-    policy = parse_policy(settings.policy)
+    policy = get_policy(settings.policy)
     reasons = {name: too_large(name, fitting_policy(name, policy), pair.vocabulary_size) for name in settings.verifiers}
     return {name: reason for name, reason in reasons.items() if reason}
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from veridraft.theory.policies.base import parse_policy
+from veridraft.theory.policies.arguments import get_policy
 from veridraft.theory.verifiers.fitting import fitting_policy
+from veridraft.theory.verifiers.table import VERIFIERS
 
-from ...running.options import COMMON, check_verifiers
+from ...running.console import names
+from ...running.options import COMMON, COUNT, check_verifiers, command_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_verifiers(self.verifiers)
-        policy = parse_policy(self.policy)
+        policy = get_policy(self.policy)
         for name in self.verifiers:
             fitting_policy(name, policy)
         if not 0 <= self.temperature < float("inf"):
@@ -44,9 +46,49 @@ class Settings:
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, but is {self.seed}")
 
+    @property
+    def command(self) -> str:
+        """The shell command that makes the report again; options at their default are left out."""
+        return command_of(["report"], ASKED, self)
+
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
         """The settings from their fields as JSON values."""
         return cls(**{**values, "verifiers": tuple(values["verifiers"])})
 
 
+DEFAULT = Settings()
+MODEL = "a folder, a GGUF file, or a name that transformers knows"
+
+ASKED: dict[str, dict[str, Any]] = {
+    "--target": {"metavar": "MODEL", "help": f"{MODEL} (default: SmolLM2-135M-Instruct, fetched once)"},
+    "--draft": {
+        "metavar": "MODEL",
+        "help": "the same, or skip:17,18 for the target without those layers (default with the default target: "
+        "skip:17,18,16,14)",
+    },
+    "--verifiers": {
+        "metavar": "NAMES",
+        "type": names,
+        "default": DEFAULT.verifiers,
+        "help": f"names with commas between them, of {', '.join(VERIFIERS)} (default: {','.join(DEFAULT.verifiers)})",
+    },
+    "--policy": {
+        "default": DEFAULT.policy,
+        "help": "tree policy on the real pair, such as Chain(L), Iid(K, L) or Delayed(K, L1, L2); a verifier that is "
+        "not for it runs with one of the same depth that is (default: %(default)s)",
+    },
+    "--temperature": {"type": float, "default": DEFAULT.temperature, "help": "at least 0 (default: %(default)s)"},
+    "--top-p": {"type": float, "default": DEFAULT.top_p, "help": "above 0, at most 1 (default: %(default)s)"},
+    "--steps": {
+        "type": COUNT,
+        "default": DEFAULT.steps,
+        "help": "target passes per verifier on the real pair (default: %(default)s)",
+    },
+    "--seed": {
+        "type": COUNT,
+        "default": DEFAULT.seed,
+        "help": "of synthetic pairs, drafts and coins (default: %(default)s)",
+    },
+    "--synthetic": {"action": "store_true", "help": "leave the real pair out"},
+}

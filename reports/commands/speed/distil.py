@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veridraft.gpu.distilling.plan import DistilPlan, Embeddings, LossWeights, StudentShape
+from veridraft.gpu.distilling.plan import (
+    DistilPlan,
+    Embeddings,
+    LossWeights,
+    StudentShape,
+    check_layers,
+    check_micro_batch,
+)
+from veridraft.gpu.files.cell_file import check_folder
+from veridraft.gpu.models.names import check_dtype, check_place, facts_of
 
 from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
-from ...running.progress import ProgressLine
+from ...running.models import LOADING, missing_packages
+from ...running.options import COUNT, command_of, numbers, words_of
+from ...running.progress import ProgressLine, Talk
 
 if TYPE_CHECKING:
-    from veridraft.gpu.distilling.distilling import Evaluation
+    from veridraft.gpu.distilling.distilling import DistilJob, Evaluation
 
 DEFAULT = DistilPlan()
 
@@ -27,15 +37,17 @@ DESCRIPTION = (
 )
 
 
-def layers(text: str) -> tuple[int, ...]:
-    """The layer numbers in a list with commas."""
-    return tuple(int(number) for number in text.split(","))
+DEFAULTS = {name: getattr(DEFAULT, name) for name in DistilPlan.__dataclass_fields__}
+DEFAULTS |= {name: getattr(DEFAULT.weights, name) for name in LossWeights.__dataclass_fields__}
+DEFAULTS["embeddings"] = DEFAULT.student.embeddings.value
 
-
-OPTIONS: dict[str, dict[str, Any]] = {
+FLAGS: dict[str, dict[str, Any]] = {
     "--target": {"metavar": "MODEL", "help": "folder, GGUF file or name (default: the embedded SmolLM2-135M-Instruct)"},
     "--device": {"default": "cpu", "help": "cpu, cuda, ... (default: %(default)s)"},
-    "--dtype": {"default": "float32", "help": "of the target's weights; bfloat16 on a GPU (default: %(default)s)"},
+    "--dtype": {
+        "default": "float32",
+        "help": "of the target's weights; bfloat16 on a GPU (default: %(default)s)",
+    },
     "--out": {"type": Path, "required": True, "metavar": "DIR", "help": "made if missing; the draft is DIR/draft"},
     "--prompts": {
         "type": Path,
@@ -43,15 +55,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "what samples begin with, one prompt a line; the last tenth of them is for the held-out samples "
         "(default: the target writes the prompts too)",
     },
-    "--sequences": {"type": int, "help": "samples to learn from (default: %(default)s)"},
-    "--held-out": {"type": int, "help": "samples to measure acceptance on (default: %(default)s)"},
-    "--length": {"type": int, "help": "tokens of a sample (default: %(default)s)"},
-    "--shard": {"type": int, "help": "samples drawn together, and kept together (default: %(default)s)"},
+    "--sequences": {"type": COUNT, "help": "samples to learn from (default: %(default)s)"},
+    "--held-out": {"type": COUNT, "help": "samples to measure acceptance on (default: %(default)s)"},
+    "--length": {"type": COUNT, "help": "tokens of a sample (default: %(default)s)"},
+    "--shard": {"type": COUNT, "help": "samples drawn together, and kept together (default: %(default)s)"},
     "--temperature": {"type": float, "help": "at which samples are drawn (default: %(default)s)"},
-    "--layers": {"type": int, "help": "of the draft, a Llama (default: 4)"},
-    "--width": {"type": int, "help": "of the draft (default: half the target's)"},
+    "--layers": {"type": COUNT, "help": "of the draft, a Llama (default: 4)"},
+    "--width": {"type": COUNT, "help": "of the draft (default: half the target's)"},
     "--from-layers": {
-        "type": layers,
+        "type": words_of(numbers),
         "metavar": "0,9,17",
         "help": "instead, make the draft of these layers of the target",
     },
@@ -60,21 +72,21 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "random; the target's, narrowed where the draft is narrower, as first values; or the target's own, "
         "shared and not learnt (default: %(default)s)",
     },
-    "--steps": {"type": int, "help": "batches to learn from (default: %(default)s)"},
-    "--batch": {"type": int, "help": "samples of a batch (default: %(default)s)"},
-    "--micro-batch": {"type": int, "help": "samples in the networks at once, if the batch does not fit"},
+    "--steps": {"type": COUNT, "help": "batches to learn from (default: %(default)s)"},
+    "--batch": {"type": COUNT, "help": "samples of a batch (default: %(default)s)"},
+    "--micro-batch": {"type": COUNT, "help": "samples in the networks at once, if the batch does not fit"},
     "--learning-rate": {"type": float, "help": "the highest (default: %(default)s)"},
     "--kl": {"type": float, "help": "weight of the KL divergence (default: %(default)s)"},
     "--tv": {"type": float, "help": "weight of the total variation, 1 - acceptance (default: %(default)s)"},
     "--adversarial": {"type": float, "help": "weight of the judge after KOALA (default: %(default)s)"},
-    "--evaluate-every": {"type": int, "help": "steps between looks at the held-out samples (default: %(default)s)"},
+    "--evaluate-every": {"type": COUNT, "help": "steps between looks at the held-out samples (default: %(default)s)"},
     "--checkpoint-seconds": {"type": float, "default": 30.0, "help": "between checkpoints (default: %(default)s)"},
-    "--seed": {"type": int, "help": "of samples, first weights and batches (default: %(default)s)"},
+    "--seed": {"type": COUNT, "help": "of samples, first weights and batches (default: %(default)s)"},
 }
 
-DEFAULTS = {name: getattr(DEFAULT, name) for name in DistilPlan.__dataclass_fields__}
-DEFAULTS |= {name: getattr(DEFAULT.weights, name) for name in LossWeights.__dataclass_fields__}
-DEFAULTS["embeddings"] = DEFAULT.student.embeddings.value
+OPTIONS: dict[str, dict[str, Any]] = {
+    flag: {"default": DEFAULTS.get(flag[2:].replace("-", "_"))} | settings for flag, settings in FLAGS.items()
+}
 
 
 def main(words: Sequence[str]) -> int:
@@ -86,50 +98,52 @@ def parser() -> Parser:
     """The parser of the words behind the command's name."""
     made = Parser(prog="veridraft distil", description=DESCRIPTION)
     for flag, options in OPTIONS.items():
-        name = flag[2:].replace("-", "_")
-        made.add_argument(flag, **({"default": DEFAULTS[name]} if name in DEFAULTS else {}) | options)
+        made.add_argument(flag, **options)
     return made
 
 
 def run_distil(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft distil``; the last line printed is the draft's folder."""
-    with bad_input("distil"):
-        plan = plan_of(options)
-        target = load_target(options)
-        from veridraft.gpu.distilling.distilling import DistilJob
-
-        job = DistilJob.prepared(target, plan, options.out, command_of(options), options.micro_batch)
-    told = _Told()
     try:
-        with broken_off("distil"):
+        with bad_input("distil"):
+            job = prepared(options)
+        with broken_off("distil"), _Told() as told:
             evaluations = job.run(options.checkpoint_seconds, told)
     except KeyboardInterrupt:
-        say_stopped()
+        say_stopped(options.out)
         return STOPPED
-    told.close()
     print(table(evaluations), end="\n\n")
     print(job.folder.draft)
     return 0
 
 
-def command_of(options: argparse.Namespace) -> str:
-    """The shell command that makes the draft again; options at their default are left out."""
-    words = ["veridraft", "distil"]
-    for flag, settings in OPTIONS.items():
-        name = flag[2:].replace("-", "_")
-        value = getattr(options, name)
-        if value is not None and value != settings.get("default", DEFAULTS.get(name)):
-            words += [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
-    return shlex.join(words)
+def prepared(options: argparse.Namespace) -> DistilJob:
+    """The job that the options ask for; what can be checked before the target is loaded is checked first."""
+    plan = plan_of(options)
+    check_folder(options.out)
+    target = load_target(options)
+    from veridraft.gpu.distilling.distilling import DistilJob
+
+    command = command_of(["distil"], OPTIONS, options)
+    return DistilJob.prepared(target, plan, options.out, command, options.micro_batch)
 
 
 def plan_of(options: argparse.Namespace) -> DistilPlan:
     """The plan that the options ask for; raises ``ValueError`` or ``OSError`` for what it cannot be."""
     own = {"prompts", "student", "weights"}
-    numbers = {name: getattr(options, name) for name in DistilPlan.__dataclass_fields__ if name not in own}
+    values = {name: getattr(options, name) for name in DistilPlan.__dataclass_fields__ if name not in own}
     shape = StudentShape(options.layers, options.width, options.from_layers or (), Embeddings(options.embeddings))
     weights = LossWeights(options.kl, options.tv, options.adversarial)
-    return DistilPlan(prompts=_prompts(options.prompts), student=shape, weights=weights, **numbers)
+    plan = DistilPlan(prompts=_prompts(options.prompts), student=shape, weights=weights, **values)
+    if not options.checkpoint_seconds >= 0:
+        raise ValueError(f"checkpoint-seconds must be at least 0, but is {options.checkpoint_seconds}")
+    check_micro_batch(options.micro_batch)
+    check_dtype(options.dtype)
+    check_place("target", options.target)
+    check_layers(shape.from_layers, facts_of(options.target).get("num_hidden_layers"))
+    if missing := missing_packages():
+        raise ValueError(missing)
+    return plan
 
 
 def _prompts(place: Path | None) -> tuple[str, ...] | None:
@@ -144,9 +158,10 @@ def _prompts(place: Path | None) -> tuple[str, ...] | None:
 
 def load_target(options: argparse.Namespace) -> Any:
     """The target, as a pair with itself."""
-    from veridraft.gpu.models.pairs import load_alone
+    from veridraft.gpu.models.pairs import check_device, load_alone
 
-    print("Loading the target (the default one is fetched once)", file=sys.stderr)
+    check_device(options.device)
+    Talk.say(LOADING)
     return load_alone(options.target, options.device, options.dtype)
 
 
@@ -159,19 +174,13 @@ def table(evaluations: tuple[Evaluation, ...]) -> str:
     return "\n".join(lines)
 
 
-class _Told:
-    """ProgressLine of the parts of a run, one after the other."""
+class _Told(ExitStack):
+    """Progress of the parts of a run, one after the other."""
 
-    def __init__(self) -> None:
-        self.part, self.progress = "", ProgressLine("", 0)
+    part, progress = "", None
 
     def __call__(self, part: str, done: int, whole: int, detail: str) -> None:
-        if part != self.part:
+        if self.progress is None or part != self.part:
             self.close()
-            self.part, self.progress = part, ProgressLine(part, whole, done=done - 1)
+            self.part, self.progress = part, self.enter_context(ProgressLine(part, whole, done=done - 1))
         self.progress.step(detail)
-
-    def close(self) -> None:
-        """The last part is over."""
-        if self.part:
-            self.progress.close()

@@ -8,13 +8,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.latency.file import CLOCKS, LatencyFile, median_interval, pass_cell
 
-from ...running.console import names
-from ...running.files import check_folder
-from ...running.models import MODEL_OPTIONS, load_models
-from ...running.options import CLOCK_NAMES, numbers, policies, words_of
+from ...running.models import MODEL_OPTIONS, check_models, load_models
+from ...running.options import CLOCK_NAMES, COUNT, check_verifiers, numbers, policies, words_of
 from ...running.study import Study, StudyStep, run
+from ...running.verifiers import HELP, VERIFIER_NAMES
 from ...writing.tables import ABSENT, Table
 
 ABOUT = (
@@ -30,26 +30,30 @@ OPTIONS: dict[str, dict[str, Any]] = {
                 "help": "tokens of the target's passes (default: 1,2,4,8,16)"},
     "--draft-sizes": {"type": words_of(numbers), "default": (1, 2, 4, 8), "metavar": "N,N",
                       "help": "tokens of the draft's passes (default: 1,2,4,8)"},
-    "--verifiers": {"type": names, "default": ("block", "traversal"), "metavar": "NAMES",
-                    "help": "whose steps are timed (default: block,traversal)"},
+    "--verifiers": {"type": VERIFIER_NAMES, "default": ("block", "traversal"), "metavar": "NAMES",
+                    "help": f"whose steps are timed, {HELP} (default: block,traversal)"},
     "--policies": {"type": words_of(policies), "default": policies("Chain(4); Iid(4, 3)"), "metavar": "POLICIES",
                    "help": "on which, with semicolons between them (default: 'Chain(4); Iid(4, 3)')"},
     "--temperature": {"type": float, "default": 1.0, "help": "at least 0 (default: %(default)s)"},
-    "--rounds": {"type": int, "default": 10, "help": "repetitions of every cell; a longer run may continue a shorter "
+    "--rounds": {"type": COUNT, "default": 10, "help": "repetitions of every cell; a longer run may continue a shorter "
                  "one (default: %(default)s)"},
-    "--seed": {"type": int, "default": 0, "help": "of tokens and of the order (default: %(default)s)"},
+    "--seed": {"type": COUNT, "default": 0, "help": "of tokens and of the order (default: %(default)s)"},
 }  # fmt: skip
 
 
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The samples as they are taken; the plan is checked before a network is loaded."""
+    check_models(options)
+    if options.verifiers:
+        check_verifiers(options.verifiers)
     from veridraft.gpu.latency.measure import LatencyPlan, measure_latency
 
     plan = LatencyPlan(
         options.contexts, options.sizes, options.draft_sizes, options.verifiers, options.policies,
         options.rounds, options.seed, options.temperature,
     )  # fmt: skip
-    return measure_latency(load_models(options), plan, check_folder(folder), command)
+    check_folder(folder)
+    return measure_latency(load_models(options), plan, folder, command)
 
 
 def latency_text(file: LatencyFile) -> str:

@@ -11,9 +11,10 @@ import numpy as np
 
 from veridraft.gpu.engines.traces import Trace, is_trace, load_trace
 from veridraft.theory.efficiency.efficiency import block_efficiency
-from veridraft.theory.pairs.base import Pair
+from veridraft.theory.pairs.base import MissingRowError, Pair
 from veridraft.theory.pairs.recorded import RecordedPair
 from veridraft.theory.policies.base import Policy
+from veridraft.theory.rows.near_names import did_you_mean
 from veridraft.theory.rows.trees import DraftTree
 from veridraft.theory.speed.rates import LatencyModel, StepTime, Throughput
 from veridraft.theory.speed.schedules import Schedule
@@ -37,6 +38,10 @@ class Sampling:
     def is_plain(self) -> bool:
         """True if rows stay as they are."""
         return self.temperature == 1 and self.top_p == 1
+
+
+class LackError(ValueError):
+    """A source does not hold what a policy draws: the policy is left out, and said to be."""
 
 
 class Source(ABC):
@@ -87,15 +92,17 @@ class RecordingSource(Source):
     def trees(self, policy: Policy, sampling: Sampling, count: int, seed: int) -> list[DraftTree]:
         """Trees at the contexts in turn; ``ValueError`` if no context has the rows of any tree."""
         rng, contexts = np.random.default_rng(seed), self.pair.contexts
-        pair, each = self.pair.transformed(sampling.temperature, top_p=sampling.top_p), -(-count // len(contexts))
+        each = -(-count // len(contexts))
         found: list[DraftTree] = []
         for context in contexts:
+            pair = self.pair.with_leaves(len(context) + policy.depth)
+            pair = pair.transformed(sampling.temperature, top_p=sampling.top_p)
             try:
                 found += [policy.sample(pair, rng, context) for _ in range(each)]
-            except KeyError:
+            except MissingRowError:
                 continue
         if not found:
-            raise ValueError(f"{self.name} lacks rows that {policy.name} draws, below each of {len(contexts)} contexts")
+            raise LackError(f"{self.name} lacks rows that {policy.name} draws, below each of {len(contexts)} contexts")
         return found
 
 
@@ -110,19 +117,27 @@ class TraceSource(Source):
         """The first steps that drafted as the policy does."""
         if not sampling.is_plain:
             raise ValueError(f"{self.name} was drafted at its own temperature: leave --temperatures and --top-p at 1")
-        return [self.trace.tree(step) for step in self.trace.whole_steps(policy)[:count]]
+        try:
+            steps = self.trace.whole_steps(policy)
+        except ValueError as error:
+            raise LackError(str(error)) from None
+        return [self.trace.tree(step) for step in steps[:count]]
 
 
-def source_of(text: str, vocabulary_size: int = VOCABULARY_SIZE) -> Source:
-    """The family of that name, or the trace or recording in that file; ``ValueError`` that lists the families."""
+def source_of(text: str, vocabulary_size: int = VOCABULARY_SIZE, normalise: bool = False) -> Source:
+    """The family of that name, or the trace or recording in that file; ``ValueError`` that lists the families.
+
+    ``normalise`` divides the rows of a recording by their sums.
+    """
     if text in {family.name for family in FAMILIES}:
         return FamilySource(text, vocabulary_size)
     if not Path(text).is_file():
-        known = ", ".join(family.name for family in FAMILIES)
-        raise ValueError(f"pair {text!r} is neither a file nor a family; families are {known}")
+        known = [family.name for family in FAMILIES]
+        meant = did_you_mean(text, known)
+        raise ValueError(f"pair {text!r} is neither a file nor a family; families are {', '.join(known)}{meant}")
     if is_trace(text):
         return TraceSource(text, load_trace(text))
-    return RecordingSource(text, RecordedPair.load(text))
+    return RecordingSource(text, RecordedPair.load(text, normalise=normalise))
 
 
 @dataclass(frozen=True)
@@ -176,7 +191,11 @@ class Question:
         if not fitting:
             yield f"{policy.name}: none of the verifiers is lossless for it"
             return
-        trees = [] if self.exact else self.source.trees(policy, sampling, self.trees, self.seed)
+        try:
+            trees = [] if self.exact else self.source.trees(policy, sampling, self.trees, self.seed)
+        except LackError as error:
+            yield f"{policy.name}: {error}"
+            return
         planned = [Schedule.of_policy(policy)] if self.exact else []
         schedules = planned or [Schedule.of_tree(tree) for tree in trees]
         for name in fitting:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from veridraft.gpu.latency.file import LatencyFile
 from veridraft.theory.speed.hardware import DEVICES, NETWORKS, get_device, get_network
 from veridraft.theory.speed.rates import LatencyModel, Term, roofline_model
-from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
+from veridraft.theory.verifiers.table import VERIFIERS
 
 from ...running.console import Parser, bad_input, names
 from ...running.families import FAMILIES, VOCABULARY_SIZE
 from ...running.files import JSON_OPTION, check_file, say
-from ...running.options import decimals, numbers, policies, words_of
+from ...running.options import COUNT, check_verifiers, decimals, numbers, policies, words_of
+from ...running.verifiers import HELP, VERIFIER_NAMES
 from ...writing.tables import Table
 from .what_if import Question, Sampling, WhatIf, source_of
 
@@ -29,6 +31,9 @@ SHORT = dict(zip(Term, ("draft", "target", "verify", "rest"), strict=True))
 """Terms as heads of columns, which show their share of a step."""
 
 SHOWN = ("block", "specinfer", "spectr", "traversal", "lifted_k_seq")
+MOST_TOKENS = 4096
+"""Of a family: its rows are drawn at every context that trees come to."""
+
 SHAPES = "Chain(2); Chain(4); Iid(2, 3); Iid(4, 3); Delayed(2, 2, 2)"
 
 
@@ -38,23 +43,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--gpu": {"type": names, "default": (), "metavar": "GPU,GPU", "help": f"presets: {', '.join(DEVICES)}"},
     "--target-shape": {"default": "8B", "metavar": "SHAPE", "help": f"with --gpu: {', '.join(NETWORKS)} (default: 8B)"},
     "--draft-shape": {"default": "1B", "metavar": "SHAPE", "help": "with --gpu (default: %(default)s)"},
-    "--gpus": {"type": int, "default": 1, "help": "with --gpu: how many share the work perfectly (default: 1)"},
+    "--gpus": {"type": COUNT, "default": 1, "help": "with --gpu: how many share the work perfectly (default: 1)"},
     "--bytes-per-weight": {"type": float, "default": 2.0, "metavar": "B", "help": "with --gpu (default: 2, bfloat16)"},
     "--pair": {"default": "near", "help": f"a synthetic family ({', '.join(family.name for family in FAMILIES)}), a "
                "recording of rows, or a trace (default: %(default)s)"},
-    "--vocabulary": {"type": int, "default": VOCABULARY_SIZE, "metavar": "V", "help": "of a family (default: 4)"},
-    "--verifiers": {"type": names, "metavar": "NAMES", "help": f"of {', '.join(VERIFIERS)} (default: those whose steps "
-                    f"the latency files hold, else {','.join(SHOWN)})"},
+    "--normalise": {"action": "store_true", "help": "divide the rows of a recording by their sums, as rows of less "
+                    "precision than float64 need"},
+    "--vocabulary": {"type": COUNT, "default": VOCABULARY_SIZE, "metavar": "V", "help": "of a family (default: 4)"},
+    "--verifiers": {"type": VERIFIER_NAMES, "metavar": "NAMES", "help": f"of {', '.join(VERIFIERS)}, {HELP} "
+                    f"(default: those whose steps the latency files hold, else {','.join(SHOWN)})"},
     "--policies": {"type": words_of(policies), "default": policies(SHAPES), "metavar": "POLICIES",
                    "help": f"with semicolons between them (default: '{SHAPES}')"},
     "--temperatures": {"type": words_of(decimals), "default": (1.0,), "metavar": "T,T", "help": "(default: 1)"},
     "--top-p": {"type": float, "default": 1.0, "help": "(default: 1)"},
     "--contexts": {"type": words_of(numbers), "metavar": "L,L", "help": "tokens before a step; times are averaged over "
                    "them (default: the middle of what the latency files measured, else 512)"},
-    "--trees": {"type": int, "default": 400, "help": "of each policy, the same for all verifiers (default: 400)"},
+    "--trees": {"type": COUNT, "default": 400, "help": "of each policy, the same for all verifiers (default: 400)"},
     "--exact": {"action": "store_true", "help": "expectations over all trees; passes as planned, none merged"},
-    "--seed": {"type": int, "default": 0, "help": "of the trees (default: 0)"},
-    "--top": {"type": int, "default": 20, "help": "rows to print (default: %(default)s)"},
+    "--seed": {"type": COUNT, "default": 0, "help": "of the trees (default: 0)"},
+    "--top": {"type": COUNT, "default": 20, "help": "rows to print (default: %(default)s)"},
     "--json": JSON_OPTION,
 }  # fmt: skip
 
@@ -75,6 +82,7 @@ def parser() -> Parser:
 def run_what_if(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft what-if``."""
     with bad_input("what-if"):
+        _check(options)
         check_file("json", options.json)
         files = [LatencyFile.load(path) for path in options.latency]
         models, left_out = _models(options, files)
@@ -87,6 +95,20 @@ def run_what_if(options: argparse.Namespace) -> int:
     held = {"answers": [_json(answer) for answer in answers], "left_out": left_out}
     say(what_if_text(question, answers, left_out, options.top), held, options.json)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise ``ValueError`` for a number out of range."""
+    numbers = [("gpus", 1), ("vocabulary", 1), ("trees", 2), ("seed", 0), ("top", 1)]
+    values = [(name, getattr(options, name), least) for name, least in numbers]
+    values += [("contexts", context, 1) for context in options.contexts or ()]
+    for name, value, least in values:
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, but is {value}")
+    if options.vocabulary > MOST_TOKENS:
+        raise ValueError(f"vocabulary must be at most {MOST_TOKENS} for a family, but is {options.vocabulary}")
+    if not 0 < options.bytes_per_weight < inf:
+        raise ValueError(f"bytes-per-weight must be positive and finite, but is {options.bytes_per_weight}")
 
 
 def _models(options: argparse.Namespace, files: list[LatencyFile]) -> tuple[list[LatencyModel], list[str]]:
@@ -107,15 +129,13 @@ def _models(options: argparse.Namespace, files: list[LatencyFile]) -> tuple[list
 
 
 def _question(options: argparse.Namespace, models: list[LatencyModel], files: list[LatencyFile]) -> Question:
-    verifiers = options.verifiers or tuple(dict.fromkeys(name for file in files for name in file.verifiers)) or SHOWN
-    for name in verifiers:
-        get_verifier(name)
-    for name, least in (("trees", 2), ("top", 1)):
-        if getattr(options, name) < least:
-            raise ValueError(f"{name} must be at least {least}, but is {getattr(options, name)}")
+    held = tuple(dict.fromkeys(name for file in files for name in file.verifiers)) or SHOWN
+    verifiers = held if options.verifiers is None else options.verifiers
+    check_verifiers(verifiers)
     samplings = tuple(Sampling(temperature, options.top_p) for temperature in options.temperatures)
+    source = source_of(options.pair, options.vocabulary, options.normalise)
     return Question(
-        tuple(models), source_of(options.pair, options.vocabulary), samplings, verifiers, options.policies,
+        tuple(models), source, samplings, verifiers, options.policies,
         options.contexts or _middle(files), options.trees, options.seed, options.exact,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from veridraft.gpu.files.cell_file import CellFile
 
+from ...running.options import COUNT
 from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ...writing.markdown import Note, Section
 from ..table import STUDIES
@@ -44,7 +45,7 @@ def _section(cell: dict[str, Any]) -> Section:
 STUDY = Study(
     "findings",
     STUDIES["findings"],
-    {"--pairs": {"type": int, "default": 400, "help": "random pairs for claim (c) (default: %(default)s)"}},
+    {"--pairs": {"type": COUNT, "default": 400, "help": "random pairs for claim (c) (default: %(default)s)"}},
     FindingsFile,
     start,
     **noted(note),

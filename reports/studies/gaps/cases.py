@@ -17,6 +17,8 @@ from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.policies.topologies import Topology
 from veridraft.theory.verifiers.table import get_verifier
 
+from ...running.options import check_verifiers
+
 OPTIMUM = "optimum"
 """Stands in a verifier's place for the optimum."""
 
@@ -103,8 +105,7 @@ class GapPlan:
     def __post_init__(self) -> None:
         if self.pairs < 2:
             raise ValueError(f"pairs must be at least 2, for an interval, but is {self.pairs}")
-        for name in self.verifiers:
-            get_verifier(name)
+        check_verifiers(self.verifiers)
 
     def settings(self) -> dict[str, Any]:
         """What determines the numbers."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from veridraft.gpu.files.cell_file import CellFile
 from veridraft.theory.verifiers.table import VERIFIERS
 
-from ...running.console import names
+from ...running.options import COUNT
 from ...running.study import Study, StudyStep, cell_by_cell, noted
+from ...running.verifiers import HELP, VERIFIER_NAMES
 from ...writing.markdown import Note
 from ..table import STUDIES
 from .cases import GapPlan, gaps_of
@@ -38,8 +39,9 @@ STUDY = Study(
     "gaps",
     STUDIES["gaps"],
     {
-        "--pairs": {"type": int, "default": 6, "help": "random pairs of each family (default: %(default)s)"},
-        "--verifiers": {"type": names, "default": tuple(VERIFIERS), "help": "names with commas (default: all)"},
+        "--pairs": {"type": COUNT, "default": 6, "help": "random pairs of each family (default: %(default)s)"},
+        "--verifiers": {"type": VERIFIER_NAMES, "default": tuple(VERIFIERS), "help": f"names with commas, {HELP} "
+                        "(default: all of the table)"},
     },
     GapsFile,
     start,

@@ -27,6 +27,7 @@ from veridraft.gpu.models.layer_skip import without_layers
 from veridraft.gpu.models.pairs import ModelPair
 from veridraft.simulate.batches.rows import Floats, Ints
 from veridraft.simulate.defects.kinds import Defect
+from veridraft.theory.rows.near_names import did_you_mean
 from veridraft.theory.rows.trees import DraftTree
 
 from .defective_engines import IN_PLACE, NOT_IN_PLACE, Engine, decoded, place_of
@@ -216,9 +217,12 @@ class LengthsPlan:
     defects: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if not self.defects:
+            raise ValueError(f"defects is empty; known are {', '.join(IN_PLACE)}")
         unknown = [name for name in self.defects if name not in IN_PLACE]
         if unknown:
-            raise ValueError(f"defects {unknown[0]!r} is none of {', '.join(IN_PLACE)}")
+            raise ValueError(f"defects {unknown[0]!r} is none of {', '.join(IN_PLACE)}"
+                             f"{did_you_mean(unknown[0], IN_PLACE)}")
 
     def settings(self) -> dict[str, Any]:
         """What determines the numbers."""

@@ -28,7 +28,8 @@ def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[S
     from .defective_engines import IN_PLACE
     from .measuring import LengthsPlan
 
-    return cell_by_cell(LengthsFile, LengthsPlan(options.defects or tuple(IN_PLACE)), folder, command)
+    chosen = tuple(IN_PLACE) if options.defects is None else options.defects
+    return cell_by_cell(LengthsFile, LengthsPlan(chosen), folder, command)
 
 
 def note(file: LengthsFile) -> Note:

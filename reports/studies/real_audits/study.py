@@ -11,6 +11,7 @@ from pathlib import Path
 
 from veridraft.gpu.files.cell_file import CellFile
 
+from ...running.options import COUNT
 from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ..table import STUDIES
 from .plan import RealAuditsPlan
@@ -33,7 +34,7 @@ STUDY = Study(
     STUDIES["real-audits"],
     {
         "--only": {"default": "", "help": "audits whose name has this in it"},
-        "--trials": {"type": int, "help": "at most, of each audit (default: its own number)"},
+        "--trials": {"type": COUNT, "help": "at most, of each audit (default: its own number)"},
     },
     RealAuditsFile,
     start,

@@ -7,24 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from veridraft.gpu.decoding.drafting.n_gram import any_policy
+from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.files.kinds import SuiteFile
 
-from ...running.console import names
-from ...running.files import check_folder
-from ...running.models import MODEL_OPTIONS, load_models
-from ...running.options import decimals, policy_names, words_of
+from ...running.models import MODEL_OPTIONS, check_models, load_models
+from ...running.options import COUNT, check_verifiers, decimals, policy_names, words_of
 from ...running.study import Study, StudyStep
+from ...running.verifiers import HELP, VERIFIER_NAMES
 from ..table import STUDIES
 from .rows import Suite
 from .text import suite_text
 
 PART: dict[str, dict[str, Any]] = {
-    "--verifiers": {"type": names, "metavar": "NAMES", "help": "these alone (default: all)"},
-    "--policies": {"type": policy_names, "metavar": "POLICIES", "help": "these alone, with semicolons between them, "
-                   "such as 'Chain(3); Iid(4, 3); NGram(3)' (default: the suite's)"},
+    "--verifiers": {"type": VERIFIER_NAMES, "metavar": "NAMES", "help": f"these alone, {HELP} (default: all)"},
+    "--policies": {"type": words_of(policy_names), "metavar": "POLICIES", "help": "these alone, with semicolons "
+                   "between them, such as 'Chain(3); Iid(4, 3); NGram(3)' (default: the suite's)"},
     "--temperatures": {"type": words_of(decimals), "metavar": "T,T", "help": "(default: the suite's)"},
     "--top-ps": {"type": words_of(decimals), "metavar": "P,P", "help": "(default: the suite's)"},
-    "--seed": {"type": int, "default": 0, "help": "of drafts and coins (default: %(default)s)"},
+    "--seed": {"type": COUNT, "default": 0, "help": "of drafts and coins (default: %(default)s)"},
 }  # fmt: skip
 """Options that choose a part of a suite."""
 
@@ -33,25 +34,31 @@ OPTIONS: dict[str, dict[str, Any]] = {
                 "temperature 1; full: all policies, at four temperatures and two top-p (default: %(default)s)"},
     **MODEL_OPTIONS,
     **PART,
-    "--steps": {"type": int, "help": "verified trees of each cell, at least (default: 1000)"},
-    "--rows": {"type": int, "default": 8, "help": "requests at once (default: %(default)s)"},
+    "--steps": {"type": COUNT, "help": "verified trees of each cell, at least (default: 1000)"},
+    "--rows": {"type": COUNT, "default": 8, "help": "requests at once (default: %(default)s)"},
 }  # fmt: skip
 
 
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The suite's cells as they finish; all that can be checked before a network is loaded is checked first."""
-    from veridraft.gpu.crosschecks.cells import cells_of
-    from veridraft.gpu.crosschecks.suite import SuitePlan, run_suite
-
+    check_models(options)
     part = part_of(options)
-    cells_of(options.suite, **part)
+    from veridraft.gpu.crosschecks.cells import cells_of
+    from veridraft.gpu.crosschecks.suite import STEPS, SuitePlan, run_suite
+
+    numbers = {"steps": STEPS if options.steps is None else options.steps, "rows": options.rows, "seed": options.seed}
+    SuitePlan(options.suite, cells_of(options.suite, **part), ((0,),), **numbers)
+    check_folder(folder)
     pair = load_models(options)
-    numbers = {"steps": options.steps, "rows": options.rows, "seed": options.seed}
-    return run_suite(pair, SuitePlan.of(options.suite, pair, **numbers, **part), check_folder(folder), command)
+    return run_suite(pair, SuitePlan.of(options.suite, pair, **numbers, **part), folder, command)
 
 
 def part_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Which part of a suite was asked for."""
+    """Which part of a suite was asked for; ``ValueError`` for a name that is none."""
+    if options.verifiers is not None:
+        check_verifiers(options.verifiers)
+    for policy in options.policies or ():
+        any_policy(policy)
     return {name: getattr(options, name) for name in ("verifiers", "policies", "temperatures", "top_ps")}
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.files.kinds import WinsFile
 
-from ...running.files import check_folder
-from ...running.models import MODEL_OPTIONS, load_models
+from ...running.models import MODEL_OPTIONS, check_models, load_models
+from ...running.options import COUNT
 from ...running.study import Study, StudyStep
 from ..suites.study import PART, part_of
 from ..table import STUDIES
@@ -24,22 +25,24 @@ from .text import wins_text
 OPTIONS: dict[str, dict[str, Any]] = {
     **MODEL_OPTIONS,
     **PART,
-    "--texts": {"type": int, "default": 8, "help": "of each temperature and top-p (default: %(default)s)"},
-    "--roots": {"type": int, "default": 10, "help": "of each text (default: %(default)s)"},
-    "--stride": {"type": int, "default": 3, "help": "tokens from a root to the next (default: %(default)s)"},
+    "--texts": {"type": COUNT, "default": 8, "help": "of each temperature and top-p (default: %(default)s)"},
+    "--roots": {"type": COUNT, "default": 10, "help": "of each text (default: %(default)s)"},
+    "--stride": {"type": COUNT, "default": 3, "help": "tokens from a root to the next (default: %(default)s)"},
 }
 
 
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The run's texts as they finish; all that can be checked before a network is loaded is checked first."""
+    check_models(options)
+    part, numbers = part_of(options), numbers_of(options)
     from veridraft.gpu.crosschecks.cells import cells_of
     from veridraft.gpu.crosschecks.wins import RootPlan, walk_roots
 
-    part, numbers = part_of(options), numbers_of(options)
     cells_of("full", **part)
     RootPlan((), (), {}, (), **numbers)
+    check_folder(folder)
     pair = load_models(options)
-    return walk_roots(pair, RootPlan.of("full", pair, **part, **numbers), check_folder(folder), command)
+    return walk_roots(pair, RootPlan.of("full", pair, **part, **numbers), folder, command)
 
 
 def numbers_of(options: argparse.Namespace) -> dict[str, Any]:

@@ -19,10 +19,14 @@ from veridraft.gpu.crosschecks import suite
 from veridraft.gpu.crosschecks.crosschecker import crosscheck
 from veridraft.gpu.crosschecks.suite import CellVerdict
 from veridraft.gpu.decoding import batch as decoding
-from veridraft.gpu.decoding.drafting import growth
+from veridraft.gpu.decoding.drafting import child_draws
 from veridraft.gpu.decoding.passes import cache
 from veridraft.gpu.files.kinds import CrosscheckFile
-from veridraft.theory.verifiers.table import VERIFIERS
+from veridraft.theory.policies import DraftLaw
+from veridraft.theory.solvers import reject_in_order
+from veridraft.theory.solvers.sequential import nss
+from veridraft.theory.verifiers.lifts import top_down
+from veridraft.theory.verifiers.table import OWN, VERIFIERS, Verifier, add_verifier
 
 SCORES = ("z", "z_draft", "z_text")
 TOO_LARGE = ("optimal_plan", "lifted_optimal_plan")
@@ -67,8 +71,8 @@ def test_the_level_is_split_over_the_rows(healthy):
 
 
 def test_a_draft_drawn_at_another_temperature_breaks_z_draft(pair, monkeypatch):
-    draw, kind = growth._independent, growth.ChildDraw.INDEPENDENT
-    monkeypatch.setitem(growth._DRAWS, kind, lambda rows, uniforms: draw(rows**0.6, uniforms))
+    draw, kind = child_draws._independent, child_draws.ChildDraw.INDEPENDENT
+    monkeypatch.setitem(child_draws.DRAWS, kind, lambda rows, uniforms: draw(rows**0.6, uniforms))
     row = checked(pair, steps=100).rows[0]
     assert abs(row["z_draft"]) > FAR
     assert abs(row["z"]) < THRESHOLD, "given the tree, tau is right"
@@ -199,3 +203,26 @@ def test_a_folder_with_another_file_of_that_name_is_refused(pair, tmp_path, text
         checked(pair, steps=6, out=tmp_path)
     with pytest.raises(ValueError, match="cannot be made a folder"):
         checked(pair, steps=6, out=tmp_path / "crosscheck.jsonl")
+
+
+@pytest.fixture
+def own():
+    """Verifiers of one's own: the last draw alone is tested, and one that takes the draft for the target."""
+
+    def last(target, draft, tokens, weight=1):
+        return reject_in_order(target, draft, tokens, tokens[-1:], weight)
+
+    def swapped(target, draft, tokens, weight=1):
+        return nss(draft, target, tokens, weight)
+
+    for name, solver in (("own:last", last), ("own:swapped", swapped)):
+        add_verifier(name, Verifier(name, name, "a test", top_down(solver), frozenset({DraftLaw.IID})))
+    yield
+    OWN.clear()
+
+
+def test_a_verifier_of_ones_own_is_decided_by_its_law(pair, own):
+    right, wrong = checked(pair, ("own:last", "own:swapped"), "Iid(2, 2)", steps=150).rows
+    assert right["verdict"] == CellVerdict.AGREES.value
+    assert abs(wrong["z_text"]) > FAR, "what is emitted is not the target's"
+    assert wrong["verdict"] == CellVerdict.DISAGREES.value

@@ -157,12 +157,12 @@ def test_a_wrong_verifier_disagrees(monkeypatch, defect, score):
 
 
 def test_a_draft_that_is_drawn_otherwise_disagrees(monkeypatch):
-    from veridraft.gpu.decoding.drafting import growth as batch_drafting
+    from veridraft.gpu.decoding.drafting import child_draws
 
     monkeypatch.setitem(
-        batch_drafting._DRAWS,
-        batch_drafting.ChildDraw.INDEPENDENT,
-        lambda rows, uniforms: batch_drafting._independent(rows**2, uniforms),
+        child_draws.DRAWS,
+        child_draws.ChildDraw.INDEPENDENT,
+        lambda rows, uniforms: child_draws._independent(rows**2, uniforms),
     )
     pair, cell = tiny_pair(), a_cell("naive", "Chain(2)")
     record = measure_cell(pair, cell, plan_of(pair, cell))

@@ -44,18 +44,32 @@ def test_sampling_settings_seeds_and_several_texts(pair):
 
 
 def test_a_streamer_gets_the_prompt_and_every_token(pair):
-    seen = []
+    seen, puts = [], []
 
     class Streamer:
         def put(self, value):
             seen.extend(value.flatten().tolist())
+            puts.append(len(value.flatten()))
 
         def end(self):
             seen.append("end")
 
-    rule = speculative(pair.draft, streamer=Streamer())
-    out = pair.target.generate(IDS[1:], custom_generate=rule, max_new_tokens=9, do_sample=False)
+    options = {"max_new_tokens": 9, "do_sample": False, "streamer": Streamer()}
+    out = pair.target.generate(IDS[1:], custom_generate=speculative(pair.draft), **options)
     assert seen == [*out[0].tolist(), "end"]
+    assert puts[0] == IDS.shape[1] and len(puts) > 2
+    with pytest.raises(ValueError, match="streamer takes one text, but there are 2"):
+        pair.target.generate(IDS, custom_generate=speculative(pair.draft), **options)
+
+
+def test_transformers_own_streamer_writes_the_text(pair, capsys):
+    class Numbers:
+        def decode(self, tokens, **_):
+            return " ".join(map(str, tokens))
+
+    options = {"max_new_tokens": 9, "do_sample": False, "streamer": transformers.TextStreamer(Numbers(), True)}
+    out = pair.target.generate(IDS[1:], custom_generate=speculative(pair.draft), **options)
+    assert list(map(int, capsys.readouterr().out.split())) == out[0, IDS.shape[1] :].tolist()
 
 
 def test_a_dictionary_is_returned_when_asked_for(pair):

@@ -103,6 +103,15 @@ def test_the_peak_of_a_block_is_seen():
     assert large.bytes < resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + 2**20
 
 
+def test_without_limits_of_a_process_what_the_system_has_is_what_is_free(monkeypatch):
+    """Windows has neither the module ``resource`` nor ``os.sysconf`` nor /proc."""
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert 0 < memory.available_bytes(torch.device("cpu")) < sys.maxsize
+    monkeypatch.delattr("os.sysconf")
+    monkeypatch.setattr("pathlib.Path.exists", lambda self: False)
+    assert memory.available_bytes(torch.device("cpu")) == sys.maxsize
+
+
 def test_a_tree_that_does_not_fit_under_a_real_limit_is_refused_with_advice():
     """In a process of its own, whose address space is limited to a little more than it has."""
     code = """

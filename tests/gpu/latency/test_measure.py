@@ -177,3 +177,12 @@ def test_the_command_measures_shows_and_goes_on(pair, counted, tmp_path, monkeyp
     with pytest.raises(SystemExit):
         main([*words, "--sizes", "0,1", "--out", str(out)])
     assert "sizes must rise from 1" in capsys.readouterr().err
+
+
+def test_policies_may_be_given_as_texts():
+    texts = replace(PLAN, policies=("Chain(2)", "Iid(2, 2)"))
+    assert texts == PLAN
+    with pytest.raises(ValueError, match=r"did you mean Iid\(K, L\)"):
+        replace(PLAN, policies=("Idd(2, 2)",))
+    with pytest.raises(ValueError, match="seed must be at least 0, but is -1"):
+        replace(PLAN, seed=-1)

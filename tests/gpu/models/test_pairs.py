@@ -20,7 +20,8 @@ from gpu_tiny import tiny_model
 from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.requests import Request
 from veridraft.gpu.models import embedded
-from veridraft.gpu.models.layer_skip import parse_skip, without_layers
+from veridraft.gpu.models.layer_skip import without_layers
+from veridraft.gpu.models.names import parse_skip
 from veridraft.gpu.models.pairs import load_pair
 from veridraft.gpu.trees.sampling import Sampling
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from veridraft.reports.running.files import check_file, check_folder, say, write_json
+from veridraft.gpu.files import check_folder
+from veridraft.reports.running.files import check_file, say, write_json
 
 
 def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path):

@@ -149,7 +149,7 @@ def test_bad_input_is_one_line_and_status_2(words, tmp_path, capsys):
 
 def test_showing_a_folder_without_the_study_is_bad_input(tmp_path, capsys):
     (tmp_path / "squares.jsonl").write_text('{"kind": "veridraft circles"}\n')
-    for folder, said in (("none", "No such file"), ("", "lacks 'command'")):
+    for folder, said in (("none", "there is no study at"), ("", "lacks 'command'")):
         with pytest.raises(SystemExit) as stop:
             running.show(STUDY, ["--out", str(tmp_path / folder)])
         assert stop.value.code == 2
@@ -175,10 +175,10 @@ def test_without_the_packages_of_pages_the_text_stands(tmp_path, capsys, monkeyp
 def test_the_command_that_is_kept_is_the_one_that_was_given():
     words = ["--numbers", "4,5", "--policies", "Chain(3); Iid(4, 3)", "--fast", "--out", "x y"]
     options = running.run_parser(STUDY).parse_args(words)
-    assert running.command_of(STUDY, options) == (
+    assert running.given_command(STUDY, options) == (
         "veridraft study run squares --numbers 4,5 --policies 'Chain(3); Iid(4, 3)' --fast --out 'x y'"
     )
-    assert running.command_of(STUDY, running.run_parser(STUDY).parse_args([])) == "veridraft study run squares"
+    assert running.given_command(STUDY, running.run_parser(STUDY).parse_args([])) == "veridraft study run squares"
 
 
 def test_a_command_of_its_own_shows_with_a_flag(tmp_path, capsys):

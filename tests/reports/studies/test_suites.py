@@ -223,7 +223,8 @@ def test_a_stopped_suite_goes_on_with_the_same_command(tmp_path, capsys, monkeyp
     words = ["--suite", "small", "--verifiers", "block", "--steps", "12", "--rows", "2", "--out", tmp_path]
     assert command(*words) == 130
     printed = capsys.readouterr()
-    assert "Stopped: the same command goes on from here." in printed.err
+    assert "Stopped: what was finished is kept in " in printed.err
+    assert "the same command goes on from here." in printed.err
     assert "suites 1/2" in printed.err
     assert command(*words) in (0, 1)
     assert begun == ["nss", "block", "block"]
@@ -254,11 +255,11 @@ BAD = {
     "--suite small --policies Iid(3": "'Iid(3'",
     "--suite small --verifiers block --policies Iid(3,2)": "verifier 'block' takes none of the policies Iid(3, 2)",
     "--suite small --temperatures -1": "temperature must",
-    "--suite small --temperatures warm": "could not convert string to float: 'warm'",
+    "--suite small --temperatures warm": "'warm' is no number",
     "--suite small --top-ps 2": "top_p must",
     "--suite small --device nowhere": "device 'nowhere'",
     "--suite small --target random:8B": "give random:SHAPE for both",
-    "show --out NOWHERE": "No such file",
+    "show --out NOWHERE": "there is no suite at",
     "show --out BROKEN": "line 1 is no JSON",
 }
 

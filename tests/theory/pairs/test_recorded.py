@@ -3,8 +3,20 @@
 import numpy as np
 import pytest
 
-from veridraft.theory import Delayed, Iid, MarkovPair, block_efficiency, dirichlet_pair
+from veridraft.theory import (
+    VERIFIERS,
+    Chain,
+    Delayed,
+    Iid,
+    MarkovPair,
+    block_efficiency,
+    dirichlet_pair,
+    get_verifier,
+    parse_policy,
+)
+from veridraft.theory.pairs import MissingRowError
 from veridraft.theory.pairs.recorded import RecordedPair, contexts_below
+from veridraft.theory.policies import HubPairs, TopPlusOne
 
 
 @pytest.fixture
@@ -24,6 +36,20 @@ def test_a_recording_answers_as_the_pair_it_was_made_of(recording, tmp_path):
         assert (loaded.draft_row(context) == pair.draft_row(context)).all()
     exact = block_efficiency("traversal", Iid(2, 2), pair).value
     assert block_efficiency("traversal", Iid(2, 2), loaded).value == pytest.approx(exact, abs=1e-12)
+
+
+@pytest.mark.parametrize("verifier", VERIFIERS)
+def test_how_many_tokens_are_accepted_depends_on_no_row_of_a_leaf(verifier):
+    pair = dirichlet_pair(3, seed=8)
+    policy = next(one for one in (Iid(2, 2), TopPlusOne(2, 2), HubPairs(2), Chain(2), parse_policy("Static(2x2)"))
+                  if get_verifier(verifier).supports(one))  # fmt: skip
+    inner = RecordedPair.record(pair, contexts_below((), range(3), 1))
+    with pytest.raises(MissingRowError):
+        block_efficiency(verifier, policy, inner, "enumerate")
+    found = block_efficiency(verifier, policy, inner.with_leaves(2), "enumerate")
+    assert found.value == pytest.approx(block_efficiency(verifier, policy, pair, "enumerate").value, abs=1e-12)
+    with pytest.raises(MissingRowError):
+        inner.with_leaves(2).target_row((0, 1, 2))
 
 
 def test_a_context_that_was_not_recorded_is_named(recording):

@@ -67,13 +67,13 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(words, tmp_path,
 
 BAD = {
     "--steps 0": "steps must be at least 1, but is 0",
-    "--steps many": "invalid int value: 'many'",
-    "--from-layers 0,x": "argument --from-layers: invalid layers value",
+    "--steps many": "'many' is no whole number",
+    "--from-layers 0,x": "argument --from-layers: 'x' is no whole number",
     "--embeddings none": "invalid choice: 'none'",
     "--tv nan": "weight tv must be finite and at least 0, but is nan",
     "--micro-batch 0": "micro_batch must be at least 1, but is 0",
     "--prompts missing.txt": "No such file or directory",
-    "--target nowhere/at/all": "cannot be loaded",
+    "--target nowhere/at/all": "is neither a folder, nor a GGUF file, nor a name",
     "--dtype int8": "dtype must be one of float32",
 }
 

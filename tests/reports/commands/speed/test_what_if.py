@@ -160,3 +160,25 @@ def test_a_latency_file_brings_its_verifiers_and_a_context_that_it_measured(caps
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert "lies outside the measured 64 to 256" in error and "more" in error and len(error) < 700
+
+
+def test_rows_along_a_text_predict_trees_of_one_level_and_others_are_left_out_by_name(tmp_path, monkeypatch, capsys):
+    """Behind a token that the text has not, no row is known: one level is all that can be drawn."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    target = rng.dirichlet(np.ones(6), size=40).astype(np.float32)
+    draft = (0.7 * target + 0.3 * rng.dirichlet(np.ones(6), size=40)).astype(np.float32)
+    np.savez("text.npz", tokens=rng.integers(6, size=40), target=target, draft=draft)
+    words = ["what-if", "--gpu", "H100", "--pair", "text.npz"]
+    words += ["--verifiers", "naive", "--policies", "Chain(1); Chain(3)"]
+    with pytest.raises(SystemExit) as stop:
+        main([*words, "--json", "-"])
+    assert stop.value.code == 2
+    assert "normalise" in capsys.readouterr().err
+    assert main([*words, "--normalise", "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (row,) = found["answers"]
+    expected = np.minimum(target, draft).sum(axis=1).mean()
+    assert row["policy"] == "Chain(1)"
+    assert row["block_efficiency"] == pytest.approx(1 + expected, abs=0.08)
+    assert found["left_out"] == ["Chain(3): text.npz lacks rows that Chain(3) draws, below each of 40 contexts"]

@@ -12,7 +12,7 @@ from wins_samples import made, told
 from veridraft.gpu.crosschecks import wins as same_roots
 from veridraft.gpu.files.kinds import WinsFile
 from veridraft.reports import cli
-from veridraft.reports.running.study import command_of, run_parser
+from veridraft.reports.running.study import given_command, run_parser
 from veridraft.reports.studies.wins import study as wins_study
 
 
@@ -80,7 +80,7 @@ BAD = {
     "--stride 0": "stride must be at least 1, but is 0",
     "--seed -1": "seed must be at least 0, but is -1",
     "--device nowhere": "device 'nowhere'",
-    "show --out NOWHERE": "No such file",
+    "show --out NOWHERE": "there is no run at",
     "show --out BROKEN": "line 1 is no JSON",
     "show --out POOR": "text 0 at T 0.6, top-p 1 lacks 'verification' for nss, Chain(0)",
     "show --out ZERO": "text 0 at T 0.6, top-p 1: tokens, roots or seconds of nss, Chain(0) are not positive",
@@ -119,4 +119,4 @@ def test_defaults_are_those_of_the_plan():
     options = run_parser(wins_study.STUDY).parse_args([])
     plan = same_roots.RootPlan((), (), {}, ())
     assert wins_study.numbers_of(options) == {name: getattr(plan, name) for name in wins_study.numbers_of(options)}
-    assert command_of(wins_study.STUDY, options) == "veridraft study run wins"
+    assert given_command(wins_study.STUDY, options) == "veridraft study run wins"

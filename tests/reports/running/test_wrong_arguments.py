@@ -1,0 +1,82 @@
+"""Arguments that are wrong, of every command: status 2 and one sentence, before a network or torch is loaded."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from veridraft.reports import cli
+from veridraft.reports.running.options import whole
+
+WRONG = {
+    "latency --draft skip:99": "draft leaves out layer 99; the target's layers are 0 to 29",
+    "latency --draft skip:x": "is not of the form skip:17,18",
+    "latency --target EMPTY --draft skip:1": "is a folder without a model",
+    "latency --target random:8B --draft random:135M": "must share a vocabulary, but have 128256 and 49152 tokens",
+    "latency --target random:9B --draft random:1B": "shape '9B' is unknown",
+    "latency --dtype int8": "dtype must be one of float32",
+    "latency --verifiers blok": "; did you mean block?",
+    "latency --policies Foo(1)": "policy 'Foo(1)' is none of",
+    "latency --contexts ,": "the list is empty",
+    "latency --rounds 1.5": "'1.5' is no whole number",
+    "study run suites --draft skip:99": "draft leaves out layer 99",
+    "study run suites --verifiers nss,nss": "verifiers names 'nss' more than once",
+    "study run suites --policies Idd(2,2)": "did you mean Iid(K, L)?",
+    "study run wins --draft skip:99": "draft leaves out layer 99",
+    "study run wins --temperatures x": "'x' is no number",
+    "study run speed --draft skip:99": "draft leaves out layer 99",
+    "study run speed --rows block:Iid(2,2)": "is not known to be lossless for the policy",
+    "study run speed --target random:8B --draft random:1B": "random weights are for timing",
+    "crosscheck --policy Iid(2,1) --draft skip:99": "draft leaves out layer 99",
+    "crosscheck --policy Iid(2,1) --verifiers blok": "; did you mean block?",
+    "crosscheck --policy Idd(2,1)": "did you mean Iid(K, L)?",
+    "report --draft skip:99": "draft leaves out layer 99",
+    "report --out FILE": "cannot be made a folder",
+    "distil --out OUT --from-layers 0,99": "from_layers names layer 99; the target's layers are 0 to 29",
+    "distil --out OUT --length 1": "length must be at least 2",
+    "distil --out OUT --checkpoint-seconds nan": "checkpoint-seconds must be at least 0",
+    "distil --out FILE": "cannot be made a folder",
+    "distil --out OUT --dtype x": "dtype must be one of",
+    "study run gaps --verifiers ,": "verifiers is empty",
+    "study run gaps --verifiers nss,nss": "verifiers names 'nss' more than once",
+    "study run real-audits --trials 0": "trials must be at least 1",
+    "what-if --gpu H100 --gpus 0": "gpus must be at least 1",
+    "what-if --gpu H100 --contexts 0": "contexts must be at least 1",
+    "what-if --gpu H100 --seed -1": "seed must be at least 0",
+    "what-if --gpu H100 --vocabulary 1e9": "vocabulary must be at most 4096",
+    "what-if --gpu H100 --bytes-per-weight nan": "bytes-per-weight must be positive",
+    "what-if --gpu H100 --pair nera": "; did you mean near?",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_wrong_argument_is_one_sentence_before_torch_is_loaded(words, tmp_path, monkeypatch, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "torch"]:
+        monkeypatch.delitem(sys.modules, name)
+    places = {"EMPTY": "empty", "FILE": "file", "OUT": "out"}
+    with pytest.raises(SystemExit) as stop:
+        cli.main([places.get(word, word) for word in words.split()])
+    assert stop.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("veridraft")
+    assert printed.err.count("\n") == 1
+    assert WRONG[words] in printed.err
+    assert "torch" not in sys.modules
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e6", 10**6), ("1e3", 1000), (" 12 ", 12), ("-3", -3), ("2.0", 2)])
+def test_a_whole_number_may_be_written_as_a_float(text, number):
+    assert whole(text) == number
+    assert isinstance(whole(text), int)
+    assert whole("100000000000000000001") == 10**20 + 1
+
+
+@pytest.mark.parametrize("text", ["1.5", "nan", "inf", "1e400", "many", ""])
+def test_what_is_no_whole_number_is_refused(text):
+    with pytest.raises(ValueError, match="is no whole number"):
+        whole(text)
