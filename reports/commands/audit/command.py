@@ -325,9 +325,8 @@ def _dumped(options: argparse.Namespace, result: Audit) -> str:
         imports += "\nfrom veridraft.simulate import get_adapter"
         imports += f"\nverify = get_adapter({options.adapter!r}).wrap({name}{words})"
         name = "verify"
-    return f"{options.dump} holds a telling trial; these lines run it again:\n\n" + result.telling.script(
-        str(options.dump), imports, name
-    )
+    held = f"{options.dump} holds a telling trial, and {result.telling.uniforms_text()}"
+    return f"{held}; these lines run it again:\n\n" + result.telling.script(str(options.dump), imports, name)
 
 
 def command_of(options: argparse.Namespace) -> str:

@@ -3,7 +3,7 @@
 A known mechanism is a candidate if its procedure takes the same form.  Verifier and candidates are run on the case of
 the finding, and candidates whose frequencies of strings differ by more than chance are struck off, with more and more
 trials, until those that are left are known to be near; they must then have the same law on further cases.  If more
-than two are left in the end, or the trials cannot tell a law that has nine tenths of the deviation from the
+than two are left in the end, or the trials cannot tell a law that is a share of the deviation away from the
 verifier's own, nothing is named.
 
 What is said is a likeness of laws, not a proof: two mechanisms can have one law.
@@ -35,8 +35,8 @@ SIZES = (4_000, 8_000, 16_000, 64_000, 256_000, 1_000_000)
 DEVIATIONS = 6.0
 """By how many standard deviations a candidate's distance may exceed what chance gives."""
 
-FURTHER = 4_000
-"""Trials of the verifier on each further case, at most."""
+FURTHER = {False: 2_000, True: 16_000}
+"""Trials of the verifier on each further case, at most, one at a time and batched."""
 
 ONCE_MORE = 2
 """At how many sizes several candidates must be near to be taken for one law, where no other case tells them apart."""
@@ -44,14 +44,15 @@ ONCE_MORE = 2
 MISSED = 3.0
 """By how many more it must exceed them to be seen to do so surely."""
 
-RESOLVED = 0.1
-"""A distance of this share of the deviation from the target must be seen for a name to be said."""
+RESOLVED, RESOLVED_ALONE = 0.1, 0.03
+"""A distance of this share of the deviation from the target must be seen for a name to be said, where other cases
+follow, and where none do."""
 
 MOST_NAMES = 2
 """So many mechanisms of one law are said; of more, none."""
 
-OTHER_CASES, MOST_CASES = 2, 5
-"""On how many further cases the law must be the same, and how many may be needed to tell one name from the others."""
+MOST_CASES = 12
+"""On how many further cases the law must be the same, at most: those that differ tell names apart, not many trials."""
 
 MOST_DRAFTS = 4
 """Drafts in a round that are tried where nothing says how many a loop makes."""
@@ -70,7 +71,7 @@ class Candidate:
 class Likeness:
     """How a candidate's law compares with the verifier's on a case.
 
-    distance : between the two laws, as a chi-square divergence, what chance gives taken off
+    distance : between the two laws, as a weighted square, what chance gives taken off
     spread : the standard deviation of the distance by chance
     deviation : the verifier's law from the target's, likewise
     """
@@ -84,10 +85,9 @@ class Likeness:
         """Whether the two laws differ by no more than chance."""
         return self.distance <= DEVIATIONS * self.spread
 
-    @property
-    def resolved(self) -> bool:
-        """Whether a law with less than nine tenths of the deviation would have been told from the verifier's."""
-        return (DEVIATIONS + MISSED) * self.spread <= RESOLVED * self.deviation
+    def resolved(self, share: float = RESOLVED) -> bool:
+        """Whether a law at a distance of that share of the deviation would have been told from the verifier's."""
+        return (DEVIATIONS + MISSED) * self.spread <= share * self.deviation
 
 
 def likely_mechanism(sample: Sample, others: Sequence[Drawing], drafts: int | None = None) -> str:
@@ -99,15 +99,15 @@ def likely_mechanism(sample: Sample, others: Sequence[Drawing], drafts: int | No
     try:
         left, cases = _told_apart(sample, _candidates(sample, drafts), bool(others)), 1
         for drawing in others[:MOST_CASES]:
-            if not left or (cases > OTHER_CASES and len(_names(left)) == 1):
-                break
             further = Sample(sample.caller, drawing, sample.budget, sample.rng)
-            if not further.grow(min(sample.trials, FURTHER)):
+            if not left or not further.grow(min(sample.trials, FURTHER[sample.caller.batched])):
                 break
             left, cases = [one for one in left if _same_there(one, further)], cases + 1
     except CallError:
         return ""
-    return _words([one.defect for one in left], sample.trials, cases) if len(_names(left)) <= MOST_NAMES else ""
+    if len(_names(left)) > MOST_NAMES or (others and cases == 1):
+        return ""
+    return _words([one.defect for one in left], sample.trials, cases)
 
 
 def _names(candidates: Sequence[Candidate]) -> set[str]:
@@ -136,7 +136,8 @@ def _told_apart(sample: Sample, candidates: list[Candidate], cases_follow: bool)
         likenesses = {one: _likeness(one, sample, known, size) for one in candidates}
         alike = {one: likeness for one, likeness in likenesses.items() if likeness and likeness.same}
         candidates = list(alike)
-        near += all(likeness.resolved for likeness in alike.values())
+        share = RESOLVED if cases_follow else RESOLVED_ALONE
+        near += all(likeness.resolved(share) for likeness in alike.values())
         if near and (cases_follow or near == ONCE_MORE or len(_names(candidates)) <= 1):
             break
     return candidates if near else []
@@ -192,8 +193,13 @@ def _likeness(candidate: Candidate, sample: Sample, known: dict[Candidate, Ints]
 
 
 def compared(counts: Ints, others: Ints, law: Floats) -> Likeness:
-    """How two samples (n,) of strings compare, beside the law (n,) that the first departs from."""
-    frequency, weights = counts / counts.sum(), 1.0 / (law + 1.0 / counts.sum())
+    """How two samples (n,) of strings compare, beside the law (n,) that the first departs from.
+
+    Strings weigh by their probability in the law and in the samples together, so that one that the law cannot emit
+    does not drown the others.
+    """
+    frequency, together = counts / counts.sum(), (counts + others) / (counts.sum() + others.sum())
+    weights = 1.0 / ((law + together) / 2.0 + 1.0 / counts.sum())
     by_chance, variance = _chance(counts, others, weights)
     distance = float(weights @ (frequency - others / others.sum()) ** 2) - by_chance
     deviation = float(weights @ (frequency - law) ** 2) - _chance(counts, None, weights)[0]
@@ -219,8 +225,8 @@ def _defect_counts(candidate: Candidate, sample: Sample, trials: int) -> Ints | 
 def _chance(counts: Ints, others: Ints | None, weights: Floats) -> tuple[float, float]:
     """What the weighted squared distance of two samples of one law comes to by chance, and about its variance.
 
-    The weights (n,) make it a chi-square divergence, in which rare strings count; without a second sample the
-    distance is to the law itself.
+    The weights (n,) make it a divergence in which rare strings count; without a second sample the distance is to the
+    law itself.
     """
     together = counts if others is None else counts + others
     law = weights * together / together.sum()

@@ -93,5 +93,6 @@ def test_the_words_say_how_alike_and_over_what():
 def test_a_law_is_the_same_up_to_chance_and_near_only_if_the_trials_could_tell():
     assert Likeness(distance=0.01, spread=0.002, deviation=1.0).same
     assert not Likeness(distance=0.02, spread=0.002, deviation=1.0).same
-    assert Likeness(distance=0.0, spread=0.002, deviation=1.0).resolved
-    assert not Likeness(distance=0.0, spread=0.02, deviation=1.0).resolved
+    assert Likeness(distance=0.0, spread=0.002, deviation=1.0).resolved()
+    assert not Likeness(distance=0.0, spread=0.02, deviation=1.0).resolved()
+    assert not Likeness(distance=0.0, spread=0.004, deviation=1.0).resolved(share=0.03)
