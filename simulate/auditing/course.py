@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -76,7 +77,7 @@ class Course:
         self.failure: Failure | None = None
         self.observations: list[Observation] = []
         self.chosen: list[Finding] = []
-        self.cut_short = False
+        self.cut_short = self._replayed = False
         self._reserved = self._for_chosen_uniforms()
         time = self.budget.seconds_left * (1 - 1 / BESIDE if self._reserved else 1.0)
         self.judging = self.budget.part(wishes.trials - self._reserved, time)
@@ -114,7 +115,7 @@ class Course:
                 asked = min(current.next_step, self.judging.left // requests * requests)
                 current.step(asked, self._late_for(current))
                 if first and not self.rejects:
-                    self._replay(current, rng)
+                    self.observations += self._seen_by_replay(current, rng)
                     if self.wishes.faulty_rows:
                         self.observations += faulty_rows(self.caller, current.drawing, rng)
                 if self.wishes.progress:
@@ -148,10 +149,11 @@ class Course:
         """How many trials may be replayed."""
         return max(self.wishes.trials // BESIDE, min(self.wishes.trials // 3, LEAST_REPLAYED))
 
-    def _replay(self, run: CaseRun, rng: np.random.Generator) -> None:
+    def _seen_by_replay(self, run: CaseRun, rng: np.random.Generator) -> list[Observation]:
         """What a few calls made again show."""
         part = self.budget.part(self._replayable, self.budget.seconds_left / BESIDE)
-        self.observations += seen_by_replay(self.caller, run.drawing, rng, part)
+        self._replayed = True
+        return seen_by_replay(self.caller, run.drawing, rng, part)
 
     def _for_chosen_uniforms(self) -> int:
         """Trials that are kept for chosen uniforms, which come last."""
@@ -225,6 +227,9 @@ class Course:
         if reached.findings[0].sign is Sign.CHOSEN_UNIFORMS:
             return reached
         audit = explained(reached, self.caller, self.runs, self.wishes, self.budget, rng)
+        with suppress(CallError):
+            notes = () if self._replayed else self._seen_by_replay(self.runs[0], rng)
+            audit = replace(audit, observations=(*audit.observations, *notes))
         return replace(audit, further=self.caller.pace.trials - self.trials)
 
     def _verdict(self, lossy: bool) -> Verdict:

@@ -29,7 +29,7 @@ class Trait(Enum):
     MUTATES_INPUTS = "writes into the arrays that it is given"
     NOT_A_FUNCTION = "answers differently to equal inputs and equal seeds: it keeps state, or draws from elsewhere"
     GLOBAL_RANDOMNESS = "draws from a global generator, not from the one that it is given"
-    DETERMINISTIC = "answers alike whatever the seed: it draws nothing"
+    DETERMINISTIC = "answers alike whatever the seed: it draws nothing, or from a generator that it seeds itself"
     UNDRAFTED = "accepts tokens that were not drafted"
     NOT_INJECTABLE = "could not be tried with chosen uniforms in all that it draws"
     NOT_CHOSEN_FOR = "was not tried with chosen uniforms everywhere"
@@ -39,6 +39,7 @@ class Trait(Enum):
     ENDS_EARLY = "ends answers before the judged length, so that nothing is judged behind their ends"
     FAULTY_ROWS = "was given rows that are no law"
     SECOND_ROWS = "has the law of the second target: the rows part the texts, not the rule"
+    NOT_COMPARED = "was not compared with known mechanisms"
     NEAR_TIE = (
         "departs where the target is certain: at temperature 0 a near-tie of rows computed in another way parts texts "
         "for good, and the rule may be right"

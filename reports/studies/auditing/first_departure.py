@@ -26,7 +26,7 @@ from veridraft.theory.rows.trees import Context
 MOST_RUNS = 10_000
 """A law of more runs than this is sampled."""
 
-PLACE_TRIALS = 4_000_000
+PLACE_TRIALS = 2_000_000
 """Trials of such a sample."""
 
 ROUNDING = 1e-9

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...forms.calls import Caller, CallError
+from ...forms.choice import known_draft
 from ...forms.drawing import Drawing
 from ...forms.form import Form
 from ..budget import Budget
@@ -56,9 +57,11 @@ def explained(
         before = own.evidence[finding.request]
         _locate(sample, finding.request, before, own.trials)
         telling = telling_trial(caller, own.drawing, finding, sample.evidence(finding.request, before), part, rng)
-        mechanism = _mechanism(sample, [run.drawing for run in order], own.trials, wishes.drafts)
-        found = replace(_placed(finding, sample.evidence(finding.request, before), own), mechanism=mechanism)
+        found = _placed(finding, sample.evidence(finding.request, before), own)
+        mechanism = _mechanism(sample, [run.drawing for run in order], own.trials, wishes.drafts, found.departs)
+        found = replace(_placed(found, sample.evidence(finding.request, before), own), mechanism=mechanism)
         notes = _second_rows(sample, wishes.second) or _other_rows(finding, own.drawing, sample, bool(mechanism))
+        notes += _untold(own.drawing)
     except CallError:
         return audit
     observations = (*audit.observations, *notes)
@@ -85,11 +88,21 @@ def _placed(finding: Finding, evidence: Evidence, run: CaseRun) -> Finding:
     return replace(finding, place="; ".join(filter(None, [kept, place])), departs=first + 1)
 
 
-def _mechanism(sample: Sample, drawings: list[Drawing], trials: int, drafts: int | None) -> str:
+def _mechanism(
+    sample: Sample, drawings: list[Drawing], trials: int, drafts: int | None, departs: int | None
+) -> str:
     """The mistake of calling, or the known mechanism, in words; empty if none was told from the others."""
     caller, budget = sample.caller, sample.budget
     mistake = "" if caller.form is Form.GENERATE else misuse_of(caller, drawings, trials, budget, sample.rng)
-    return mistake or likely_mechanism(sample, drawings[1:], drafts)
+    return mistake or likely_mechanism(sample, drawings[1:], drafts, departs)
+
+
+def _untold(drawing: Drawing) -> list[Observation]:
+    """That a loop whose draft is not known was not compared with any mechanism."""
+    if drawing.form is not Form.GENERATE or known_draft(drawing.case.pair):
+        return []
+    return [Observation(Trait.NOT_COMPARED, "the draft's rows are not known: draft and drafts, --draft and --drafts, "
+                        "tell them")]  # fmt: skip
 
 
 def _second_rows(sample: Sample, second: Sequence[Drawing]) -> list[Observation]:

@@ -12,15 +12,22 @@ What is said is a likeness of laws, not a proof: two mechanisms can have one law
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
+import numpy as np
+
+from veridraft.theory.pairs.base import Pair
+from veridraft.theory.rows.trees import Context
+
 from ...batches.rows import Floats, Ints
+from ...defects.broken.histories import Rounds
+from ...defects.correct.engines import loop_of
 from ...defects.kinds import Batched, Defect
 from ...defects.table import DEFECTS
 from ...forms.calls import Caller
-from ...forms.choice import TargetOnly
+from ...forms.choice import known_draft
 from ...forms.drawing import Drawing
 from ...forms.form import Form
 from ...forms.guard import CallError, Guard
@@ -29,7 +36,7 @@ from ...forms.trials import string_counts
 from .rounds import in_rounds
 from .sample import Sample, mean_law
 
-SIZES = (4_000, 8_000, 16_000, 64_000, 256_000, 1_000_000)
+SIZES = (4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 1_000_000)
 """Trials of the verifier after which candidates are struck off."""
 
 DEVIATIONS = 6.0
@@ -44,9 +51,10 @@ ONCE_MORE = 2
 MISSED = 3.0
 """By how many more it must exceed them to be seen to do so surely."""
 
-RESOLVED, RESOLVED_ALONE = 0.1, 0.03
-"""A distance of this share of the deviation from the target must be seen for a name to be said, where other cases
-follow, and where none do."""
+RESOLVED, RESOLVED_AT_START = 0.1, 0.01
+"""A distance of this share of the deviation from the target must be seen for a name to be said: in whole strings, and
+in their beginnings up to where the law departs first, which are fewer.  Shares are of squares: a law that has nine
+tenths of the deviation is a hundredth of it away."""
 
 MOST_NAMES = 2
 """So many mechanisms of one law are said; of more, none."""
@@ -85,24 +93,28 @@ class Likeness:
         """Whether the two laws differ by no more than chance."""
         return self.distance <= DEVIATIONS * self.spread
 
-    def resolved(self, share: float = RESOLVED) -> bool:
+    def resolved(self, share: float) -> bool:
         """Whether a law at a distance of that share of the deviation would have been told from the verifier's."""
         return (DEVIATIONS + MISSED) * self.spread <= share * self.deviation
 
 
-def likely_mechanism(sample: Sample, others: Sequence[Drawing], drafts: int | None = None) -> str:
+def likely_mechanism(
+    sample: Sample, others: Sequence[Drawing], drafts: int | None = None, departs: int | None = None
+) -> str:
     """The known mechanism whose law alone is the verifier's, in words; empty if none was told from the others.
 
     sample : the verifier on the case of the finding, which grows; others : the audit's other cases; drafts : how many
-    tokens a round drafts, in the form ``generate``, if that is known
+    tokens a round drafts, in the form ``generate``, if that is known; departs : the token, from 1, by which the law
+    departs, if that is known
     """
+    start = departs or sample.drawing.length
     try:
-        left, cases = _told_apart(sample, _candidates(sample, drafts), bool(others)), 1
+        left, cases = _told_apart(sample, _candidates(sample, drafts), bool(others), start), 1
         for drawing in others[:MOST_CASES]:
             further = Sample(sample.caller, drawing, sample.budget, sample.rng)
             if not left or not further.grow(min(sample.trials, FURTHER[sample.caller.batched])):
                 break
-            left, cases = [one for one in left if _same_there(one, further)], cases + 1
+            left, cases = [one for one in left if _same_there(one, further, start)], cases + 1
     except CallError:
         return ""
     if len(_names(left)) > MOST_NAMES or (others and cases == 1):
@@ -123,7 +135,7 @@ def _words(defects: Sequence[Defect], trials: int, cases: int) -> str:
     return f"{named}: in {trials:,} trials its law is the verifier's, up to chance{where}, and no other known one's is"
 
 
-def _told_apart(sample: Sample, candidates: list[Candidate], cases_follow: bool) -> list[Candidate]:
+def _told_apart(sample: Sample, candidates: list[Candidate], cases_follow: bool, start: int) -> list[Candidate]:
     """The candidates that are left once all that are left are known to be near; none if the budget ends before.
 
     Several may be left if other cases follow, which may tell them apart.
@@ -133,26 +145,31 @@ def _told_apart(sample: Sample, candidates: list[Candidate], cases_follow: bool)
     for size in SIZES:
         if not candidates or not sample.grow(size):
             break
-        likenesses = {one: _likeness(one, sample, known, size) for one in candidates}
-        alike = {one: likeness for one, likeness in likenesses.items() if likeness and likeness.same}
+        likenesses = {one: _likenesses(one, sample, known, size, start) for one in candidates}
+        alike = {one: both for one, both in likenesses.items() if both and all(likeness.same for likeness in both)}
         candidates = list(alike)
-        share = RESOLVED if cases_follow else RESOLVED_ALONE
-        near += all(likeness.resolved(share) for likeness in alike.values())
+        near += all(whole.resolved(RESOLVED) and at.resolved(RESOLVED_AT_START) for whole, at in alike.values())
         if near and (cases_follow or near == ONCE_MORE or len(_names(candidates)) <= 1):
             break
     return candidates if near else []
 
 
-def _same_there(candidate: Candidate, sample: Sample) -> bool:
-    likeness = _likeness(candidate, sample, {}, sample.trials)
-    return likeness is not None and likeness.same
+def _same_there(candidate: Candidate, sample: Sample, start: int) -> bool:
+    both = _likenesses(candidate, sample, {}, sample.trials, min(start, sample.drawing.length))
+    return both is not None and all(likeness.same for likeness in both)
 
 
 def candidates_of(form: Form) -> list[tuple[Defect, Batched]]:
-    """The known defects, each as it was written, that can be run on the cases of a form; for trees also of paths."""
-    forms = {form} | ({Form.PATHS} if form is Form.TREE else set())
+    """The known defects, each as it was written, that can be run on the cases of a form.
+
+    For trees also those of paths; for loops those of chains too, behind drafts that are drawn as they should be.
+    """
+    forms = {form} | {Form.TREE: {Form.PATHS}, Form.GENERATE: {Form.CHAIN}}.get(form, set())
     known = [defect for defect in DEFECTS.values() if defect.form in forms]
-    return [(defect, broken) for defect in known for broken in (defect.broken, *defect.variants)]
+    return [
+        (defect, loop_of(broken) if defect.form is Form.CHAIN and form is Form.GENERATE else broken)
+        for defect in known for broken in (defect.broken, *defect.variants)
+    ]  # fmt: skip
 
 
 def _candidates(sample: Sample, drafts: int | None) -> list[Candidate]:
@@ -160,14 +177,15 @@ def _candidates(sample: Sample, drafts: int | None) -> list[Candidate]:
     case, form = sample.drawing.case, sample.caller.form
     if form is not Form.GENERATE:
         return [Candidate(defect, broken) for defect, broken in candidates_of(form)]
-    if isinstance(case.pair, TargetOnly) and not case.pair.has_draft:
+    if not known_draft(case.pair):
         return []
-    numbers = [drafts] if drafts else _drafts(sample)
+    least = _least_drafts(sample)
+    numbers = [drafts] if drafts else range(least, max(least, min(MOST_DRAFTS, sample.drawing.length - 1)) + 1)
     return [Candidate(defect, broken, number) for defect, broken in candidates_of(form) for number in numbers]
 
 
-def _drafts(sample: Sample) -> list[int]:
-    """How many tokens a round may draft: up to four, and no fewer than leave room for the longest answer.
+def _least_drafts(sample: Sample) -> int:
+    """How many tokens a round drafts at least, which is by its longest answer, and whether answers are ``whole``.
 
     Answers that are all whole may be of several rounds, and say nothing.
     """
@@ -175,12 +193,16 @@ def _drafts(sample: Sample) -> list[int]:
     tokens = sample.caller.generate(min(64, max(1, sample.budget.left)), sample.rng, length)
     emitted = (tokens >= 0).sum(axis=1)
     sample.whole = bool(emitted.min() == length)
-    least = 1 if sample.whole else max(1, int(emitted.max()) - 1)
-    return list(range(least, max(least, min(MOST_DRAFTS, length - 1)) + 1))
+    return 1 if sample.whole else max(1, int(emitted.max()) - 1)
 
 
-def _likeness(candidate: Candidate, sample: Sample, known: dict[Candidate, Ints], trials: int) -> Likeness | None:
-    """How like the candidate is in so many trials of its own; ``None`` if it cannot be run on the case."""
+def _likenesses(
+    candidate: Candidate, sample: Sample, known: dict[Candidate, Ints], trials: int, start: int
+) -> tuple[Likeness, Likeness] | None:
+    """How like the candidate is in so many trials of its own: whole strings, and their first ``start`` tokens.
+
+    ``None`` if it cannot be run on the case.
+    """
     counts = known.get(candidate)
     missing = trials - (0 if counts is None else int(counts.sum()))
     if missing > 0:
@@ -189,7 +211,9 @@ def _likeness(candidate: Candidate, sample: Sample, known: dict[Candidate, Ints]
             return None
         counts = known[candidate] = more if counts is None else counts + more
     assert counts is not None
-    return compared(sample.together, counts, mean_law(sample.drawing))
+    law, size = mean_law(sample.drawing), sample.drawing.vocabulary_size**start
+    starts = (array.reshape(size, -1).sum(axis=1) for array in (sample.together, counts, law))
+    return compared(sample.together, counts, law), compared(*starts)
 
 
 def compared(counts: Ints, others: Ints, law: Floats) -> Likeness:
@@ -211,15 +235,25 @@ def _defect_counts(candidate: Candidate, sample: Sample, trials: int) -> Ints | 
     case, defect = sample.drawing.case, candidate.defect
     try:
         verifier: Callable[..., Any] = candidate.broken
-        if defect.form is Form.GENERATE:
+        if sample.caller.form is Form.GENERATE:
             whole = sample.drawing.length if sample.whole else 0
             pair = sample.drawing.pair_at(0)
-            verifier = in_rounds(candidate.broken, pair, candidate.drafts, case.contexts[0], whole)
+            verifier = _loop(candidate, pair, case.contexts[0], sample.drawing.length, whole)
         pace = Pace(batched=True)
-        runner = Caller(verifier, defect.form, batched=True, guard=Guard(None), pace=pace)
-        return string_counts(runner, Drawing(case, defect.form), trials, sample.rng).sum(axis=0)
+        form = Form.GENERATE if sample.caller.form is Form.GENERATE else defect.form
+        runner = Caller(verifier, form, batched=True, guard=Guard(None), pace=pace)
+        return string_counts(runner, Drawing(case, form), trials, sample.rng).sum(axis=0)
     except (CallError, TypeError, ValueError, KeyError, NotImplementedError):
         return None
+
+
+def _loop(
+    candidate: Candidate, pair: Pair, context: Context, length: int, whole: int
+) -> Callable[[np.random.Generator, int], Ints]:
+    """The loop of a candidate; one that keeps something between rounds makes its own rounds."""
+    if isinstance(candidate.broken, Rounds):
+        return replace(candidate.broken, drafts=candidate.drafts)(pair, length - 1, context)
+    return in_rounds(candidate.broken, pair, candidate.drafts, context, whole)
 
 
 def _chance(counts: Ints, others: Ints | None, weights: Floats) -> tuple[float, float]:

@@ -198,9 +198,8 @@ def global_numpy(target, draft, tokens, rng):
 def a_stream_for_each(target, draft, tokens, rng):
     """Every request draws from a generator keyed by its own tokens, as seeds of requests would."""
     keys = rng.integers(2**31)
-    ones = [chain()(*rows, np.random.default_rng([keys, *rows[0][0].view(np.int64).tolist(), *rows[2].tolist()]))
+    return [chain()(*rows, np.random.default_rng([keys, *rows[0][0].view(np.int64).tolist(), *rows[2].tolist()]))
             for rows in zip(target, draft, tokens, strict=True)]  # fmt: skip
-    return ones
 
 
 @pytest.mark.parametrize(
