@@ -31,7 +31,7 @@ class Alternating(Pair):
 
     exact = False
 
-    def __init__(self, pair: MarkovPair) -> None:
+    def __init__(self, pair: Pair) -> None:
         self.pair, self.vocabulary_size = pair.as_float(), pair.vocabulary_size
 
     def target_row(self, context: Context) -> Row:
@@ -48,7 +48,7 @@ class Penalised(Pair):
 
     exact = False
 
-    def __init__(self, pair: MarkovPair) -> None:
+    def __init__(self, pair: Pair) -> None:
         self.pair, self.vocabulary_size = pair.as_float(), pair.vocabulary_size
 
     def target_row(self, context: Context) -> Row:

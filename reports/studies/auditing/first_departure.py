@@ -23,10 +23,10 @@ from veridraft.simulate.white_box.certificates import enumerate_law
 from veridraft.simulate.white_box.injection import NotEnumerableError, NotRepeatableError
 from veridraft.theory.rows.trees import Context
 
-MOST_RUNS = 10_000
+MOST_RUNS = 5_000
 """A law of more runs than this is sampled."""
 
-PLACE_TRIALS = 2_000_000
+PLACE_TRIALS = 1_000_000
 """Trials of such a sample."""
 
 ROUNDING = 1e-9

@@ -42,8 +42,9 @@ SIZES = (4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 1_000_000)
 DEVIATIONS = 6.0
 """By how many standard deviations a candidate's distance may exceed what chance gives."""
 
-FURTHER = {False: 2_000, True: 16_000}
-"""Trials of the verifier on each further case, at most, one at a time and batched."""
+FURTHER, OF_LEFT = {False: 2_000, True: 16_000}, 10
+"""Trials of the verifier on each further case, at most, one at a time and batched; and no more than this part of what
+is left."""
 
 ONCE_MORE = 2
 """At how many sizes several candidates must be near to be taken for one law, where no other case tells them apart."""
@@ -51,10 +52,16 @@ ONCE_MORE = 2
 MISSED = 3.0
 """By how many more it must exceed them to be seen to do so surely."""
 
-RESOLVED, RESOLVED_AT_START = 0.1, 0.01
+RESOLVED, RESOLVED_AT_START = 0.2, 0.03
 """A distance of this share of the deviation from the target must be seen for a name to be said: in whole strings, and
 in their beginnings up to where the law departs first, which are fewer.  Shares are of squares: a law that has nine
 tenths of the deviation is a hundredth of it away."""
+
+LEAST = 32_000
+"""Trials on the case of the finding before a name is said, if the budget allows so many."""
+
+KEPT_FOR = 3
+"""For so many other cases trials are kept."""
 
 MOST_NAMES = 2
 """So many mechanisms of one law are said; of more, none."""
@@ -109,10 +116,12 @@ def likely_mechanism(
     """
     start = departs or sample.drawing.length
     try:
-        left, cases = _told_apart(sample, _candidates(sample, drafts), bool(others), start), 1
+        each = min(FURTHER[sample.caller.batched], sample.budget.left // OF_LEFT)
+        kept = each * min(KEPT_FOR, len(others))
+        left, cases = _told_apart(sample, _candidates(sample, drafts), kept, start), 1
         for drawing in others[:MOST_CASES]:
             further = Sample(sample.caller, drawing, sample.budget, sample.rng)
-            if not left or not further.grow(min(sample.trials, FURTHER[sample.caller.batched])):
+            if not left or not further.grow(min(sample.trials, each)):
                 break
             left, cases = [one for one in left if _same_there(one, further, start)], cases + 1
     except CallError:
@@ -135,21 +144,26 @@ def _words(defects: Sequence[Defect], trials: int, cases: int) -> str:
     return f"{named}: in {trials:,} trials its law is the verifier's, up to chance{where}, and no other known one's is"
 
 
-def _told_apart(sample: Sample, candidates: list[Candidate], cases_follow: bool, start: int) -> list[Candidate]:
+def _told_apart(sample: Sample, candidates: list[Candidate], kept: int, start: int) -> list[Candidate]:
     """The candidates that are left once all that are left are known to be near; none if the budget ends before.
 
-    Several may be left if other cases follow, which may tell them apart.
+    kept : trials that are left to other cases, if there are any, which may tell several candidates apart
     """
     known: dict[Candidate, Ints] = {}
     near = 0
     for size in SIZES:
-        if not candidates or not sample.grow(size):
+        if not candidates or sample.budget.left < size - sample.trials + kept or not sample.grow(size):
             break
-        likenesses = {one: _likenesses(one, sample, known, size, start) for one in candidates}
-        alike = {one: both for one, both in likenesses.items() if both and all(likeness.same for likeness in both)}
+        alike: dict[Candidate, tuple[Likeness, Likeness]] = {}
+        for one in candidates:
+            if sample.budget.late():
+                return []
+            both = _likenesses(one, sample, known, size, start)
+            if both and all(likeness.same for likeness in both):
+                alike[one] = both
         candidates = list(alike)
         near += all(whole.resolved(RESOLVED) and at.resolved(RESOLVED_AT_START) for whole, at in alike.values())
-        if near and (cases_follow or near == ONCE_MORE or len(_names(candidates)) <= 1):
+        if near and size >= LEAST and (kept or near >= ONCE_MORE or len(_names(candidates)) <= 1):
             break
     return candidates if near else []
 

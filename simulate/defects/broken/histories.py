@@ -6,8 +6,7 @@ those behind another text; that text ends with the token that was emitted last, 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,41 +76,41 @@ class Rounds:
 
     def __call__(self, pair: Pair, depth: int, context: Context = ()) -> Callable[[np.random.Generator, int], Ints]:
         """``generate(rng, trials)``: tokens (T, depth + 1), every one of them there."""
-        blocks: dict[tuple[Context, Context], Generator] = {}
+        blocks: dict[State, Generator] = {}
 
-        def block_behind(histories: tuple[Context, Context]) -> Generator:
-            if histories not in blocks:
-                behind = _Behind(pair, context + histories[0], context + histories[1])
-                blocks[histories] = Drafting()(behind, self.drafts)
-            return blocks[histories]
+        def block_behind(state: State) -> Generator:
+            if state not in blocks:
+                behind = _Behind(pair, context + state[1], context + state[2])
+                blocks[state] = Drafting()(behind, self.drafts)
+            return blocks[state]
 
         def generate(rng: np.random.Generator, trials: int) -> Ints:
-            states: list[State] = [((), (), ())] * trials
-            while groups := _unfinished(states, depth + 1):
-                for histories, mine in groups.items():
-                    self._round(block_behind(histories), states, mine, rng)
-            return np.array([text[: depth + 1] for text, _, _ in states], dtype=np.int64)
+            states = {((), (), ()): np.arange(trials)}
+            texts = np.empty((trials, depth + 1), dtype=np.int64)
+            while states:
+                state, mine = states.popitem()
+                for after, some in self._round(block_behind(state), state, mine, rng):
+                    if len(after[0]) > depth:
+                        texts[some] = after[0][: depth + 1]
+                    else:
+                        states[after] = np.concatenate([states[after], some]) if after in states else some
+            return texts
 
         return generate
 
-    def _round(self, block: Generator, states: list[State], mine: list[int], rng: np.random.Generator) -> None:
-        """One round more for the trials of equal histories."""
-        chains = block.draft(rng, len(mine))
-        tokens = block.engine.verify(chains, rng).tokens
-        for trial, row, drafted in zip(mine, tokens.tolist(), chains.tokens.tolist(), strict=True):
-            kept, block_drafted = tuple(token for token in row if token != NO_TOKEN), tuple(drafted)
-            text, target, draft = states[trial]
-            fed = target + self.target(kept, block_drafted), draft + self.draft(kept, block_drafted)
-            states[trial] = (text + kept, *fed)
-
-
-def _unfinished(states: list[State], length: int) -> dict[tuple[Context, Context], list[int]]:
-    """The trials whose texts are shorter than that, by their histories."""
-    groups: dict[tuple[Context, Context], list[int]] = defaultdict(list)
-    for trial, (text, target, draft) in enumerate(states):
-        if len(text) < length:
-            groups[target, draft].append(trial)
-    return groups
+    def _round(
+        self, block: Generator, state: State, trials: Ints, rng: np.random.Generator
+    ) -> Iterator[tuple[State, Ints]]:
+        """The states behind one round more of some trials (n,), each with its trials."""
+        chains = block.draft(rng, len(trials))
+        tokens = np.concatenate([block.engine.verify(chains, rng).tokens, chains.tokens], axis=1)
+        ways, taken = np.unique(tokens, axis=0, return_inverse=True)
+        for number, way in enumerate(ways.tolist()):
+            kept = tuple(token for token in way[: self.drafts + 1] if token != NO_TOKEN)
+            drafted = tuple(way[self.drafts + 1 :])
+            text, target, draft = state
+            after = text + kept, target + self.target(kept, drafted), draft + self.draft(kept, drafted)
+            yield after, trials[taken.ravel() == number]
 
 
 histories_right = Rounds()
