@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +35,7 @@ from ...forms.trials import string_counts
 from .rounds import in_rounds
 from .sample import Sample, mean_law
 
-SIZES = (4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 1_000_000)
+SIZES = (1_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 1_000_000)
 """Trials of the verifier after which candidates are struck off."""
 
 DEVIATIONS = 6.0
@@ -80,6 +79,27 @@ class Candidate:
     defect: Defect
     broken: Batched
     drafts: int = 0
+
+
+class Tried:
+    """A candidate on the case of a sample, and its counts of strings so far; errors are those of the candidate."""
+
+    def __init__(self, candidate: Candidate, sample: Sample) -> None:
+        case, form, verifier = sample.drawing.case, candidate.defect.form, candidate.broken
+        if sample.caller.form is Form.GENERATE:
+            form, whole = Form.GENERATE, sample.drawing.length if sample.whole else 0
+            pair = sample.drawing.pair_at(0)
+            verifier = _loop(candidate, pair, case.contexts[0], sample.drawing.length, whole)
+        self._caller = Caller(verifier, form, batched=True, guard=Guard(None), pace=Pace(batched=True))
+        self._drawing, self._rng = Drawing(case, form), sample.rng
+        self._counts: Ints = np.zeros(self._drawing.vocabulary_size**self._drawing.length, dtype=np.int64)
+
+    def grown(self, trials: int) -> Ints:
+        """The counts of so many trials at least."""
+        missing = trials - int(self._counts.sum())
+        if missing > 0:
+            self._counts += string_counts(self._caller, self._drawing, missing, self._rng).sum(axis=0)
+        return self._counts
 
 
 @dataclass(frozen=True)
@@ -149,7 +169,7 @@ def _told_apart(sample: Sample, candidates: list[Candidate], kept: int, start: i
 
     kept : trials that are left to other cases, if there are any, which may tell several candidates apart
     """
-    known: dict[Candidate, Ints] = {}
+    known: dict[Candidate, Tried] = {}
     near = 0
     for size in SIZES:
         if not candidates or sample.budget.left < size - sample.trials + kept or not sample.grow(size):
@@ -211,20 +231,18 @@ def _least_drafts(sample: Sample) -> int:
 
 
 def _likenesses(
-    candidate: Candidate, sample: Sample, known: dict[Candidate, Ints], trials: int, start: int
+    candidate: Candidate, sample: Sample, known: dict[Candidate, Tried], trials: int, start: int
 ) -> tuple[Likeness, Likeness] | None:
     """How like the candidate is in so many trials of its own: whole strings, and their first ``start`` tokens.
 
     ``None`` if it cannot be run on the case.
     """
-    counts = known.get(candidate)
-    missing = trials - (0 if counts is None else int(counts.sum()))
-    if missing > 0:
-        more = _defect_counts(candidate, sample, missing)
-        if more is None:
-            return None
-        counts = known[candidate] = more if counts is None else counts + more
-    assert counts is not None
+    try:
+        if candidate not in known:
+            known[candidate] = Tried(candidate, sample)
+        counts = known[candidate].grown(trials)
+    except (CallError, TypeError, ValueError, KeyError, NotImplementedError):
+        return None
     law, size = mean_law(sample.drawing), sample.drawing.vocabulary_size**start
     starts = (array.reshape(size, -1).sum(axis=1) for array in (sample.together, counts, law))
     return compared(sample.together, counts, law), compared(*starts)
@@ -242,23 +260,6 @@ def compared(counts: Ints, others: Ints, law: Floats) -> Likeness:
     distance = float(weights @ (frequency - others / others.sum()) ** 2) - by_chance
     deviation = float(weights @ (frequency - law) ** 2) - _chance(counts, None, weights)[0]
     return Likeness(distance, sqrt(variance), deviation)
-
-
-def _defect_counts(candidate: Candidate, sample: Sample, trials: int) -> Ints | None:
-    """The defect's counts in the case, or None if it cannot be run there."""
-    case, defect = sample.drawing.case, candidate.defect
-    try:
-        verifier: Callable[..., Any] = candidate.broken
-        if sample.caller.form is Form.GENERATE:
-            whole = sample.drawing.length if sample.whole else 0
-            pair = sample.drawing.pair_at(0)
-            verifier = _loop(candidate, pair, case.contexts[0], sample.drawing.length, whole)
-        pace = Pace(batched=True)
-        form = Form.GENERATE if sample.caller.form is Form.GENERATE else defect.form
-        runner = Caller(verifier, form, batched=True, guard=Guard(None), pace=pace)
-        return string_counts(runner, Drawing(case, form), trials, sample.rng).sum(axis=0)
-    except (CallError, TypeError, ValueError, KeyError, NotImplementedError):
-        return None
 
 
 def _loop(
