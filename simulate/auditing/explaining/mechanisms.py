@@ -172,18 +172,21 @@ def _told_apart(sample: Sample, candidates: list[Candidate], kept: int, start: i
     known: dict[Candidate, Tried] = {}
     near = 0
     for size in SIZES:
-        if not candidates or sample.budget.left < size - sample.trials + kept or not sample.grow(size):
+        affordable = sample.trials + sample.budget.left - kept
+        trials = min(size, affordable)
+        if not candidates or trials <= 0 or not sample.grow(trials):
             break
         alike: dict[Candidate, tuple[Likeness, Likeness]] = {}
         for one in candidates:
             if sample.budget.late():
                 return []
-            both = _likenesses(one, sample, known, size, start)
+            both = _likenesses(one, sample, known, trials, start)
             if both and all(likeness.same for likeness in both):
                 alike[one] = both
         candidates = list(alike)
         near += all(whole.resolved(RESOLVED) and at.resolved(RESOLVED_AT_START) for whole, at in alike.values())
-        if near and size >= LEAST and (kept or near >= ONCE_MORE or len(_names(candidates)) <= 1):
+        enough = near and size >= LEAST and (kept or near >= ONCE_MORE or len(_names(candidates)) <= 1)
+        if enough or trials < size:
             break
     return candidates if near else []
 
