@@ -85,7 +85,7 @@ class Rounds:
             return blocks[state]
 
         def generate(rng: np.random.Generator, trials: int) -> Ints:
-            states = {((), (), ()): np.arange(trials)}
+            states: dict[State, Ints] = {((), (), ()): np.arange(trials)}
             texts = np.empty((trials, depth + 1), dtype=np.int64)
             while states:
                 state, mine = states.popitem()
