@@ -17,7 +17,7 @@ from ..forms.form import Form
 from ..forms.trials import decided
 from .case_result import CaseResult
 from .evidence import Evidence
-from .explaining.places import place_text
+from .explaining.places import departure, place_text
 from .findings import Finding, Sign
 
 FIRST_LOOK = 64
@@ -135,16 +135,17 @@ class CaseRun:
 
     def _finding(self, request: int) -> Finding:
         evidence, case = self.evidence[request], self.drawing.case
-        cell, place = evidence.most_telling(), place_text(evidence, self.drawing, request)
+        cell, first = evidence.most_telling(), departure(evidence)
+        place, departs = place_text(first, evidence, self.drawing, request), None if first is None else first + 1
         if evidence.length_exceeds() and cell.expected > 0:
             seen = evidence.optimum or 0.0, evidence.mean_acceptance_length, evidence.trials, evidence.error
             telling = f"the string above comes with frequency {cell.observed:.6g}, and should with {cell.expected:.6g}"
             return Finding(Sign.LENGTH, case.name, request, cell.pattern, *seen, exposes=case.exposes,
-                           place="; ".join(filter(None, [telling, place])))  # fmt: skip
+                           place="; ".join(filter(None, [telling, place])), departs=departs)  # fmt: skip
         sign = Sign.FREQUENCY if cell.expected > 0 else Sign.IMPOSSIBLE
         error = evidence.error if cell.expected > 0 else 0.0
         return Finding(sign, case.name, request, cell.pattern, cell.expected, cell.observed, cell.trials, error, place,
-                       exposes=case.exposes)  # fmt: skip
+                       exposes=case.exposes, departs=departs)  # fmt: skip
 
     def _padding(self) -> Finding:
         observed, case = self.outside / max(1, self.trials), self.drawing.case

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -76,8 +77,10 @@ class Course:
         self.failure: Failure | None = None
         self.observations: list[Observation] = []
         self.chosen: list[Finding] = []
-        self.cut_short = False
+        self.cut_short = self._replayed = False
         self._reserved = self._for_chosen_uniforms()
+        time = self.budget.seconds_left * (1 - 1 / BESIDE if self._reserved else 1.0)
+        self.judging = self.budget.part(wishes.trials - self._reserved, time)
 
     @property
     def trials(self) -> int:
@@ -94,7 +97,7 @@ class Course:
         reached: Audit | None = None
         try:
             self._try_all(rng)
-            self.cut_short = self.budget.late()
+            self.cut_short = self.judging.late()
             reached = self._result()
             if self.wishes.told:
                 self.wishes.told(reached)
@@ -109,51 +112,48 @@ class Course:
             for current in self._order():
                 first = not self.trials
                 requests = current.drawing.requests
-                asked = min(current.next_step, self._judgeable() // requests * requests)
+                asked = min(current.next_step, self.judging.left // requests * requests)
                 current.step(asked, self._late_for(current))
                 if first and not self.rejects:
-                    self._replay(current, rng)
+                    self.observations += self._seen_by_replay(current, rng)
                     if self.wishes.faulty_rows:
                         self.observations += faulty_rows(self.caller, current.drawing, rng)
                 if self.wishes.progress:
                     self.wishes.progress(min(self.trials, self.wishes.trials), self.wishes.trials)
-            if self.wishes.chosen_uniforms and not self.budget.late() and not self.rejects:
+            if self.wishes.chosen_uniforms and not self.rejects:
                 self._choose_uniforms(rng)
         except CallError as failure:
             self.failure = self._failed(failure, current, rng)
 
     def _order(self) -> Iterator[CaseRun]:
         """The case to try next, again and again: all of them once, then as :func:`_next` says."""
-        share = max(1, (self._judgeable() - self._replayable) // len(self.runs))
+        share = max(1, (self.judging.left - self._replayable) // len(self.runs))
         for run in self.runs:
             run.first = min(FIRST_LOOK, share)
         for turn in count():
             untried = [run for run in self.runs if not run.trials]
-            fitting = [run for run in self.runs if run.drawing.requests <= self._judgeable()]
-            if not fitting or self.budget.late() or self.rejects:
+            fitting = [run for run in self.runs if run.drawing.requests <= self.judging.left]
+            if not fitting or self.judging.late() or self.rejects:
                 return
             yield untried[0] if untried else _next(fitting, turn)
-
-    def _judgeable(self) -> int:
-        """Trials that are left to be judged."""
-        return self.budget.left - self._reserved
 
     def _late_for(self, run: CaseRun) -> Callable[[], bool]:
         """When a step must end: in the first pass every case has its share of half the time that is left."""
         untried = sum(not other.trials for other in self.runs)
-        if run.trials or self.budget.seconds_left == float("inf"):
-            return self.budget.late
-        return self.budget.part(self.budget.left, self.budget.seconds_left / (2 * untried)).late
+        if run.trials or self.judging.seconds_left == float("inf"):
+            return self.judging.late
+        return self.judging.part(self.judging.left, self.judging.seconds_left / (2 * untried)).late
 
     @property
     def _replayable(self) -> int:
         """How many trials may be replayed."""
         return max(self.wishes.trials // BESIDE, min(self.wishes.trials // 3, LEAST_REPLAYED))
 
-    def _replay(self, run: CaseRun, rng: np.random.Generator) -> None:
+    def _seen_by_replay(self, run: CaseRun, rng: np.random.Generator) -> list[Observation]:
         """What a few calls made again show."""
         part = self.budget.part(self._replayable, self.budget.seconds_left / BESIDE)
-        self.observations += seen_by_replay(self.caller, run.drawing, rng, part)
+        self._replayed = True
+        return seen_by_replay(self.caller, run.drawing, rng, part)
 
     def _for_chosen_uniforms(self) -> int:
         """Trials that are kept for chosen uniforms, which come last."""
@@ -164,25 +164,30 @@ class Course:
     def _choose_uniforms(self, rng: np.random.Generator) -> None:
         """Every case once more with chosen uniforms: what chance hardly shows."""
         not_injected: set[str] = set()
+        unreached = 0
         for place, run in enumerate(self.runs):
-            if self.budget.late():
-                break
-            part = self.budget.part(self.budget.left // (len(self.runs) - place))
+            share = len(self.runs) - place
+            part = self.budget.part(self.budget.left // share, self.budget.seconds_left / share)
             repeats = max(1, min(REPEATS, self.caller.pace.chunk // (DRAFTS * run.drawing.requests)))
             seen = try_chosen_uniforms(self.caller, run.drawing, rng, drafts=DRAFTS, repeats=repeats, left=part.allows)
-            not_injected.update(seen.not_injected if seen.uniforms else seen.not_injected or ("no uniforms asked for",))
-            self._keep_chosen(seen.findings)
+            not_injected.update(seen.not_injected)
+            self._keep_chosen(seen.findings, run.drawing.case.exposes)
             if seen.calls and not seen.uniforms:
+                not_injected.update(() if seen.not_injected else ("no uniforms asked for",))
                 break
+            unreached += not seen.calls and self.caller.arrays == "numpy"
         if not_injected:
             self.observations.append(Observation(Trait.NOT_INJECTABLE, ", ".join(sorted(not_injected))))
+        if unreached:
+            detail = f"in {unreached} of {len(self.runs)} cases neither trials nor time were left for it"
+            self.observations.append(Observation(Trait.NOT_CHOSEN_FOR, detail))
 
-    def _keep_chosen(self, found: Sequence[ChosenFinding]) -> None:
+    def _keep_chosen(self, found: Sequence[ChosenFinding], exposes: str) -> None:
         """An impossible string by one chosen uniform at most is a finding; anything else is an observation."""
         for one in found:
             if one.fault is None and one.essential is not None and len(one.essential) <= 1:
                 self.chosen.append(Finding(Sign.CHOSEN_UNIFORMS, one.case, one.request, one.emitted, 0.0, 1.0, 1, 0.0,
-                                           place=one.text()))  # fmt: skip
+                                           place=one.text(), exposes=exposes))  # fmt: skip
             elif Trait.FAILS_AT_CHOSEN not in {seen.trait for seen in self.observations}:
                 self.observations.append(Observation(Trait.FAILS_AT_CHOSEN, f"case {one.case}: {one.text()}"))
 
@@ -222,6 +227,9 @@ class Course:
         if reached.findings[0].sign is Sign.CHOSEN_UNIFORMS:
             return reached
         audit = explained(reached, self.caller, self.runs, self.wishes, self.budget, rng)
+        with suppress(CallError):
+            notes = () if self._replayed else self._seen_by_replay(self.runs[0], rng)
+            audit = replace(audit, observations=(*audit.observations, *notes))
         return replace(audit, further=self.caller.pace.trials - self.trials)
 
     def _verdict(self, lossy: bool) -> Verdict:
@@ -239,10 +247,11 @@ class Course:
         mutated = sorted({place for run in self.runs for place in run.mutated})
         undrafted, short = (sum(getattr(run, what) for run in self.runs) for what in ("undrafted", "ended_early"))
         acceptable = sum(run.acceptable for run in self.runs)
+        end = "; a token that ends texts is told by end, --end" if self.runs[0].drawing.case.end is None else ""
         said = {
             Trait.MUTATES_INPUTS: ", ".join(names[place] for place in mutated),
             Trait.UNDRAFTED: f"in {undrafted:,} of {self.trials:,} trials" if undrafted else "",
-            Trait.ENDS_EARLY: f"{short:,} of {self.trials:,}" if short else "",
+            Trait.ENDS_EARLY: f"{short:,} of {self.trials:,}{end}" if short else "",
             Trait.NEVER_ACCEPTS: f"token-wise verification would have kept {acceptable:,.0f} first drafts"
             if acceptable >= NEVER and not any(run.accepted for run in self.runs) else "",
         }  # fmt: skip

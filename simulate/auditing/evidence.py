@@ -277,7 +277,7 @@ def smallest_excess(cells: Floats, trials: int, needed: float) -> float:
     low, high = law, np.ones_like(law)
     for _ in range(30):
         middle = (low + high) / 2
-        enough = scipy.stats.binom.sf(counts - 1, trials, middle) >= 1.0 - MISS
+        enough = scipy.special.bdtrc(counts - 1, trials, middle) >= 1.0 - MISS
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return float((high - law).max(initial=0.0))
 

@@ -29,19 +29,22 @@ class Trait(Enum):
     MUTATES_INPUTS = "writes into the arrays that it is given"
     NOT_A_FUNCTION = "answers differently to equal inputs and equal seeds: it keeps state, or draws from elsewhere"
     GLOBAL_RANDOMNESS = "draws from a global generator, not from the one that it is given"
-    DETERMINISTIC = "answers alike whatever the seed: it draws nothing"
+    DETERMINISTIC = "answers alike whatever the seed: it draws nothing, or from a generator that it seeds itself"
     UNDRAFTED = "accepts tokens that were not drafted"
     NOT_INJECTABLE = "could not be tried with chosen uniforms in all that it draws"
+    NOT_CHOSEN_FOR = "was not tried with chosen uniforms everywhere"
     FAILS_AT_CHOSEN = "fails at chosen uniforms, several of them at once or by an exception"
     NEVER_ACCEPTS = "never accepts a draft, so that what follows one was not tried: is it given the drafts' rows?"
     SHARED_STREAM = "draws for the whole batch from one stream, so that an answer depends on who else is in the batch"
-    ENDS_EARLY = "ends answers before the judged length, which the target completes: more is not judged than it emits"
+    ENDS_EARLY = "ends answers before the judged length, so that nothing is judged behind their ends"
     FAULTY_ROWS = "was given rows that are no law"
     SECOND_ROWS = "has the law of the second target: the rows part the texts, not the rule"
+    NOT_COMPARED = "was not compared with known mechanisms"
     NEAR_TIE = (
         "departs where the target is certain: at temperature 0 a near-tie of rows computed in another way parts texts "
-        "for good, which a second target, the rows of its own pass, would tell from a wrong rule"
+        "for good, and the rule may be right"
     )
+    NEAR_ROWS = "departs by little, as it does too where the rule is right and its rows are computed in another way"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Finding:
     place : where in the string the law departs, in words; empty if it was not located
     mechanism : the likely mechanism, in words; empty if none was told from the others
     exposes : why the case is there, in words
+    departs : the first token, from 1, by which the law was shown to depart; ``None`` if it was not located
     """
 
     sign: Sign
@@ -73,6 +77,7 @@ class Finding:
     place: str = ""
     mechanism: str = ""
     exposes: str = ""
+    departs: int | None = None
 
     def lines(self) -> Iterator[str]:
         """The finding in words, long lines wrapped behind their labels."""
@@ -90,7 +95,8 @@ class Finding:
             expected, observed = ("at most", "mean") if self.sign is Sign.LENGTH else ("expected", "observed")
             yield expected, f"{self.expected:.6g}"
             yield observed, f"{self.observed:.6g} in {self.trials:,} trials"
-            yield "chance", f"at most {self.error:.1e} if the verifier were lossless"
+            chance = f"at most {self.error:.1e}" if self.error else "none"
+            yield "chance", f"{chance} if the verifier were lossless"
         if self.place:
             yield "where", self.place
         if self.mechanism:

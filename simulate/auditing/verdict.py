@@ -119,8 +119,10 @@ class Audit:
         """What a pass is worth."""
         sure = [case.smallest_total_variation for case in self.cases]
         tokens = [case.smallest_token_deviation for case in self.cases]
-        yield f"Found with probability {1 - MISS} would have been, in any one of the cases:"
-        yield f"  a law of strings off by a total variation of {_range(sure)}, depending on the case;"
+        anywhere = ", in any one of the cases" if len(sure) > 1 else ""
+        yield f"Found with probability {1 - MISS} would have been{anywhere}:"
+        by_case = ", depending on the case" if len(sure) > 1 else ""
+        yield f"  a law of strings off by a total variation of {_range(sure)}{by_case};"
         yield f"  a first token more frequent than it should be by {_range(tokens)}."
         yield "A pass is no proof: smaller deviations, and other rows than these, were not seen."
         yield from wrap(self._unseen(), TEXT_WIDTH)
@@ -131,9 +133,9 @@ class Audit:
             return "Drafts came from a generator of their own: randomness that drafting shares with it was not seen."
         length = max(case.length for case in self.cases)
         return (
-            f"Strings had {length} tokens: one round of a loop that drafts {length - 1} or more, {length} at most. "
-            "What is carried from round to round (penalties, recurrent states, noise keyed by seed and position) shows "
-            "over several alone: ask for a greater length."
+            f"Strings had {_counted(length, 'token')}: a single round of a loop that drafts {length - 1} or more, and "
+            f"{_counted(length, 'round')} at most. What is carried from round to round (penalties, recurrent states, "
+            "noise keyed by seed and position) shows over several alone: ask for more by length, --length."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -147,7 +149,12 @@ class Audit:
             "failure": _plain(asdict(self.failure)) if self.failure else None,
             "observations": [_plain(asdict(observation)) for observation in self.observations],
             "cases": [case.to_json() for case in self.cases],
+            "telling": self.telling.to_json() if self.telling else None,
         }  # fmt: skip
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _range(values: list[float]) -> str:

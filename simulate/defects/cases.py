@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from veridraft.theory.pairs.base import MarkovPair
+import numpy as np
+
+from veridraft.theory.pairs.base import MarkovPair, Pair
 from veridraft.theory.pairs.families import dirichlet_pair
 from veridraft.theory.policies.base import Chain, Delayed, Iid, Policy, parse_policy
 from veridraft.theory.policies.top_plus_one import HubPairs
+from veridraft.theory.rows.distributions import Row
+from veridraft.theory.rows.trees import Context
 
 from ..forms.cases import Case
 from .broken.planted import specinfer_trunk_pair
@@ -20,6 +24,45 @@ def same_rows(target: Sequence[float], draft: Sequence[float]) -> MarkovPair:
 
 def _case(name: str, policy: Policy, exposes: str, target: Sequence[float], draft: Sequence[float]) -> Case:
     return Case(name, same_rows(target, draft), policy, exposes)
+
+
+class Alternating(Pair):
+    """A pair whose rows are turned by one token at every other position."""
+
+    exact = False
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair, self.vocabulary_size = pair.as_float(), pair.vocabulary_size
+
+    def target_row(self, context: Context) -> Row:
+        """The target's row (V,)."""
+        return np.roll(self.pair.target_row(context), len(context) % 2)
+
+    def draft_row(self, context: Context) -> Row:
+        """The draft's row (V,)."""
+        return np.roll(self.pair.draft_row(context), len(context) % 2)
+
+
+class Penalised(Pair):
+    """A pair under a frequency penalty: a token's weight is halved for each time that it stands in the context."""
+
+    exact = False
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair, self.vocabulary_size = pair.as_float(), pair.vocabulary_size
+
+    def target_row(self, context: Context) -> Row:
+        """The target's row (V,)."""
+        return self._penalised(self.pair.target_row(context), context)
+
+    def draft_row(self, context: Context) -> Row:
+        """The draft's row (V,)."""
+        return self._penalised(self.pair.draft_row(context), context)
+
+    def _penalised(self, row: Row, context: Context) -> Row:
+        counts = np.bincount(np.array(context, dtype=np.int64), minlength=self.vocabulary_size)
+        weights = np.asarray(row, dtype=np.float64) * 0.5**counts
+        return weights / weights.sum()
 
 
 _MIDPOINTS = (0.501973, 0.125483, 0.125483, 0.125483, 0.121578)
@@ -73,6 +116,26 @@ TWO_REQUESTS = Case(
     "two requests", dirichlet_pair(3, seed=48, concentration=0.4), Chain(1),
     "neighbours in a batch with rows of their own", ((0,), (1,)),
 )  # fmt: skip
+RESIDUAL_OF_SMALL_MASS = _case(
+    "residual of small mass", parse_policy("Static(2)"), "a second sibling that the first one's residual favours",
+    (0.25, 0.55, 0.2), (0.05, 0.25, 0.7),
+)  # fmt: skip
+SMALL_TAIL = _case(
+    "small tail", Chain(1), "forty tokens, each of less than a step of the uniforms",
+    (0.92, *[0.002] * 40), (0.9, *[0.0025] * 40),
+)  # fmt: skip
+EQUAL_ROWS = _case(
+    "equal rows", Chain(1), "everything is accepted, but at a uniform of 1; nobody emits the last token",
+    (0.5, 0.3, 0.2, 0.0), (0.5, 0.3, 0.2, 0.0),
+)  # fmt: skip
+ENDING_TEXTS = Case(
+    "texts that end", dirichlet_pair(3, seed=53, concentration=2.0, closeness=0.7), Chain(2),
+    "texts that end with token 0 inside a block", end=0,
+)  # fmt: skip
+BY_POSITION = Case("rows by position", Alternating(dirichlet_pair(3, seed=54, concentration=1.0)), Chain(2),
+                   "rows that depend on how many tokens stand before them")  # fmt: skip
+PENALISED = Case("frequency penalty", Penalised(dirichlet_pair(3, seed=55, concentration=2.0, closeness=0.6)),
+                 Chain(4), "a token's weight is halved whenever it comes, over several rounds")  # fmt: skip
 UNEQUAL_LENGTHS = Case(
     "unequal lengths", dirichlet_pair(3, seed=42, concentration=0.8), Chain(3),
     "a short draft beside a long one, padded", ((), ()), (1, 3),

@@ -15,12 +15,13 @@ from ..forms.form import Form
 from ..procedures.one_step import specinfer, spectr
 from ..procedures.traversal_verification import traversal
 from . import cases
-from .broken import blocks, corrections
+from .broken import blocks, coins, corrections, histories, masks
 from .broken import chains as chain
 from .broken import engines as drafting
 from .broken import trees as tree
 from .broken.paths import duplicates_passed_over, leaves_in_draw_order
 from .broken.planted import trunk_counted_k_times
+from .correct.engines import Drafting
 from .correct.token_wise import TokenWise, block_of_chain, certain_draft_in_block, token_wise_in_block
 from .kinds import Batched, Case, Defect
 
@@ -103,6 +104,31 @@ _DRAFTING = (
         51, "marginals_told_as_conditionals", "z-lab/dflash PR #169",
         "a block's tokens are drawn each by itself, and verified as if each had followed the one before",
         (blocks.marginals_told_as_conditionals, blocks.marginals_told),
+    ),
+    _generate(
+        53, "one_seed_for_draft_and_test", "ggml-org/llama.cpp PR #27694",
+        "drafting and verification draw from generators of one seed: a draft and its test have one uniform",
+        (coins.one_seed_for_draft_and_test, Drafting()),
+    ),
+    _generate(
+        60, "cap_beats_stop", "sgl-project/sglang issue #31599, PR #33758",
+        "the length cap is looked at before the end of the text, and what was accepted behind the end leaks",
+        (masks.cap_beats_stop, masks.stop_beats_cap), cases.ENDING_TEXTS,
+    ),
+    _generate(
+        62, "positions_by_index", "lablup/mlxcel PR #1214",
+        "a flattened tree's nodes stand at the position of their number, not of their depth",
+        (masks.positions_by_index, masks.positions_by_depth), cases.BY_POSITION,
+    ),
+    _generate(
+        63, "history_of_last_tokens", "sgl-project/sglang PR #33643",
+        "what is kept between rounds, such as a penalty's counts, is fed the last token of each round alone",
+        (histories.history_of_last_tokens, histories.histories_right), cases.PENALISED,
+    ),
+    _generate(
+        64, "history_with_rejected_drafts", "osaurus-ai/vmlx-swift issue #357, PR #361",
+        "what is kept between rounds, such as a penalty's counts, is fed rejected drafts too",
+        (histories.history_with_rejected_drafts, histories.histories_right), cases.PENALISED,
     ),
 )  # fmt: skip
 
@@ -228,6 +254,43 @@ _CHAINS = (
         "min-p is applied to the bonus token's row, not to the verified ones",
         TokenWise(bonus=corrections.from_min_p_target),
     ),
+    _chain(
+        54, "uniform_may_be_one", "sgl-project/sglang PR #25133",
+        "a hash makes a uniform of 1, which rejects what is accepted surely, and nothing is left to draw from",
+        TokenWise(passing=coins.below_ratio_up_to_one, replacement=coins.last_token_where_nothing_is_left),
+        cases.EQUAL_ROWS,
+    ),
+    _chain(
+        55, "tail_starved_by_coarse_uniforms", "vllm-project/vllm PR #51367",
+        "tokens are drawn by uniforms coarser than the tail of the vocabulary, some of which never come",
+        TokenWise(replacement=coins.from_residual_by_coarse_uniform, bonus=coins.from_target_by_coarse_uniform),
+        cases.SMALL_TAIL,
+    ),
+    _chain(
+        56, "generator_restored", "ggml-org/llama.cpp, drafts verified by probabilities with checkpoints",
+        "the generator is restored behind a rejection, and the correction drawn by the uniform that rejected",
+        coins.generator_restored,
+    ),
+    _chain(
+        57, "products_of_ratios_and_uniforms", "vllm-project/vllm-ascend, version 0.23",
+        "block verification holds products of ratios against products of uniforms, which are no uniforms",
+        coins.products_in_block, correct=block_of_chain,
+    ),
+    _chain(
+        58, "mask_off_behind_forbidden_draft", "vllm-project/vllm issue #44006, PR #44292, PR #44297",
+        "behind a draft that the grammar forbids the mask is off, and forbidden tokens come out",
+        TokenWise(replacement=masks.from_row_without_mask),
+    ),
+    _chain(
+        59, "forbidden_draft_sampled_anew", "vllm-project/vllm, version 0.33, second model runner",
+        "in place of a draft that the grammar forbids the target's row is drawn from, not the residual",
+        TokenWise(replacement=masks.from_target_where_forbidden),
+    ),
+    _chain(
+        61, "parameters_of_first_row", "vllm-project/vllm, the build for CPUs, _expand_kernel_impl",
+        "sampling parameters are written for the first row of a block alone",
+        masks.parameters_of_first_row,
+    ),
 )  # fmt: skip
 
 _SEVERAL_DRAFTS = (
@@ -262,6 +325,11 @@ _SEVERAL_DRAFTS = (
     _tree(
         42, "attention_mask_leak", "tenstorrent/tt-metal issue #48899",
         "the attention mask lets a sibling's tokens into a node's target row", tree.rows_leaking_between_siblings,
+    ),
+    _tree(
+        52, "residual_not_normalised", "an omission in 2305.09781, Algorithm 2",
+        "the next sibling is tested with the residual of the one before, whose mass is below 1",
+        tree.residual_not_normalised, cases.RESIDUAL_OF_SMALL_MASS,
     ),
     _paths(
         43, "trunk_counted_k_times", "a first draft of this library",

@@ -11,10 +11,11 @@ from veridraft.theory.policies.best_first import TopK
 
 from ..forms.cases import Case
 from ..forms.form import Form
+from .broken import blocks, histories, traps
 from .broken import engines as drafting
-from .broken import traps
 from .broken import trees as tree
-from .correct.token_wise import block_of_chain
+from .cases import PENALISED
+from .correct.token_wise import TokenWise, block_of_chain
 from .kinds import Trap
 
 _TREES = (
@@ -82,6 +83,36 @@ _TRAPS = (
         "the draft has another temperature than the target",
         "any draft law will do that is the one told to the verifier",
         "2211.17192, section 2.2",
+    ),
+    Trap(
+        "draft_without_newest_token", Form.GENERATE, drafting.draft_without_newest_token,
+        "the draft's history lacks the newest token, so that its rows are those of another place",
+        "they are told as they were drawn from; the text is exact, and less of it is drafted well",
+        "ml-explore/mlx-lm issue #1175; vllm-project/vllm PR #48932, a penalty on the target's side alone",
+    ),
+    Trap(
+        "drafts_history_polluted", Form.GENERATE, histories.drafts_history_polluted,
+        "the draft's cache keeps rejected tokens",
+        "the target's does not, and the draft's rows are told as they were drawn from",
+        "SafeAILab/EAGLE issue #336; ohdearquant/lattice issue #1396", (PENALISED,),
+    ),
+    Trap(
+        "block_of_marginals", Form.GENERATE, blocks.marginals_told,
+        "every place of a block is drawn by itself, so that the block makes no sense",
+        "it is verified with the marginals that it was drawn from; told as conditionals it is number 51",
+        "z-lab/dflash PR #169",
+    ),
+    Trap(
+        "unsure_draft_dropped_under_exact_match", Form.GENERATE, traps.unsure_draft_dropped,
+        "a draft of small probability is dropped once it is drawn",
+        "what is emitted are the target's own draws, whatever the drafts are; under a ratio test it is number 27",
+        "huggingface/transformers, assistant_confidence_threshold with exact match",
+    ),
+    Trap(
+        "token_wise_in_place_of_block", Form.CHAIN, TokenWise(),
+        "block verification was asked for, and positions are tested one by one",
+        "the standard rule is lossless too; less is accepted, which only acceptance shows",
+        "2403.10444, section 4",
     ),
 )  # fmt: skip
 

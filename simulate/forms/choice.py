@@ -48,6 +48,11 @@ class TargetOnly(Pair):
         return self.target_row(context) if self._draft is None else _row("draft", self._draft, context)
 
 
+def known_draft(pair: Pair) -> bool:
+    """Whether the draft's rows of a case are those of a draft."""
+    return not isinstance(pair, TargetOnly) or pair.has_draft
+
+
 def _row(name: str, row: Callable[[Context], Any], context: Context) -> Row:
     try:
         return np.asarray(row(context), dtype=np.float64)

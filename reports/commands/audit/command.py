@@ -23,7 +23,7 @@ from veridraft.simulate.forms.cases import Case
 from veridraft.simulate.forms.form import Form
 
 from ...running.console import STOPPED, Parser, bad_input
-from ...running.files import write_json
+from ...running.files import check_file, write_json
 from ...running.loading import load
 from ...writing.html import require_page_packages
 from .page import write_audit_page
@@ -48,6 +48,18 @@ exit status: 0 no defect found, 1 lossy, 2 undecided or an error, 130 stopped
 
 example: veridraft audit engine.sampling:verify --form chain --trials 20000
 """
+
+
+def whole(text: str) -> int:
+    """The whole number that a text says, also one that is written as a float, such as ``1e6``."""
+    try:
+        number = int(text) if text.strip().lstrip("+-").isdigit() else float(text)
+        if number != int(number):
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number, such as 1000 or 1e3") from None
+    return int(number)
+
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--form": {"choices": [form.value for form in Form], "help": "how it is called (default: chain, or the adapter's)"},
@@ -76,25 +88,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "batched chains of unequal lengths too, some empty, padded with -1; rows of 151,936 columns",
     },
     "--merged": {"action": "store_true", "help": "equal siblings of a tree are one node, not repeated ones"},
-    "--pad-to": {"metavar": "N", "type": int, "help": "pad rows with zeros up to N columns"},
+    "--pad-to": {"metavar": "N", "type": whole, "help": "pad rows with zeros up to N columns"},
     "--target": {
         "metavar": "MODULE:OBJECT",
         "help": "form generate: what has vocabulary_size and target_row(context), the next token's law there",
     },
-    "--length": {"metavar": "N", "type": int, "help": "form generate: judge strings of N tokens"},
-    "--end": {"metavar": "TOKEN", "type": int, "help": "form generate: the token that ends a text"},
+    "--length": {"metavar": "N", "type": whole, "help": "form generate: judge strings of N tokens"},
+    "--end": {"metavar": "TOKEN", "type": whole, "help": "form generate: the token that ends a text"},
     "--draft": {
         "metavar": "MODULE:OBJECT",
         "help": "form generate: what has draft_row(context), to name mechanisms by (default: the target, if it has it)",
     },
-    "--drafts": {"metavar": "N", "type": int, "help": "form generate: tokens that a round drafts, likewise"},
+    "--drafts": {"metavar": "N", "type": whole, "help": "form generate: tokens that a round drafts, likewise"},
     "--second-target": {
         "metavar": "MODULE:OBJECT",
         "help": "form generate: other rows, such as the verifying pass's; says whether a lossy text has their law",
     },
     "--trials": {
         "metavar": "N",
-        "type": int,
+        "type": whole,
         "help": f"all calls, at most (default: {TRIALS[False]:,}; batched {TRIALS[True]:,})",
     },
     "--seconds": {
@@ -102,7 +114,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": float,
         "help": "stop after about S, with the sensitivity reached; undecided if a case was not tried, or with --trials",
     },
-    "--batch": {"metavar": "N", "type": int, "help": "trials in one call, at most (default: 16,384)"},
+    "--batch": {"metavar": "N", "type": whole, "help": "trials in one call, at most (default: 16,384)"},
     "--call-seconds": {
         "metavar": "S",
         "type": float,
@@ -124,7 +136,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": 1e-6,
         "help": "probability of calling a lossless function lossy (default: %(default)g)",
     },
-    "--seed": {"metavar": "N", "type": int, "default": 0, "help": "of all randomness (default: %(default)s)"},
+    "--seed": {"metavar": "N", "type": whole, "default": 0, "help": "of all randomness (default: %(default)s)"},
     "--json": {"metavar": "FILE", "help": "write the result there as JSON; - is the standard output, the text then "
                "goes to the standard error stream"},
     "--dump": {
@@ -135,6 +147,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--out": {"metavar": "PAGE.html", "type": Path, "help": "write a page with a picture of where the laws differ"},
 }  # fmt: skip
 
+
+EVERY = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
 
 AS_SAID = (
     "arrays", "dtype", "device", "policy", "pad_to", "length", "end", "drafts", "more_cases", "trials", "seconds",
@@ -204,7 +219,10 @@ def _asked(options: argparse.Namespace) -> Asked:
 def _cases(words: str | None) -> Sequence[Case] | None:
     """The cases of that name; a function is called for them."""
     found = load("cases", words) if words else None
-    cases = found() if callable(found) else found
+    try:
+        cases = found() if callable(found) else found
+    except Exception as error:
+        raise ValueError(f"cases {words!r} raised {type(error).__name__}: {error}") from error
     if cases is not None and not (isinstance(cases, Sequence) and all(isinstance(one, Case) for one in cases)):
         raise TypeError(f"cases {words!r} must be a sequence of veridraft.simulate.Case, but is {cases!r}")
     return cases
@@ -250,22 +268,32 @@ def _check_files(options: argparse.Namespace) -> None:
     """Raise for files that cannot be written, before any work."""
     if options.out:
         require_page_packages()
-    for path in (options.out, options.dump, None if options.json in (None, "-") else Path(options.json)):
-        if path is not None and path.is_dir():
-            raise ValueError(f"{path} is a folder; a file is needed")
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+    for name in ("out", "json", "dump"):
+        place = getattr(options, name)
+        check_file(f"--{name}", place)
+        if place is not None and str(place) != "-":
+            _check_by_writing(f"--{name}", Path(place))
+
+
+def _check_by_writing(name: str, path: Path) -> None:
+    """Raise ``ValueError`` unless the file can be opened to be written to; nothing is changed."""
+    new = not path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise ValueError(f"{name} {str(path)!r} cannot be written: {error.strerror}") from None
+    if new:
+        path.unlink()
 
 
 def _audited(asked: Asked) -> Audit:
-    """The audit, under the name that the person gave, with a line of progress on a terminal."""
-    show = _Line(sys.stderr) if sys.stderr.isatty() else None
+    """The audit, under the name that the person gave, with its progress."""
+    show = _Line(sys.stderr)
     try:
         result = audit(asked.verifier, progress=show, told=_told, **asked.arguments)
         return replace(result, verifier=asked.name)
     finally:
-        if show:
-            show.clear()
+        show.clear()
 
 
 def _told(reached: Audit) -> None:
@@ -277,20 +305,25 @@ def _told(reached: Audit) -> None:
 
 
 class _Line:
-    """A line of progress on a terminal, drawn over itself."""
+    """Progress: on a terminal a line drawn over itself, elsewhere a line each ten seconds."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._start = stream, time.monotonic()
+        self._terminal, self._next = stream.isatty(), self._start + EVERY
 
     def __call__(self, done: int, asked: int) -> None:
-        self._say(f"{done:,} of {asked:,} trials, {time.monotonic() - self._start:.0f} s")
+        now = time.monotonic()
+        if self._terminal or now >= self._next:
+            self._next = now + EVERY
+            self._say(f"{done:,} of {asked:,} trials, {now - self._start:.0f} s")
 
     def clear(self) -> None:
-        """Leave nothing behind."""
-        self._say("")
+        """Leave nothing behind on a terminal."""
+        if self._terminal:
+            self._say("")
 
     def _say(self, text: str) -> None:
-        self._stream.write(f"\r\x1b[K{text}")
+        self._stream.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
         self._stream.flush()
 
 
@@ -325,9 +358,8 @@ def _dumped(options: argparse.Namespace, result: Audit) -> str:
         imports += "\nfrom veridraft.simulate import get_adapter"
         imports += f"\nverify = get_adapter({options.adapter!r}).wrap({name}{words})"
         name = "verify"
-    return f"{options.dump} holds a telling trial; these lines run it again:\n\n" + result.telling.script(
-        str(options.dump), imports, name
-    )
+    held = f"{options.dump} holds a telling trial, and {result.telling.uniforms_text()}"
+    return f"{held}; these lines run it again:\n\n" + result.telling.script(str(options.dump), imports, name)
 
 
 def command_of(options: argparse.Namespace) -> str:

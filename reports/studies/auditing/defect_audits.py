@@ -9,7 +9,7 @@ import numpy as np
 
 from veridraft.simulate.auditing.auditor import audit
 from veridraft.simulate.auditing.evidence import Pattern
-from veridraft.simulate.auditing.findings import pattern_text
+from veridraft.simulate.auditing.findings import Finding, pattern_text
 from veridraft.simulate.auditing.verdict import Audit, Verdict
 from veridraft.simulate.defects.kinds import Defect, Trap
 from veridraft.simulate.defects.table import DEFECTS
@@ -18,10 +18,14 @@ from veridraft.simulate.forms.cases import Case, default_cases
 from veridraft.simulate.forms.form import Form
 
 from ...writing.markdown import Section
+from .first_departure import PLACE_TRIALS, first_departure
 
 LEVEL = 1e-6
 TRIALS = 20_000_000
 """Trials of an audit of a defect, at most; the rarest deviation, of bfloat16, takes some millions."""
+
+KINDS = ("right", "none", "wrong")
+"""What is thought of the mechanisms that are named."""
 
 RIGHT_TRIALS = 1_000_000
 """Trials of an audit of a correct verifier."""
@@ -60,12 +64,26 @@ def _broken(defect: Defect, seed: int) -> dict[str, Any]:
             break
     assert last is not None
     finding = last.findings[0] if last.findings else None
+    said = {"case": "", "pattern": [], "expected": 0.0, "observed": 0.0} if finding is None else _said(defect, finding)
+    return {"verdict": last.verdict.value, "trials": trials, "seconds": round(seconds, 3)} | said
+
+
+def _said(defect: Defect, finding: Finding) -> dict[str, Any]:
+    """What a finding says, and what would have been right."""
+    case = next(case for case in defect.shown_on if case.name == finding.case)
+    first, exact = first_departure(defect, case, finding.request)
     return {
-        "verdict": last.verdict.value, "trials": trials, "seconds": round(seconds, 3),
-        "case": finding.case if finding else "", "pattern": list(finding.pattern) if finding else [],
-        "expected": finding.expected if finding else 0.0, "observed": finding.observed if finding else 0.0,
-        "named": bool(finding and f"({defect.name};" in finding.mechanism),
+        "case": finding.case, "pattern": list(finding.pattern), "expected": finding.expected,
+        "observed": finding.observed, "departs": finding.departs, "first": first, "exact": exact,
+        "mechanism": likeness_of(defect, finding.mechanism),
     }  # fmt: skip
+
+
+def likeness_of(defect: Defect, mechanism: str) -> str:
+    """What is to be thought of the named mechanism: right, if the planted one is among those named, none or wrong."""
+    if not mechanism:
+        return "none"
+    return "right" if f"({defect.name};" in mechanism else "wrong"
 
 
 def _correct(defect: Defect) -> dict[str, Any]:
@@ -109,7 +127,9 @@ def _defect_row(found: Mapping[tuple[str, int], dict[str, Any]], defect: Defect)
         "number": defect.number, "name": defect.name, "seen_in": defect.seen_in, "mechanism": defect.mechanism,
         "form": defect.form.value, "audits": len(pieces), "least": min(trials), "most": max(trials),
         "found": sum(piece["verdict"] == Verdict.LOSSY.value for piece in pieces),
-        "named": sum(piece["named"] for piece in pieces), "median": float(np.median(trials)),
+        "placed": sum(piece.get("departs") is not None and piece["departs"] == piece["first"] for piece in pieces),
+        "mechanisms": {kind: sum(piece.get("mechanism") == kind for piece in pieces) for kind in KINDS},
+        "median": float(np.median(trials)),
         "median_seconds": float(np.median([piece["seconds"] for piece in pieces])),
         "correct": found.get((f"correct {defect.name}", 0)),
     }  # fmt: skip
@@ -120,18 +140,24 @@ def sections(found: dict[str, list[dict[str, Any]]]) -> tuple[Section, ...]:
     defects, traps = found["defects"], found["traps"]
     caught = sum(row["found"] == row["audits"] for row in defects)
     passed = sum(bool(row["correct"]) and row["correct"]["verdict"] == Verdict.NO_DEFECT_FOUND.value for row in defects)
-    named = sum(row["named"] for row in defects)
-    audits = sum(row["audits"] for row in defects)
-    numbers = ("found", "trials", "least to most", "s", "string", "expected", "observed", "correct one")
+    audits, placed = (sum(row[what] for row in defects) for what in ("audits", "placed"))
+    right, none, wrong = (sum(row["mechanisms"][kind] for row in defects) for kind in KINDS)
+    sampled = sum(not row.get("exact", True) for row in defects)
+    numbers = ("found", "trials", "least to most", "s", "place right", "mechanism right / none / wrong", "string",
+               "expected", "observed", "correct one")  # fmt: skip
     return (
         Section(
             "Defects",
             (
                 f"{caught} of {len(defects)} defects are found under every seed at the level {LEVEL:g}, and of the "
-                f"correct procedures beside them {passed} of {len(defects)} pass {RIGHT_TRIALS:,} trials. The "
-                f"likely mechanism that the audit names (of two at most) is the planted one in {named} of {audits} "
-                "audits. Trials and seconds are medians; string, expected and observed frequency are those of the "
-                "first seed's finding, and belong to the case that is named.",
+                f"correct procedures beside them {passed} of {len(defects)} pass {RIGHT_TRIALS:,} trials. Trials and "
+                "seconds are medians; string, expected and observed frequency are those of the first seed's finding, "
+                "and belong to the case that is named.",
+                f"The token at which the audit says that the law departs is the first at which it does in {placed} of "
+                f"{audits} audits. The first is known from the exact law of the verifier, every draft and decision of "
+                f"which is enumerated; for {sampled} of the defects, whose decisions cannot be listed, from "
+                f"{PLACE_TRIALS:,} trials. The likely mechanism that is named is the planted one, or one of two, in "
+                f"{right} of {audits} audits, another in {wrong}; none is named in {none}.",
             ),
             ("row", "defect", *numbers),
             tuple(_cells(row) for row in defects),
@@ -160,6 +186,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         str(row["number"]), row["name"], f"{row['found']} of {row['audits']}",
         f"{row['median']:,.0f}", f"{row['least']:,} to {row['most']:,}", f"{row['median_seconds']:.2f}",
+        f"{row['placed']} of {row['audits']}", " / ".join(str(row["mechanisms"][kind]) for kind in KINDS),
         f"{row['case']}: {pattern_text(pattern) if pattern else 'mean length'}", f"{row['expected']:.4g}",
         f"{row['observed']:.4g}", correct,
     )  # fmt: skip

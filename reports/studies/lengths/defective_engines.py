@@ -41,6 +41,11 @@ NOT_IN_PLACE = {
     "padded_width_escapes": "what it hands out behind a rejection was never drafted, so that no cache holds it",
     "beam_told_as_sampled": "it drafts a block as a whole, not a token at a time",
     "marginals_told_as_conditionals": "it drafts a block as a whole, not a token at a time",
+    "one_seed_for_draft_and_test": "the decoder keeps no uniforms of its drafts",
+    "cap_beats_stop": "the decoder's texts do not end",
+    "positions_by_index": "it reads the target's rows by itself",
+    "history_of_last_tokens": "it reads the target's rows by itself",
+    "history_with_rejected_drafts": "it reads the target's rows by itself",
 }
 """Defects that cannot stand in the decoder, and why."""
 
@@ -56,6 +61,7 @@ _TRUNK, _PATHS = Delayed(3, 1, 1), Iid(3, 2)
 PLACES: dict[str, tuple[str, Policy]] = {
     "token_wise_tests_in_block": ("block", Chain(3)),
     "draft_taken_for_certain_in_block": ("block", Chain(3)),
+    "products_of_ratios_and_uniforms": ("block", Chain(3)),
     "duplicates_skipped": ("specinfer", _PATHS),
     "trunk_counted_k_times": ("spectr", _TRUNK),
     "leaves_in_draw_order": ("traversal", _PATHS),

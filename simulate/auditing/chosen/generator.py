@@ -70,6 +70,26 @@ class ChosenGenerator(np.random.Generator):
         return values
 
 
+class RecordedGenerator(ChosenGenerator):
+    """A ``numpy.random.Generator`` that draws as ``default_rng(seed)`` does, and holds the uniforms that it gave.
+
+    ``handed`` and ``drawn_otherwise`` are those of a :class:`ChosenGenerator`.
+
+    >>> rng, plain = RecordedGenerator(7), np.random.default_rng(7)
+    >>> rng.random() == plain.random(), rng.uniform(2, 5) == plain.uniform(2, 5), rng.handed[0]
+    (True, True, 0.625095466604667)
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(lambda first, count, rng: rng.random(count), seed)
+
+    def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+        """Uniforms in [0, 1), under NumPy's contract."""
+        values = np.random.Generator.random(self, size, dtype, out)
+        self.handed += np.ravel(values).astype(float).tolist()
+        return values
+
+
 def _recorded(name: str) -> Callable[..., Any]:
     """A method of NumPy's generator that notes that it was called."""
     method = getattr(np.random.Generator, name)

@@ -28,12 +28,13 @@ def departure(evidence: Evidence) -> int | None:
     return None
 
 
-def place_text(evidence: Evidence, drawing: Drawing, request: int, undrafted: bool = False) -> str:
-    """The place in words; empty if it is not shown.
+def place_text(
+    first: int | None, evidence: Evidence, drawing: Drawing, request: int, undrafted: bool = False
+) -> str:
+    """The place of a departure in words; empty if it is not shown.
 
     undrafted : whether tokens were emitted as accepted that nobody drafted
     """
-    first = departure(evidence)
     if first is None:
         return ""
     said = f"the law departs at token {first + 1} of {drawing.length}"

@@ -15,6 +15,7 @@ from ...forms.calls import Caller
 from ...forms.drawing import Drawing
 from ...forms.form import Form, Inputs
 from ..budget import Budget
+from ..chosen.generator import RecordedGenerator
 from ..evidence import Evidence, Pattern, surprise
 from ..findings import Finding, Sign
 from .places import departure
@@ -40,6 +41,8 @@ class Telling:
     emitted : the tokens that came out for the request
     library, dtype, device, batched : how the arrays were handed over
     trials : in the form ``generate``, batched, for how many trials it was asked
+    uniforms : those that the generator gave, in order, arrays flattened; ``None`` for a generator that shows none
+    drawn_otherwise : methods of the generator whose draws are not among them, by name
     """
 
     case: str
@@ -55,13 +58,34 @@ class Telling:
     device: str
     batched: bool
     trials: int
+    uniforms: tuple[float, ...] | None
+    drawn_otherwise: tuple[str, ...]
 
     def save(self, path: Path) -> None:
-        """Write a NumPy archive: the arrays by name, ``seed``, ``request`` and ``emitted``."""
+        """Write a NumPy archive: the arrays by name, ``seed``, ``request``, ``emitted``, and ``uniforms`` if known."""
         named: dict[str, Any] = dict(zip(self.names, self.arrays, strict=True))
+        named |= {"uniforms": np.array(self.uniforms)} if self.uniforms else {}
         named |= {"seed": np.int64(self.seed), "request": np.int64(self.request), "emitted": np.array(self.emitted)}
         with path.open("wb") as file:
             np.savez(file, **named)
+
+    def to_json(self) -> dict[str, Any]:
+        """The trial as JSON's kinds of values; arrays with rows of many entries are left to the archive."""
+        short = all(array.shape[-1] <= IN_WORDS for array in self.arrays)
+        arrays = {name: array.tolist() for name, array in zip(self.names, self.arrays, strict=True)} if short else {}
+        uniforms = None if self.uniforms is None else list(self.uniforms)
+        return {"case": self.case, "request": self.request, "pattern": list(self.pattern), "seed": self.seed,
+                "uniforms": uniforms, "emitted": list(self.emitted)} | arrays  # fmt: skip
+
+    def uniforms_text(self) -> str:
+        """Which uniforms the archive holds, in words."""
+        if self.uniforms is None:
+            return f"no uniforms: a generator of {self.library} does not show what it gives"
+        others = f"; what it drew by {', '.join(self.drawn_otherwise)} is not shown" if self.drawn_otherwise else ""
+        if not self.uniforms:
+            return f"no uniforms: it asked the generator that it is given for none{others}"
+        count = len(self.uniforms)
+        return f"the {count} uniforms that it drew, in order{others}" if count > 1 else f"the uniform it drew{others}"
 
     def script(self, path: str, imports: str, function: str) -> str:
         """Lines of Python that run the trial again from the archive, and print what comes out.
@@ -129,8 +153,9 @@ def _called(
 ) -> Telling | None:
     """One call, if what comes out agrees with the pattern as far as it goes."""
     seed = int(rng.integers(2**31))
-    inputs, given = _inputs(caller, drawing, request, rng), np.random.default_rng(seed)
-    if caller.arrays == "torch":
+    inputs, given = _inputs(caller, drawing, request, rng), RecordedGenerator(seed)
+    shown = caller.arrays == "numpy"
+    if not shown:
         seed = int(np.random.default_rng(seed).integers(2**62))
     tokens = _answer(caller, drawing, inputs, given)[0 if not caller.batched else request]
     emitted = tuple(int(token) for token in tokens[tokens != NO_TOKEN])
@@ -142,8 +167,10 @@ def _called(
     if not caller.batched:
         arrays = tuple(array[0] for array in arrays)
     trunk = inputs.trunk if inputs is not None and caller.form is Form.PATHS else 0
+    otherwise = tuple(dict.fromkeys(given.drawn_otherwise)) if shown else ()
     return Telling(drawing.case.name, request, pattern, names, arrays, trunk, seed, emitted,
-                   caller.arrays, caller.dtype, caller.device, caller.batched, drawing.requests)  # fmt: skip
+                   caller.arrays, caller.dtype, caller.device, caller.batched, drawing.requests,
+                   tuple(given.handed) if shown else None, otherwise)  # fmt: skip
 
 
 def _inputs(caller: Caller, drawing: Drawing, request: int, rng: np.random.Generator) -> Inputs | None:
@@ -161,11 +188,3 @@ def _answer(caller: Caller, drawing: Drawing, inputs: Inputs | None, rng: np.ran
     if inputs is None:
         return caller.generate(drawing.requests, rng, drawing.length)
     return caller.decide(inputs, rng, drawing.length)[0]
-
-
-def described(telling: Telling) -> Any:
-    """The trial as JSON's kinds of values; rows of many entries are left to the archive."""
-    short = all(array.shape[-1] <= IN_WORDS for array in telling.arrays)
-    arrays = {name: array.tolist() for name, array in zip(telling.names, telling.arrays, strict=True)} if short else {}
-    return {"case": telling.case, "request": telling.request, "seed": telling.seed,
-            "emitted": list(telling.emitted)} | arrays  # fmt: skip

@@ -52,14 +52,14 @@ class MarginalDrafting(Drafting):
 
 def best_block(tables: RowTables) -> tuple[int, ...]:
     """The likeliest block under the draft among those that a beam search of width ``BEAMS`` keeps."""
-    beams: list[tuple[float, int, tuple[int, ...]]] = [(1.0, 0, ())]
+    beams: list[tuple[float, int, tuple[int, ...]]] = [(1.0, 0, ())]  # best first, of equals the one found first
     size = tables.vocabulary_size
     for rows in tables.draft:
         grown = [
             (mass * float(rows[number, token]), number * size + token, (*block, token))
             for mass, number, block in beams for token in range(size)
         ]  # fmt: skip
-        beams = sorted(grown, key=lambda beam: (-beam[0], beam[1]))[:BEAMS]
+        beams = sorted(grown, key=lambda beam: -beam[0])[:BEAMS]
     return beams[0][2]
 
 

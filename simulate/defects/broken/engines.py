@@ -13,6 +13,7 @@ import numpy as np
 from veridraft.theory.rows.distributions import keep_top_k, keep_top_p
 
 from ...batches.batch import Outcome
+from ...batches.row_tables import RowTables
 from ...batches.rows import Floats, Ints, quotient, residual, rounded, sums
 from ..correct.engines import Drafting
 from ..correct.token_wise import Chains, TokenWise, winners
@@ -131,3 +132,16 @@ Of the class of huggingface/transformers, issue #47932.
 """
 drawn_colder_than_told = Drafting(drawn=at_half_temperature)
 temperature_on_both_sides = Drafting(drawn=at_half_temperature, told=at_half_temperature)
+
+
+class StaleDrafting(Drafting):
+    """Drafts from the rows of a history that lacks its newest token, and tells them so."""
+
+    def rows(self, tables: RowTables) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+        """Drawn and told alike: behind the first place the rows of the context without its last token."""
+        size, first = tables.vocabulary_size, tables.draft[0]
+        stale = (first, *(np.repeat(rows, size, axis=0) for rows in tables.draft[:-1]))
+        return stale[: len(tables.draft)], stale[: len(tables.draft)]
+
+
+draft_without_newest_token = StaleDrafting()

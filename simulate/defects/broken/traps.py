@@ -60,6 +60,16 @@ ends_behind_unsure_token = Drafting(verify=_end_behind_unsure)
 """A draft whose length is a stopping time of its own tokens."""
 
 
+def _match_without_unsure(chains: Chains, rng: np.random.Generator) -> Outcome:
+    """The outcome of exact match when drafts are dropped from the first of draft probability below 0.3 on."""
+    unsure: Bools = np.cumsum(chains.at_drafts(chains.draft) < 0.3, axis=1) > 0
+    return sampler_match(chains.target, chains.draft, np.where(unsure, NO_TOKEN, chains.tokens), rng)
+
+
+unsure_draft_dropped = Drafting(verify=_match_without_unsure)
+"""A draft cut by its tokens' own values, which only exact match forgives."""
+
+
 def _equals_winner(chains: Chains, rng: np.random.Generator) -> Bools:
     """A draft passes if it is also the target's winner under the draft's noise."""
     assert chains.noise is not None

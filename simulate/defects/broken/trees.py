@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...batches.batch import Outcome
-from ...batches.rows import Floats, Ints, draw
+from ...batches.rows import Floats, Ints, draw, or_else
 from ..correct.hub import Hub
 from ..correct.tree_walk import (
     LastToken,
@@ -102,6 +102,18 @@ not_renormalised = TreeWise(step=RejectSiblings(rejected=erased))
 """Later siblings, drawn without replacement, verified with the draft's row not renormalised (row 39).
 
 SafeAILab/EAGLE, issue #74.
+"""
+
+
+def not_divided(target: Floats, draft: Floats) -> Floats:
+    """``(target - draft)+``, as it is; the target's row where nothing is left."""
+    return or_else(np.maximum(target - draft, 0.0), target)
+
+
+residual_not_normalised = TreeWise(step=RejectSiblings(left=not_divided))
+"""The next sibling is tested with the residual of the one before as it is, its mass below 1 (row 52).
+
+An easy omission in 2305.09781, Algorithm 2; drawn from in the end, it makes no difference there.
 """
 
 rows_leaking_between_siblings = TreeWise(seen=leaking_rows)

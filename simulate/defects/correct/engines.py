@@ -51,11 +51,15 @@ class Drafting:
         target = (*(self.verified(rows) for rows in tables.target[:-1]), tables.target[-1])
         return Generator(self, target, drawn, told)
 
-
     def rows(self, tables: RowTables) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
         """L tables (V ** d, V) each: those that tokens are drawn from, and those that the verifier is told."""
         drawn, told = (tuple(law(rows) for rows in tables.draft) for law in (self.drawn, self.told))
         return drawn, told
+
+
+def loop_of(verifier: Callable[..., Outcome]) -> Drafting:
+    """The builder of an engine that drafts from the draft's rows and verifies by a batched verifier of chains."""
+    return Drafting(verify=lambda chains, rng: verifier(chains.target, chains.draft, chains.tokens, rng))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +85,16 @@ class Generator:
         target, told = np.empty((trials, depth + 1, size)), np.empty((trials, depth, size))
         tokens, numbers = np.empty((trials, depth), dtype=np.int64), np.zeros(trials, dtype=np.int64)
         noise = exponential(rng, told.shape) if self.engine.race else None
+        uniforms = None if self.engine.race else rng.random((depth, trials))
         for level, (drawn, sums) in enumerate(zip(self.drawn, self._sums, strict=True)):
             target[:, level], told[:, level] = self.target[level][numbers], self.told[level][numbers]
-            if noise is None:
-                tokens[:, level] = draw_cumulative(sums[numbers], rng.random(trials))
-            else:
+            if uniforms is not None:
+                tokens[:, level] = draw_cumulative(sums[numbers], uniforms[level])
+            elif noise is not None:
                 tokens[:, level] = winners(drawn[numbers], noise[:, level])
             numbers = numbers * size + tokens[:, level]
         target[:, depth] = self.target[depth][numbers]
-        return Chains(target, told, tokens, noise)
+        return Chains(target, told, tokens, noise, None if uniforms is None else uniforms.T)
 
     @cached_property
     def _sums(self) -> tuple[Floats, ...]:

@@ -26,12 +26,14 @@ class Chains:
     tokens : (T, L), the drafts
     noise : (T, L, V) or ``None``, the exponential noise of the race in which the drafts were drawn, where an engine
         keeps it
+    uniforms : (T, L) or ``None``, the uniforms by which the drafts were drawn, likewise
     """
 
     target: Floats
     draft: Floats
     tokens: Ints
     noise: Floats | None = None
+    uniforms: Floats | None = None
 
     @property
     def trials(self) -> int:

@@ -187,11 +187,13 @@ class RejectSiblings:
 
     ratio, taken : the row whose entry a child is tested by, and the row taken off the target when it fails
     rejected : the draft's row for the next sibling
+    left : what a rejection leaves of the target, from it and the row that is taken off
     """
 
     ratio: Proposal = as_it_stands
     taken: Proposal = as_it_stands
     rejected: Proposal = erased_and_renormalised
+    left: Callable[[Floats, Floats], Floats] = residual
 
     def __call__(self, siblings: Siblings, rng: np.random.Generator) -> SiblingChoice:
         """The choice at the child lists."""
@@ -207,7 +209,7 @@ class RejectSiblings:
             token[tried[passed]], accepted[tried[passed]] = children[passed], True
             lost, children = tried[~passed], children[~passed]
             rejected[lost] = True
-            rest[lost] = residual(rest[lost], self.taken(draft[lost], children))
+            rest[lost] = self.left(rest[lost], self.taken(draft[lost], children))
             draft[lost] = self.rejected(draft[lost], children)
         token[~accepted] = draw(rest[~accepted], rng)
         return SiblingChoice(token, accepted, rejected, rest)

@@ -1,5 +1,6 @@
 """Budgets: trials and seconds bound every call, the verdict comes before its explanation, every case has its turn."""
 
+import re
 import time
 from itertools import pairwise
 
@@ -43,6 +44,26 @@ def test_chosen_uniforms_stop_where_none_is_asked_for():
     counted = Counted(lambda target, draft, tokens, rng: naive(target, draft, tokens, own))
     result = audit(counted, trials=2_000)
     assert counted.trials <= 2_000 and "no uniforms asked for" in result.text()
+
+
+@pytest.mark.parametrize("trials", [60, 200])
+def test_chosen_uniforms_that_the_budget_did_not_reach_are_said_to_be_so(trials):
+    text = " ".join(audit(naive, trials=trials).text().split())
+    assert "no uniforms asked for" not in text
+    assert re.search(r"in \d+ of 14 cases neither trials nor time were left for it", text)
+    assert "not tried with chosen uniforms everywhere" not in audit(naive, trials=60, chosen_uniforms=False).text()
+
+
+def test_time_is_kept_for_chosen_uniforms():
+    def up_to(target, draft, tokens, rng):
+        for place, token in enumerate(tokens):
+            if rng.random() * draft[place, token] > target[place, token]:
+                rest = np.maximum(target[place] - draft[place], 0)
+                return [*map(int, tokens[:place]), int(rng.choice(len(rest), p=rest / rest.sum()))]
+        return [*map(int, tokens), int(rng.choice(len(target[-1]), p=target[-1]))]
+
+    result = audit(up_to, seconds=6.0)
+    assert result.verdict is Verdict.LOSSY and result.findings[0].sign.name == "CHOSEN_UNIFORMS"
 
 
 def test_every_case_is_tried_before_any_is_tried_twice():

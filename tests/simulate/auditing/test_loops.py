@@ -227,8 +227,8 @@ def test_state_between_rounds_does_not_show_in_short_strings_and_that_is_said():
     result = audited("penalty told of the last token", trials=3_000, length=2)
     assert result.verdict is Verdict.NO_DEFECT_FOUND
     text = " ".join(result.text().split())
-    assert "Strings had 2 tokens: one round of a loop that drafts 1 or more, 2 at most" in text
-    assert "ask for a greater length" in text
+    assert "Strings had 2 tokens: a single round of a loop that drafts 1 or more, and 2 rounds at most" in text
+    assert "ask for more by length" in text
 
 
 def argmax_as_sampled(rng):

@@ -47,6 +47,9 @@ class Coin:
     def target_row(self, context):
         return [0.5, 0.5]
 
+def raises_cases():
+    raise KeyError("no such case")
+
 class Engine:
     wrong = wrong
 
@@ -74,7 +77,7 @@ def run(words: str) -> int:
 GOOD = {
     "audited_engine:wrong": (1, "LOSSY: audited_engine:wrong, form chain"),
     "audited_engine.py:wrong": (1, "LOSSY: audited_engine.py:wrong, form chain"),
-    "audited_engine:right --trials 200": (0, "NO DEFECT FOUND: audited_engine:right, form chain"),
+    "audited_engine:right --trials 2e2": (0, "NO DEFECT FOUND: audited_engine:right, form chain"),
     "audited_engine:Engine.wrong": (1, "LOSSY: audited_engine:Engine.wrong"),
     "audited_engine:leaf --form tree --policy Static(2x1) --seconds 0.01 --merged": (2, "form tree"),
     "audited_engine:generate --form generate --target audited_engine:coin --length 2 --trials 300": (0, "generate"),
@@ -124,8 +127,14 @@ BAD = {
     "audited_engine:right --level 2": "level must lie in (0, 1), but is 2.0",
     "audited_engine:right --seconds -1": "seconds must be above 0, but is -1.0",
     "audited_engine:right --call-seconds 0": "call_seconds must be above 0, but is 0.0",
-    "audited_engine:right --json .": "is a folder; a file is needed",
-    "audited_engine:right --out .": "is a folder; a file is needed",
+    "audited_engine:right --json .": "--json '.' cannot be written: a folder",
+    "audited_engine:right --out .": "--out '.' cannot be written: a folder",
+    "audited_engine:right --dump .": "--dump '.' cannot be written: a folder",
+    "audited_engine:wrong --json audited_engine.py/x.json": "cannot be written: ",
+    "audited_engine:wrong --dump /proc/nothing/x.npz": "cannot be written: ",
+    "audited_engine:wrong --out /proc/x.html": "cannot be written: ",
+    "audited_engine:right --trials 1.5": "argument --trials: '1.5' is no whole number, such as 1000 or 1e3",
+    "audited_engine:right --cases audited_engine:raises_cases": "cases 'audited_engine:raises_cases' raised KeyError",
 }
 
 
@@ -198,11 +207,22 @@ def test_an_adapter_wraps_the_function_and_is_named(folder, capsys):
     assert f"LOSSY: {named}" in capsys.readouterr().out
 
 
-def test_progress_is_one_line_drawn_over_itself(capsys):
+def test_progress_is_one_line_drawn_over_itself_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     show = _Line(sys.stderr)
     show(1000, 2000)
     show.clear()
     assert capsys.readouterr().err == "\r\x1b[K1,000 of 2,000 trials, 0 s\r\x1b[K"
+
+
+def test_progress_is_a_line_each_ten_seconds_in_a_log(capsys, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    show = _Line(sys.stderr)
+    for clock[0] in range(0, 25, 3):
+        show(int(100 * clock[0]), 2000)
+    show.clear()
+    assert capsys.readouterr().err == "1,200 of 2,000 trials, 12 s\n2,400 of 2,000 trials, 24 s\n"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -245,7 +265,8 @@ def test_without_a_mechanism_nothing_more_is_called(folder, capsys):
 def test_the_lines_behind_a_dump_run_the_trial_again(folder, capsys):
     assert run("audited_engine:wrong --trials 5000 --dump trials/one.npz") == 1
     out = capsys.readouterr().out
-    assert "trials/one.npz holds a telling trial; these lines run it again:" in out
+    assert "trials/one.npz holds a telling trial, and no uniforms: it asked the generator" in out
+    assert "; these lines run it again:" in out
     script = out[out.index("import numpy as np") :]
     again = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
     assert again.stdout.strip() == re.search(r"# (\[.*\])", script)[1]

@@ -77,7 +77,7 @@ def test_candidates_are_those_that_can_be_run_in_the_form():
     forms = {form: {defect.form for defect, _ in candidates_of(form)} for form in Form}
     assert forms == {
         Form.CHAIN: {Form.CHAIN}, Form.PATHS: {Form.PATHS}, Form.TREE: {Form.TREE, Form.PATHS},
-        Form.GENERATE: {Form.GENERATE},
+        Form.GENERATE: {Form.GENERATE, Form.CHAIN},
     }  # fmt: skip
 
 
@@ -93,5 +93,6 @@ def test_the_words_say_how_alike_and_over_what():
 def test_a_law_is_the_same_up_to_chance_and_near_only_if_the_trials_could_tell():
     assert Likeness(distance=0.01, spread=0.002, deviation=1.0).same
     assert not Likeness(distance=0.02, spread=0.002, deviation=1.0).same
-    assert Likeness(distance=0.0, spread=0.002, deviation=1.0).resolved
-    assert not Likeness(distance=0.0, spread=0.02, deviation=1.0).resolved
+    assert Likeness(distance=0.0, spread=0.002, deviation=1.0).resolved(0.1)
+    assert not Likeness(distance=0.0, spread=0.02, deviation=1.0).resolved(0.1)
+    assert not Likeness(distance=0.0, spread=0.002, deviation=1.0).resolved(0.01)
