@@ -42,13 +42,16 @@ class ProgressLine:
     """Says how far a part of the work is: in place on a terminal and in a notebook, elsewhere in lines.
 
     ``label`` names the part, ``total`` its number of pieces, ``done`` those that an earlier run has finished.  A log
-    gets a line at most every ``every`` seconds.  As a context it says at its end, whatever that is, how far it got.
+    gets a line at most every ``every`` seconds.  As a context it says at its end, whatever that is, how far it got;
+    with ``leave`` False it leaves nothing behind, and a log hears of it after the first ``every`` seconds alone.
     """
 
     def __init__(
-        self, label: str, total: int, stream: TextIO | None = None, every: float = 10.0, done: int = 0
-    ) -> None:
-        self._bar = _bar(stream or sys.stderr, every, {"desc": label, "total": total, "initial": done})
+        self, label: str, total: int, stream: TextIO | None = None, every: float = 10.0, done: int = 0,
+        leave: bool = True,
+    ) -> None:  # fmt: skip
+        settings = {"desc": label, "total": total, "initial": done, "leave": leave}
+        self._bar = _bar(stream or sys.stderr, every, settings)
 
     def __enter__(self) -> ProgressLine:
         return self
@@ -60,6 +63,11 @@ class ProgressLine:
         """One piece more is done; ``detail`` says which."""
         self._bar.set_postfix_str(detail[:LONGEST_DETAIL], refresh=False)
         self._bar.update()
+
+    def reach(self, done: int, total: int) -> None:
+        """So many pieces are done, of so many."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
         """Say how far the part has got, and how long it took."""
@@ -79,6 +87,7 @@ def _bar(stream: TextIO, every: float, settings: dict[str, Any]) -> Any:
         return suited(**settings)
     if stream.isatty() and _has_width(stream):
         return tqdm(file=stream, bar_format=BAR, dynamic_ncols=True, **settings)
+    settings |= {} if settings["leave"] else {"delay": every}
     return tqdm(file=_Log(stream), bar_format=LINE, mininterval=every, **settings)
 
 

@@ -11,6 +11,7 @@ from veridraft.simulate.transcripts.verdict import TokenAudit
 
 from ...running.console import Parser
 from ...running.files import JSON_OPTION, say
+from ...running.options import COUNT
 
 STATUS = "exit status: 0 no defect found, 1 lossy, 2 undecided or bad input, 130 stopped"
 
@@ -28,7 +29,7 @@ JUDGING: dict[str, dict[str, Any]] = {
         "metavar": "NATS", "type": float, "default": MARGIN,
         "help": "greedy texts: how far behind the likeliest token still is a near-tie (default: %(default)g)",
     },
-    "--seed": {"metavar": "N", "type": int, "default": 0, "help": "of our own coins (default: %(default)s)"},
+    "--seed": {"metavar": "N", "type": COUNT, "default": 0, "help": "of our own coins (default: %(default)s)"},
     "--json": JSON_OPTION,
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from veridraft.simulate.transcripts.transcript import check_sampling
 
 from ...running.console import BAD_INPUT, STOPPED, Parser, bad_input
 from ...running.files import check_file
+from ...running.options import COUNT
 from ...running.progress import ProgressLine
 from .clients.base import Server
 from .clients.http import ServerError
@@ -49,17 +50,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "FILE", "type": Path,
         "help": "a JSON list of lists of token ids, or a text prompt in each line (default: eight of our own)",
     },
-    "--requests": {"metavar": "N", "type": int, "default": 200, "help": "at most (default: %(default)s)"},
-    "--tokens": {"metavar": "N", "type": int, "default": 32, "help": "of a text, at most (default: %(default)s)"},
+    "--requests": {"metavar": "N", "type": COUNT, "default": 200, "help": "at most (default: %(default)s)"},
+    "--tokens": {"metavar": "N", "type": COUNT, "default": 32, "help": "of a text, at most (default: %(default)s)"},
     "--row-tokens": {
-        "metavar": "K", "type": int, "default": 512,
+        "metavar": "K", "type": COUNT, "default": 512,
         "help": "likeliest tokens of a row that are asked for; all others count as one (default: %(default)s)",
     },
     "--temperature": {"type": float, "default": 1.0, "help": "of the texts; 0 is greedy (default: %(default)g)"},
-    "--top-k": {"type": int, "default": 0, "help": "0 keeps all (default)"},
+    "--top-k": {"type": COUNT, "default": 0, "help": "0 keeps all (default)"},
     "--top-p": {"type": float, "default": 1.0, "help": "(default: %(default)g)"},
     "--min-p": {"type": float, "default": 0.0, "help": "(default: %(default)g)"},
-    "--first-seed": {"metavar": "N", "type": int, "default": 1, "help": "of the requests (default: %(default)s)"},
+    "--first-seed": {"metavar": "N", "type": COUNT, "default": 1, "help": "of the requests (default: %(default)s)"},
     "--timeout": {"metavar": "S", "type": float, "default": 60.0, "help": "of one request (default: %(default)g)"},
     "--seconds": {"metavar": "S", "type": float, "help": "stop asking after about S"},
     "--out": {"metavar": "FOLDER", "type": Path, "default": Path("audit-server"),

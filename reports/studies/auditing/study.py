@@ -8,6 +8,7 @@ from pathlib import Path
 
 from veridraft.gpu.files.cell_file import CellFile
 
+from ...running.options import COUNT
 from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ...writing.markdown import Note
 from ..table import STUDIES
@@ -46,8 +47,8 @@ STUDY = Study(
     "auditing",
     STUDIES["auditing"],
     {
-        "--audits": {"type": int, "default": 10_000, "help": "audits of correct verifiers (default: %(default)s)"},
-        "--seeds": {"type": int, "default": 5, "help": "audits of each defect; twice as many of each planted deviation "
+        "--audits": {"type": COUNT, "default": 10_000, "help": "audits of correct verifiers (default: %(default)s)"},
+        "--seeds": {"type": COUNT, "default": 5, "help": "audits of each defect; twice as many of each planted deviation "
                     "(default: %(default)s)"},
     },
     AuditingFile,

@@ -10,6 +10,7 @@ from typing import Any
 
 from veridraft.gpu.files.cell_file import CellFile
 
+from ...running.options import COUNT
 from ...running.study import Study, StudyStep, cell_by_cell, noted
 from ...writing.markdown import Note
 from ..table import STUDIES
@@ -66,8 +67,8 @@ STUDY = Study(
     "texts",
     STUDIES["texts"],
     {
-        "--seeds": {"type": int, "default": 3, "help": "audits of each departure (default: %(default)s)"},
-        "--audits": {"type": int, "default": 2_500,
+        "--seeds": {"type": COUNT, "default": 3, "help": "audits of each departure (default: %(default)s)"},
+        "--audits": {"type": COUNT, "default": 2_500,
                      "help": "audits of each decoder that is right, in each way (default: %(default)s)"},
     },
     TextsStudyFile,

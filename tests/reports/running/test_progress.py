@@ -52,6 +52,17 @@ def test_an_end_before_the_last_piece_says_how_far_it_got():
     assert stream.getvalue().splitlines()[-1].startswith("pieces 3/5 (")
 
 
+def test_what_leaves_nothing_is_not_heard_of_in_a_log_before_its_time():
+    soon, late, screen = io.StringIO(), io.StringIO(), Terminal()
+    for stream, every in ((soon, 0.0), (late, 3600.0), (screen, 10.0)):
+        with ProgressLine("trials", 0, stream, every, leave=False) as progress:
+            progress.reach(64, 20_000)
+            progress.reach(128, 30_000)
+    assert [line.split(" (")[0] for line in soon.getvalue().splitlines()][-1] == "trials 128/30000"
+    assert late.getvalue() == ""
+    assert screen.getvalue().rstrip(" ").endswith("\r")
+
+
 def test_a_quiet_command_says_nothing(monkeypatch, capsys):
     monkeypatch.setattr(Talk, "quiet", True)
     for stream in (io.StringIO(), Terminal()):

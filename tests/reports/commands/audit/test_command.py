@@ -10,8 +10,9 @@ import time
 import pytest
 
 from veridraft.reports import cli
-from veridraft.reports.commands.audit.command import _Line, command_of, parser
+from veridraft.reports.commands.audit.options import OPTIONS, parser
 from veridraft.reports.running.loading import load
+from veridraft.reports.running.options import command_of
 
 ENGINE = '''
 import time
@@ -55,6 +56,11 @@ class Engine:
 
 coin = Coin()
 '''
+
+
+def typed(options):
+    return command_of(["audit", options.function], OPTIONS, options)
+
 
 
 @pytest.fixture
@@ -175,12 +181,12 @@ def test_json_goes_to_a_file_or_to_the_output_alone(folder, capsys):
 def test_the_command_is_said_with_what_is_not_the_default():
     words = ["a.b:c", "--form", "tree", "--merged", "--policy", "Iid(2, 2)", "--level", "1e-3",
              "--adapter", "vllm", "--option", "x=1", "--option", "y=2", "--trials", "30", "--batched"]  # fmt: skip
-    again = command_of(parser().parse_args(words))
+    again = typed(parser().parse_args(words))
     assert again == (
         "veridraft audit a.b:c --form tree --batched --adapter vllm --option x=1 --option y=2 --policy 'Iid(2, 2)' "
         "--merged --trials 30 --level 0.001"
     )
-    assert command_of(parser().parse_args(["a:b"])) == "veridraft audit a:b"
+    assert typed(parser().parse_args(["a:b"])) == "veridraft audit a:b"
 
 
 def test_a_file_and_its_name_are_one_module(folder):
@@ -205,24 +211,6 @@ def test_an_adapter_wraps_the_function_and_is_named(folder, capsys):
     assert run("audited_engine:sampled --adapter transformers_speculative_sampling --option shift=1") == 1
     named = "audited_engine:sampled through the adapter transformers_speculative_sampling, form chain"
     assert f"LOSSY: {named}" in capsys.readouterr().out
-
-
-def test_progress_is_one_line_drawn_over_itself_on_a_terminal(capsys, monkeypatch):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    show = _Line(sys.stderr)
-    show(1000, 2000)
-    show.clear()
-    assert capsys.readouterr().err == "\r\x1b[K1,000 of 2,000 trials, 0 s\r\x1b[K"
-
-
-def test_progress_is_a_line_each_ten_seconds_in_a_log(capsys, monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    show = _Line(sys.stderr)
-    for clock[0] in range(0, 25, 3):
-        show(int(100 * clock[0]), 2000)
-    show.clear()
-    assert capsys.readouterr().err == "1,200 of 2,000 trials, 12 s\n2,400 of 2,000 trials, 24 s\n"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
