@@ -32,7 +32,8 @@ from veridraft.gpu.decoding.memory import PeakMemory
 from veridraft.gpu.decoding.passes.packing import packed_pair
 from veridraft.gpu.models.machine import machine
 from veridraft.gpu.models.prompts import PROMPTS
-from veridraft.theory.policies.base import Chain, Delayed, Iid, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain, Delayed, Iid
 
 Writer = Callable[[tuple[int, ...], int], int]
 """``writer(prompt, seed)`` writes a text and returns how many tokens it has."""

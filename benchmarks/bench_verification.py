@@ -21,7 +21,9 @@ from veridraft.gpu.trees.tensor_tree import TensorTree
 from veridraft.gpu.trees.tree_batch import TreeBatch, batched
 from veridraft.gpu.verification.table import is_native, stopping_in_batch, verify_batch
 from veridraft.theory.pairs.base import Pair
-from veridraft.theory.policies.base import Chain, Iid, Policy, parse_policy
+from veridraft.theory.policies.arguments import parse_policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain, Iid
 from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.rows.trees import DraftTree
 from veridraft.theory.verifiers.table import VERIFIERS, get_verifier

@@ -17,9 +17,9 @@ from veridraft.gpu.decoding.passes.packing import packed_pair
 from veridraft.gpu.models.split.pairs import load_split_pair
 from veridraft.gpu.models.split.ranks import on_all_ranks
 from veridraft.gpu.trees.sampling import Sampling
-from veridraft.theory.policies.base import Chain, Iid
 from veridraft.theory.policies.best_first import TopK
 from veridraft.theory.policies.dyspec import DySpec
+from veridraft.theory.policies.paths import Chain, Iid
 
 ALIVE = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from veridraft.gpu.files.kinds import SuiteFile
-from veridraft.theory.policies.base import Chain, Delayed, Iid
+from veridraft.theory.policies.paths import Chain, Delayed, Iid
 from veridraft.theory.speed.rates import Term
 from veridraft.theory.verifiers.table import get_verifier
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
 
-from veridraft.theory.policies.base import DraftLaw, Iid, Policy
+from veridraft.theory.policies.base import DraftLaw, Policy
+from veridraft.theory.policies.paths import Iid
 from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
 from ..decoding.drafting.n_gram import any_policy

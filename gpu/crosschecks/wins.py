@@ -17,7 +17,8 @@ from zlib import crc32
 
 import numpy as np
 
-from veridraft.theory.policies.base import Chain, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain
 from veridraft.theory.solvers.closed_form import remembered_rule
 from veridraft.theory.verifiers.table import get_verifier
 

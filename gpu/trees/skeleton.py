@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
-from veridraft.theory.policies.base import Delayed, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.policies.static import Static
 from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.policies.topologies import Topology

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from veridraft.theory.bounds.tree import tree_optimum
-from veridraft.theory.policies.base import Chain, Delayed
+from veridraft.theory.policies.paths import Chain, Delayed
 from veridraft.theory.rows.distributions import NO_TOKEN
 
 from ..batches.rows import Ints

@@ -13,7 +13,8 @@ from itertools import product
 import numpy as np
 
 from veridraft.theory.pairs.base import Pair
-from veridraft.theory.policies.base import Delayed, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.distributions import Row, check_rows
 from veridraft.theory.rows.trees import Context
 

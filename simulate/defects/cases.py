@@ -8,7 +8,9 @@ import numpy as np
 
 from veridraft.theory.pairs.base import MarkovPair, Pair
 from veridraft.theory.pairs.families import dirichlet_pair
-from veridraft.theory.policies.base import Chain, Delayed, Iid, Policy, parse_policy
+from veridraft.theory.policies.arguments import parse_policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain, Delayed, Iid
 from veridraft.theory.policies.top_plus_one import HubPairs
 from veridraft.theory.rows.distributions import Row
 from veridraft.theory.rows.trees import Context

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from veridraft.theory.pairs.families import dirichlet_pair
-from veridraft.theory.policies.base import Iid
 from veridraft.theory.policies.best_first import TopK
+from veridraft.theory.policies.paths import Iid
 
 from ..forms.cases import Case
 from ..forms.form import Form

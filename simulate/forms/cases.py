@@ -9,7 +9,8 @@ import numpy as np
 
 from veridraft.theory.pairs.base import MarkovPair, Pair
 from veridraft.theory.pairs.families import dirichlet_pair, zipf_pair
-from veridraft.theory.policies.base import Chain, Iid, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain, Iid
 from veridraft.theory.rows.distributions import Row, check_count
 from veridraft.theory.rows.trees import Context
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from veridraft.theory.pairs.base import Pair
-from veridraft.theory.policies.base import Chain, Policy, parse_policy
+from veridraft.theory.policies.arguments import parse_policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain
 from veridraft.theory.rows.distributions import Row, check_count
 from veridraft.theory.rows.trees import Context
 

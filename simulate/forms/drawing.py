@@ -9,7 +9,8 @@ from math import inf
 import numpy as np
 
 from veridraft.theory.pairs.base import Pair
-from veridraft.theory.policies.base import Delayed, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.distributions import NO_TOKEN
 from veridraft.theory.rows.trees import DraftTree
 

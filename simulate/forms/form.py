@@ -23,7 +23,8 @@ from enum import Enum
 
 import numpy as np
 
-from veridraft.theory.policies.base import Delayed, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.distributions import NO_TOKEN
 from veridraft.theory.rows.trees import NO_PARENT, DraftTree
 

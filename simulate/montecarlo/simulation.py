@@ -11,7 +11,8 @@ from typing import TextIO
 import numpy as np
 
 from veridraft.theory.pairs.base import Pair
-from veridraft.theory.policies.base import Delayed, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.distributions import check_count
 from veridraft.theory.rows.trees import Context
 from veridraft.theory.verifiers.table import Verifier, get_verifier

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from veridraft.theory.pairs.base import Pair, checked_row
-from veridraft.theory.policies.base import Delayed, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.distributions import Row
 from veridraft.theory.rows.trees import Context
 

@@ -41,16 +41,7 @@ from veridraft.theory.solvers import (
     smallest_rho,
     symmetrised,
 )
-from veridraft.theory.speed import (
-    Device,
-    Line,
-    Network,
-    Schedule,
-    StepTime,
-    get_device,
-    get_network,
-    roofline_model,
-)
+from veridraft.theory.speed import Device, Line, Network, Schedule, StepTime, get_device, get_network, roofline_model
 
 HALF = np.array([0.5, 0.5])
 PAIR = iid_pair([0.7, 0.2, 0.1], [0.2, 0.3, 0.5])

@@ -10,7 +10,8 @@ from itertools import product
 from typing import Any
 
 from ..pairs.base import Pair
-from ..policies.base import Delayed, DraftLaw, Policy, RecursivePolicy, State
+from ..policies.base import DraftLaw, Policy, RecursivePolicy, State
+from ..policies.paths import Delayed
 from ..rows.distributions import Scalar
 from ..rows.trees import Context
 

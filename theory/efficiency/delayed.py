@@ -8,7 +8,7 @@ import numpy as np
 
 from ..pairs.base import Pair
 from ..pairs.layered import Layer, layer_below, require_layers
-from ..policies.base import Delayed
+from ..policies.paths import Delayed
 from ..rows.distributions import Row, check_count
 from ..rows.trees import Context
 from ..solvers.sequential import Solver

@@ -16,7 +16,8 @@ import numpy as np
 from ..pairs.base import Pair, check_pair
 from ..pairs.layered import Layer, layer_below, require_layers
 from ..policies.arguments import OutOfReachError, get_policy
-from ..policies.base import Delayed, Policy, RecursivePolicy
+from ..policies.base import Policy, RecursivePolicy
+from ..policies.paths import Delayed
 from ..rows.distributions import Row, is_exact
 from ..rows.trees import Context
 from ..solvers.sequential import Solver

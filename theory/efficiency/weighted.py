@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..pairs.base import Pair
 from ..pairs.layered import Layer, layer_below
 from ..policies.arguments import OutOfReachError
-from ..policies.base import Delayed
+from ..policies.paths import Delayed
 from ..rows.distributions import Row
 from ..rows.trees import Context
 from ..solvers.sequential import Solver, k_seq, naive, rrs, rrs_without_replacement

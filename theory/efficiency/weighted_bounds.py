@@ -19,7 +19,8 @@ import numpy as np
 from ..pairs.base import Pair, check_pair
 from ..pairs.layered import Layer, layer_below, require_layers
 from ..policies.arguments import get_policy
-from ..policies.base import Delayed, Policy
+from ..policies.base import Policy
+from ..policies.paths import Delayed
 from ..rows.distributions import Row, check_count
 from ..rows.trees import Context
 from ..verifiers.lifts import bottom_up

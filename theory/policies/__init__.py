@@ -1,9 +1,10 @@
 """Tree policies: which trees are drafted, sampled or listed with their probabilities."""
 
-from .arguments import get_policy
-from .base import POLICIES, Chain, Delayed, DraftLaw, Iid, Policy, RecursivePolicy, State, WithReplacement, parse_policy
+from .arguments import POLICIES, get_policy, parse_policy
+from .base import DraftLaw, Policy, RecursivePolicy, State
 from .best_first import CaDDTree, DeterministicPolicy, OptTree, TopK
 from .dyspec import DySpec
+from .paths import Chain, Delayed, Iid, WithReplacement
 from .sequoia import sequoia_topology, sequoia_value
 from .static import Static
 from .top_plus_one import HubPairs, TopPlusOne

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isnan, log10
 from numbers import Real
 
 from ..pairs.base import MissingRowError
+from ..rows.near_names import nearest
 from ..rows.trees import Context
-from .base import Policy, parse_policy
+from .base import Policy
+from .paths import Chain, Delayed, Iid
 
 MOST_TREES = 10_000_000
 """More trees than this are not listed, unless the caller asks for it."""
@@ -77,3 +80,29 @@ def check_levels(policy: Policy) -> None:
             f"policy {policy!r} is {policy.depth} levels deep; laws over all of its trees are computed for at most "
             f'{MOST_LEVELS}: use method="sample", or the law given a tree'
         )
+
+
+POLICIES: dict[str, Callable[..., Policy]] = {"Chain(L)": Chain, "Iid(K, L)": Iid, "Delayed(K, L1, L2)": Delayed}
+"""Each form of text that :func:`parse_policy` reads, with what builds the policy; other modules add theirs."""
+
+
+def parse_policy(text: str) -> Policy:
+    """The policy that a text such as ``Iid(4, 2)``, ``delayed(4,1,2)`` or ``static(2x2)`` names.
+
+    The forms are the keys of ``POLICIES``, in any case; an argument is an integer, or several joined by x,
+    which become a tuple.  Raises ``ValueError`` that lists the forms.
+    """
+    match = re.fullmatch(r"\s*([A-Za-z]+)\s*\((\s*-?\d[-\dx,\s]*)\)\s*", text)
+    arguments = [argument.strip() for argument in match[2].split(",")] if match else []
+    if match and all(re.fullmatch(r"-?\d+|\d+(x\d+)+", argument) for argument in arguments):
+        for form, build in POLICIES.items():
+            if form.split("(")[0].lower() == match[1].lower() and form.count(",") + 1 == len(arguments):
+                return build(*map(_number_or_widths, arguments))
+    forms = {form.split("(")[0]: form for form in POLICIES}
+    near = nearest(text.split("(")[0].strip(), forms)
+    meant = f"; did you mean {forms[near]}?" if near else ""
+    raise ValueError(f"policy {text!r} is none of {', '.join(POLICIES)} with integers{meant}")
+
+
+def _number_or_widths(text: str) -> int | tuple[int, ...]:
+    return tuple(map(int, text.split("x"))) if "x" in text else int(text)

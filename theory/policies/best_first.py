@@ -18,7 +18,8 @@ import scipy
 from ..pairs.base import Pair
 from ..rows.distributions import Row, Scalar, check_count
 from ..rows.trees import Context, DraftTree
-from .base import POLICIES, DraftLaw, Policy, grown
+from .arguments import POLICIES
+from .base import DraftLaw, Policy, grown
 from .most_probable import LevelSearch, Nodes
 from .top_plus_one import top_tokens
 

@@ -13,7 +13,8 @@ from ..pairs.base import Pair
 from ..rows.distributions import Row, Scalar, check_count, draw
 from ..rows.lists import TokenList, without
 from ..rows.trees import Context, DraftTree
-from .base import POLICIES, DraftLaw, Policy, grown
+from .arguments import POLICIES
+from .base import DraftLaw, Policy, grown
 from .best_first import check_number
 
 

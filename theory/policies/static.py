@@ -12,7 +12,9 @@ import numpy as np
 
 from ..rows.distributions import Row, check_count, draw
 from ..rows.lists import TokenList, draw_without_replacement, ordered_iid_lists, without_replacement_lists
-from .base import POLICIES, Chain, DraftLaw, Iid, RecursivePolicy, State
+from .arguments import POLICIES
+from .base import DraftLaw, RecursivePolicy, State
+from .paths import Chain, Iid
 from .topologies import Topology
 
 _PATHS = Iid(2, 1).draft_laws

@@ -10,7 +10,9 @@ import numpy as np
 
 from ..rows.distributions import Row, check_count, draw
 from ..rows.lists import TokenList, without
-from .base import POLICIES, Chain, DraftLaw, RecursivePolicy, State
+from .arguments import POLICIES
+from .base import DraftLaw, RecursivePolicy, State
+from .paths import Chain
 
 
 def top_tokens(row: Row, count: int) -> list[int]:

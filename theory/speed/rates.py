@@ -19,7 +19,8 @@ from ..efficiency.delayed import efficiency_of, reach_by_action
 from ..efficiency.efficiency import block_efficiency
 from ..pairs.base import Pair
 from ..policies.arguments import get_policy
-from ..policies.base import Delayed, Policy
+from ..policies.base import Policy
+from ..policies.paths import Delayed
 from ..rows.distributions import check_count
 from ..rows.trees import Context
 from ..verifiers.table import Verifier, get_verifier

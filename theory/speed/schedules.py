@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..policies.arguments import get_policy
-from ..policies.base import Delayed, Policy
+from ..policies.base import Policy
 from ..policies.best_first import TopK
+from ..policies.paths import Delayed
 from ..policies.static import Static
 from ..policies.top_plus_one import HubPairs, TopPlusOne
 from ..policies.topologies import Topology

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..policies.base import Chain, Policy
+from ..policies.base import Policy
+from ..policies.paths import Chain
 from ..policies.static import Static
 from ..policies.top_plus_one import HubPairs, TopPlusOne
 from ..policies.topologies import Topology

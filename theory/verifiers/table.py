@@ -8,9 +8,10 @@ from types import MappingProxyType
 import numpy as np
 
 from ..policies.arguments import get_policy
-from ..policies.base import Chain, Delayed, DraftLaw, Iid, Policy
+from ..policies.base import DraftLaw, Policy
 from ..policies.best_first import CaDDTree, OptTree, TopK
 from ..policies.dyspec import DySpec
+from ..policies.paths import Chain, Delayed, Iid
 from ..policies.static import Static
 from ..policies.top_plus_one import HubPairs, TopPlusOne
 from ..rows.lists import without_replacement_lists

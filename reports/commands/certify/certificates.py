@@ -8,7 +8,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from veridraft.theory.policies.base import Policy, parse_policy
+from veridraft.theory.policies.arguments import parse_policy
+from veridraft.theory.policies.base import Policy
 from veridraft.theory.verifiers.certificates import Certificate, certify
 from veridraft.theory.verifiers.table import get_verifier
 

@@ -9,7 +9,8 @@ from itertools import product
 import numpy as np
 
 from veridraft.theory.pairs.base import TablePair
-from veridraft.theory.policies.base import Chain, Delayed, Iid, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain, Delayed, Iid
 from veridraft.theory.rows.distributions import Row, exact, normalised
 from veridraft.theory.rows.trees import Context
 

@@ -30,7 +30,8 @@ from veridraft.gpu.engines.runs import EngineRun, Format
 from veridraft.gpu.engines.traces import Trace, is_trace, load_trace
 from veridraft.theory.pairs.recorded import RecordedPair
 from veridraft.theory.policies.arguments import get_policy
-from veridraft.theory.policies.base import Chain, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain
 from veridraft.theory.rows.near_names import did_you_mean
 from veridraft.theory.verifiers.table import VERIFIERS
 

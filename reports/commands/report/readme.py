@@ -11,7 +11,9 @@ import numpy as np
 from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.base import MarkovPair
-from veridraft.theory.policies.base import Chain, Iid, Policy, parse_policy
+from veridraft.theory.policies.arguments import parse_policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain, Iid
 from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.verifiers.table import VERIFIERS, Verifier
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.base import Pair
-from veridraft.theory.policies.base import Iid, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Iid
 from veridraft.theory.verifiers.fitting import fitting_policy
 
 from ...running.families import FAMILIES, VOCABULARY_SIZE, Family

@@ -137,45 +137,57 @@ def _defect_row(found: Mapping[tuple[str, int], dict[str, Any]], defect: Defect)
 
 def sections(found: dict[str, list[dict[str, Any]]]) -> tuple[Section, ...]:
     """The study in words."""
-    defects, traps = found["defects"], found["traps"]
+    return _found(found["defects"]), _mechanisms(found["defects"]), _traps(found["traps"])
+
+
+def _found(defects: list[dict[str, Any]]) -> Section:
+    numbers = ("found", "trials", "least to most", "s", "place right", "mechanism right / none / wrong", "string",
+               "expected", "observed", "correct one")  # fmt: skip
+    words = (_caught(defects), _placed(defects))
+    return Section("Defects", words, ("row", "defect", *numbers), tuple(_cells(row) for row in defects))
+
+
+def _caught(defects: list[dict[str, Any]]) -> str:
     caught = sum(row["found"] == row["audits"] for row in defects)
     passed = sum(bool(row["correct"]) and row["correct"]["verdict"] == Verdict.NO_DEFECT_FOUND.value for row in defects)
+    return (
+        f"{caught} of {len(defects)} defects are found under every seed at the level {LEVEL:g}, and of the correct "
+        f"procedures beside them {passed} of {len(defects)} pass {RIGHT_TRIALS:,} trials. Trials and seconds are "
+        "medians; string, expected and observed frequency are those of the first seed's finding, and belong to the case that is "
+        "named."
+    )
+
+
+def _placed(defects: list[dict[str, Any]]) -> str:
     audits, placed = (sum(row[what] for row in defects) for what in ("audits", "placed"))
     right, none, wrong = (sum(row["mechanisms"][kind] for row in defects) for kind in KINDS)
     sampled = sum(not row.get("exact", True) for row in defects)
-    numbers = ("found", "trials", "least to most", "s", "place right", "mechanism right / none / wrong", "string",
-               "expected", "observed", "correct one")  # fmt: skip
     return (
-        Section(
-            "Defects",
-            (
-                f"{caught} of {len(defects)} defects are found under every seed at the level {LEVEL:g}, and of the "
-                f"correct procedures beside them {passed} of {len(defects)} pass {RIGHT_TRIALS:,} trials. Trials and "
-                "seconds are medians; string, expected and observed frequency are those of the first seed's finding, "
-                "and belong to the case that is named.",
-                f"The token at which the audit says that the law departs is the first at which it does in {placed} of "
-                f"{audits} audits. The first is known from the exact law of the verifier, every draft and decision of "
-                f"which is enumerated; for {sampled} of the defects, whose decisions cannot be listed, from "
-                f"{PLACE_TRIALS:,} trials. The likely mechanism that is named is the planted one, or one of two, in "
-                f"{right} of {audits} audits, another in {wrong}; none is named in {none}.",
-            ),
-            ("row", "defect", *numbers),
-            tuple(_cells(row) for row in defects),
-        ),
-        Section(
-            "What the defects are",
-            ("Each mechanism, and where it was seen.",),
-            ("row", "defect", "form", "mechanism", "seen in"),
-            tuple((str(row["number"]), row["name"], row["form"], row["mechanism"], row["seen_in"]) for row in defects),
-        ),
-        Section(
-            "Traps: correct, however they look",
-            ("Verifiers that are lossless and were taken, or may be taken, for lossy.",),
-            ("trap", "form", "looks wrong because", "is right because", "verdict", "trials"),
-            tuple(
-                (row["name"], row["form"], row["looks_wrong"], row["is_right"], row["verdict"], f"{row['trials']:,}")
-                for row in traps
-            ),
+        f"The token at which the audit says that the law departs is the first at which it does in {placed} of {audits} "
+        "audits. The first is known from the exact law of the verifier, every draft and decision of which is "
+        f"enumerated; for {sampled} of the defects, whose decisions cannot be listed, from {PLACE_TRIALS:,} trials. "
+        f"The likely mechanism that is named is the planted one, or one of two, in {right} of {audits} audits, another "
+        f"in {wrong}; none is named in {none}."
+    )
+
+
+def _mechanisms(defects: list[dict[str, Any]]) -> Section:
+    return Section(
+        "What the defects are",
+        ("Each mechanism, and where it was seen.",),
+        ("row", "defect", "form", "mechanism", "seen in"),
+        tuple((str(row["number"]), row["name"], row["form"], row["mechanism"], row["seen_in"]) for row in defects),
+    )
+
+
+def _traps(traps: list[dict[str, Any]]) -> Section:
+    return Section(
+        "Traps: correct, however they look",
+        ("Verifiers that are lossless and were taken, or may be taken, for lossy.",),
+        ("trap", "form", "looks wrong because", "is right because", "verdict", "trials"),
+        tuple(
+            (row["name"], row["form"], row["looks_wrong"], row["is_right"], row["verdict"], f"{row['trials']:,}")
+            for row in traps
         ),
     )
 

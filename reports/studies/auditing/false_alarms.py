@@ -12,7 +12,8 @@ from veridraft.simulate.auditing.verdict import Verdict
 from veridraft.simulate.forms.cases import Case
 from veridraft.simulate.procedures.table import PROCEDURES
 from veridraft.theory.pairs.families import dirichlet_pair
-from veridraft.theory.policies.base import Chain, Iid, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain, Iid
 
 from ...writing.markdown import Section
 

@@ -23,7 +23,7 @@ from veridraft.simulate.forms.cases import Case
 from veridraft.simulate.forms.drawing import MOST_JUDGED, string_law
 from veridraft.simulate.procedures.table import PROCEDURES
 from veridraft.theory.pairs.base import MarkovPair
-from veridraft.theory.policies.base import Chain
+from veridraft.theory.policies.paths import Chain
 from veridraft.theory.rows.distributions import NO_TOKEN
 
 from ...writing.markdown import Section

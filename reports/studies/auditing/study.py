@@ -48,7 +48,8 @@ STUDY = Study(
     STUDIES["auditing"],
     {
         "--audits": {"type": COUNT, "default": 10_000, "help": "audits of correct verifiers (default: %(default)s)"},
-        "--seeds": {"type": COUNT, "default": 5, "help": "audits of each defect; twice as many of each planted deviation "
+        "--seeds": {"type": COUNT, "default": 5,
+                    "help": "audits of each defect; twice as many of each planted deviation "
                     "(default: %(default)s)"},
     },
     AuditingFile,

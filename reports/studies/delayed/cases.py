@@ -12,7 +12,7 @@ import numpy as np
 from veridraft.theory.efficiency.delayed import efficiency_of, reach_by_action
 from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.layered import LayeredPair, widening_pair
-from veridraft.theory.policies.base import Chain, Delayed
+from veridraft.theory.policies.paths import Chain, Delayed
 
 SIZES = (8, 12, 16)
 """Drafted tokens L1 + K L2 of the trees that are compared."""

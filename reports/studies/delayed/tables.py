@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from veridraft.theory.policies.base import Delayed
+from veridraft.theory.policies.paths import Delayed
 
 from ...writing.tables import Table, number
 from .cases import (

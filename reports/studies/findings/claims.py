@@ -12,7 +12,7 @@ import numpy as np
 from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.base import MarkovPair
 from veridraft.theory.pairs.families import dirichlet_pair
-from veridraft.theory.policies.base import Chain, Iid
+from veridraft.theory.policies.paths import Chain, Iid
 from veridraft.theory.rows.distributions import Row
 from veridraft.theory.verifiers.certificates import certify
 from veridraft.theory.verifiers.lifts import Decision, Lift, Mark, bottom_up, top_down

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridraft.theory.pairs.base import MarkovPair
-from veridraft.theory.policies.base import Chain, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain
 from veridraft.theory.verifiers.emission import emitted_law
 from veridraft.theory.verifiers.table import get_verifier
 

@@ -11,7 +11,8 @@ from veridraft.theory.bounds.tree import tree_optimum
 from veridraft.theory.efficiency.efficiency import block_efficiency
 from veridraft.theory.pairs.base import Pair
 from veridraft.theory.pairs.families import dirichlet_pair, zipf_pair
-from veridraft.theory.policies.base import Chain, Delayed, Iid, Policy
+from veridraft.theory.policies.base import Policy
+from veridraft.theory.policies.paths import Chain, Delayed, Iid
 from veridraft.theory.policies.static import Static
 from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.policies.topologies import Topology

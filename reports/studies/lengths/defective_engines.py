@@ -32,7 +32,9 @@ from veridraft.simulate.defects.kinds import Defect
 from veridraft.simulate.defects.table import DEFECTS
 from veridraft.simulate.forms.form import Arguments, Form, tree_arguments
 from veridraft.simulate.procedures.table import PROCEDURES
-from veridraft.theory.policies.base import Chain, Delayed, Iid, Policy, RecursivePolicy, parse_policy
+from veridraft.theory.policies.arguments import parse_policy
+from veridraft.theory.policies.base import Policy, RecursivePolicy
+from veridraft.theory.policies.paths import Chain, Delayed, Iid
 from veridraft.theory.rows.distributions import draw
 from veridraft.theory.rows.trees import DraftTree
 

@@ -10,7 +10,7 @@ import numpy as np
 from veridraft.simulate.adapters.transformers import GeneratedTarget, generation, speculative_sampling
 from veridraft.simulate.forms.cases import Case
 from veridraft.simulate.forms.form import Form
-from veridraft.theory.policies.base import Chain
+from veridraft.theory.policies.paths import Chain
 
 from .audited import Auditee
 from .audited_models import dflash_drafter, gemma4_drafter, letter_tokenizer, tiny_gemma4, tiny_llama

@@ -10,7 +10,7 @@ from veridraft.simulate.adapters.torch_tools import as_numpy_generator, seeded, 
 from veridraft.simulate.forms.cases import Case
 from veridraft.theory.pairs.base import Pair
 from veridraft.theory.pairs.families import dirichlet_pair
-from veridraft.theory.policies.base import Chain
+from veridraft.theory.policies.paths import Chain
 
 from .audited_models import RowModel, prompt, row_models
 from .package_chains import Built

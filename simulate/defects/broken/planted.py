@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from veridraft.theory.pairs.base import MarkovPair
-from veridraft.theory.policies.base import Delayed, DraftLaw
+from veridraft.theory.policies.base import DraftLaw
+from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.distributions import NO_TOKEN, Row, check_count, check_rows, draw
 
 from ...batches.batch import Outcome, Procedure

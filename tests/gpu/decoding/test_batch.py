@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from veridraft.theory.policies.base import Chain, Delayed, Iid, parse_policy
+from veridraft.theory.policies.arguments import parse_policy
 from veridraft.theory.policies.best_first import TopK
 from veridraft.theory.policies.dyspec import DySpec
+from veridraft.theory.policies.paths import Chain, Delayed, Iid
 from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 

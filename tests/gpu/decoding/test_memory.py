@@ -11,7 +11,7 @@ from time import process_time
 
 import pytest
 
-from veridraft.theory.policies.base import Chain, Iid
+from veridraft.theory.policies.paths import Chain, Iid
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 

@@ -7,9 +7,10 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from veridraft.theory.policies.base import Chain, Iid, parse_policy
+from veridraft.theory.policies.arguments import parse_policy
 from veridraft.theory.policies.best_first import CaDDTree, OptTree, TopK
 from veridraft.theory.policies.dyspec import DySpec
+from veridraft.theory.policies.paths import Chain, Iid
 from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
 from veridraft.theory.speed import Term
 

@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from veridraft.theory.policies.base import Iid
+from veridraft.theory.policies.paths import Iid
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 

@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
 from veridraft.gpu.verification.theory_route import too_large
-from veridraft.theory.policies.base import Chain, Iid, parse_policy
+from veridraft.theory.policies.arguments import parse_policy
+from veridraft.theory.policies.paths import Chain, Iid
 
 
 def test_a_verifier_that_lists_every_child_list_is_for_small_vocabularies():

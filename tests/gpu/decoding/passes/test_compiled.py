@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from veridraft.theory.policies.base import Chain, Iid
+from veridraft.theory.policies.paths import Chain, Iid
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning")  # inductor's own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from veridraft.theory.policies.base import Iid
+from veridraft.theory.policies.paths import Iid
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
