@@ -153,8 +153,8 @@ def _caught(defects: list[dict[str, Any]]) -> str:
     return (
         f"{caught} of {len(defects)} defects are found under every seed at the level {LEVEL:g}, and of the correct "
         f"procedures beside them {passed} of {len(defects)} pass {RIGHT_TRIALS:,} trials. Trials and seconds are "
-        "medians; string, expected and observed frequency are those of the first seed's finding, and belong to the case that is "
-        "named."
+        "medians; string, expected and observed frequency are those of the first seed's finding, and belong to the "
+        "case that is named."
     )
 
 
