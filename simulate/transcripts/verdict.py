@@ -113,7 +113,7 @@ class TokenAudit:
             yield from self._worth()
 
     def _sampled_lines(self) -> Iterator[str]:
-        yield f"  evidence   {odds(self.log_e)} against the rows{self._after()}"
+        yield f"  chance     {chance(self.log_e)} if every token is drawn from its row{self._after()}"
         low, high = self.departure
         yield f"  ranks      {low:.3f} to {high:.3f} of total variation from where the rows put them"
         if self.control:
@@ -121,7 +121,7 @@ class TokenAudit:
         if self.verdict is Verdict.LOSSY and self.strongest:
             yield from _field("seen in", self._seen())
             if self.likely:
-                yield from _field("closest", f"{self.likely}: no other law that is bet on is as near")
+                yield from _field("nearest", f"of the laws that are bet on: {self.likely}")
 
     def _after(self) -> str:
         return f", enough after {self.found_after:,} tokens" if self.found_after is not None else ""
@@ -136,10 +136,10 @@ class TokenAudit:
         )
 
     def _control_lines(self, control: Control) -> Iterator[str]:
-        yield f"  control    {odds(control.own_log_e)} against the rows, in {control.tokens:,} tokens"
+        yield f"  control    {chance(control.own_log_e)} if its {control.tokens:,} tokens are drawn from their rows"
         low, high = control.departure
         yield f"             {low:.3f} to {high:.3f} of total variation: what the rows' own mismatch explains"
-        yield f"  difference {odds(control.log_e)} against equal laws, in {control.pairs:,} pairs of texts"
+        yield f"  difference {chance(control.log_e)} if both runs draw from one law, in {control.pairs:,} pairs"
 
     def _greedy_lines(self) -> Iterator[str]:
         tally = self.greedy
@@ -202,9 +202,11 @@ class TokenAudit:
         }  # fmt: skip
 
 
-def odds(log_e: float) -> str:
-    """Evidence as a chance: how improbable so much of it is under a lossless decoder."""
-    return f"1 in {exp(min(log_e, 700.0)):,.3g}" if log_e > 0 else "none"
+def chance(log_e: float) -> str:
+    """How improbable so much evidence is, in words."""
+    if log_e <= 0:
+        return "nothing improbable"
+    return f"at most {exp(-log_e):.1e}" if log_e < 690 else "below 1e-300"
 
 
 def _finite(value: float) -> float | None:

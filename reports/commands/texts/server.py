@@ -61,6 +61,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--top-p": {"type": float, "default": 1.0, "help": "(default: %(default)g)"},
     "--min-p": {"type": float, "default": 0.0, "help": "(default: %(default)g)"},
     "--first-seed": {"metavar": "N", "type": COUNT, "default": 1, "help": "of the requests (default: %(default)s)"},
+    "--wait": {"metavar": "S", "type": float, "default": 0.0,
+               "help": "for so long servers may still be starting (default: %(default)g)"},
     "--timeout": {"metavar": "S", "type": float, "default": 60.0, "help": "of one request (default: %(default)g)"},
     "--seconds": {"metavar": "S", "type": float, "help": "stop asking after about S"},
     "--out": {"metavar": "FOLDER", "type": Path, "default": Path("audit-server"),
@@ -97,8 +99,8 @@ def _prepared(options: argparse.Namespace, command: str) -> tuple[Collector, Tex
         if not getattr(options, name) >= least:
             raise ValueError(f"{name.replace('_', '-')} must be at least {least}, but is {getattr(options, name)}")
     prompts = _read_prompts(options.prompts)
-    audited = server_at(options.address, options.kind, options.timeout)
-    control = server_at(options.control, options.kind, options.timeout) if options.control else None
+    audited = _started(options, options.address)
+    control = _started(options, options.control) if options.control else None
     rows = _rows(options, control or audited)
     ids = [one if isinstance(one, tuple) else audited.tokens_of(one) for one in prompts]
     asked = {
@@ -109,6 +111,18 @@ def _prepared(options: argparse.Namespace, command: str) -> tuple[Collector, Tex
     }  # fmt: skip
     file = TextsFile.open(options.out, command, asked, {})
     return Collector(audited, control, rows, ids, options.tokens, settings, options.first_seed), file
+
+
+def _started(options: argparse.Namespace, address: str) -> Server:
+    """The server at an address, once it answers."""
+    until = time.monotonic() + options.wait
+    while True:
+        try:
+            return server_at(address, options.kind, options.timeout)
+        except ServerError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.2)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, float]:
