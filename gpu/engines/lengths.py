@@ -7,15 +7,27 @@ step drafted, if that is known.  Lines of numbers alone are one sequence of step
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from .logs import is_bench, is_log, read_bench, read_log
+from .objects import find_object
 from .prometheus import read_prometheus
 from .runs import EngineRun, Format, RequestSteps, require_steps, whole_number
-from .vllm import documents, read_vllm, speculative_object
+from .vllm import documents, read_vllm
 
 TRACES = (".npz", ".safetensors")
 """How the names of traces end."""
+
+PROMETHEUS_LINE = re.compile(r"^(vllm:|llamacpp:|sglang:|trtllm_)", re.MULTILINE)
+RATES = re.compile(r"\s*\d+\.\d+(?:[,\s]+\d+\.\d+)*[,\s]*")
+
+SUMS_ALONE = {
+    "sglang:": "SGLang's gauges, which are averages: ask /generate for meta_info, whose histogram tells each length",
+    "trtllm_": "TensorRT-LLM's totals, which tell no steps or positions: ask for speculative_decoding on the choices",
+}
+"""Prometheus text of engines that has no counts by position."""
 
 
 def read_run(
@@ -39,29 +51,55 @@ def read_run(
         return read_prometheus(path, before, model)
     if found is Format.TRACE:
         raise ValueError(f"{path} is a trace: read it with load_trace")
-    return read_vllm(path) if found is Format.VLLM else read_lengths(path)
+    if found is Format.LOG:
+        return read_log(path)
+    if found is Format.BENCH:
+        return read_bench(path, next(document for _, document in documents(path)))
+    return read_lengths(path) if found is Format.LENGTHS else read_vllm(path)
 
 
 def format_of(path: str | Path) -> Format:
-    """The format of a file, by its name (traces) or by how its text begins; ``ValueError`` if it is none."""
+    """The format of a file, by its name (traces) or its text; ``ValueError`` that says what it holds if it is none."""
     if Path(path).suffix in TRACES:
         return Format.TRACE
     try:
         text = Path(path).read_text(encoding="utf-8").lstrip()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not text; a trace has the suffix {' or '.join(TRACES)}") from None
-    if "spec_decode_num" in text and not text.startswith(("{", "[", "data:")):
-        return Format.PROMETHEUS
-    if not text.startswith(("{", "[", "data:")) and not text[:1].isdigit():
-        raise ValueError(f"{path} is neither JSON, nor Prometheus text with spec_decode counters")
-    first = next((document for _, document in documents(path)), None)
+    starts_json = text.startswith(("{", "[", "data:", ":"))
+    if not starts_json and is_log(text):
+        return Format.LOG
+    if not starts_json and PROMETHEUS_LINE.search(text):
+        return _prometheus(path, text)
+    if RATES.fullmatch(text):
+        raise ValueError(f"{path} holds rates by position, which predict: give it with --prediction, and a run here")
+    if not starts_json and not text[:1].isdigit():
+        raise ValueError(f"{path} is neither JSON, nor Prometheus text with spec_decode counters, nor an engine's log")
+    return _of_document(next((document for _, document in documents(path)), None))
+
+
+def _of_document(first: Any) -> Format:
+    """The format of a file by its first document."""
+    if is_bench(first):
+        return Format.BENCH
+    found = find_object(first)
+    if found is not None:
+        return found.dialect.format
     return Format.LENGTHS if _is_lengths(first) else Format.VLLM
 
 
+def _prometheus(path: str | Path, text: str) -> Format:
+    """Prometheus text, if it has counters by position."""
+    for engine, words in SUMS_ALONE.items():
+        if re.search(rf"^{engine}", text, re.MULTILINE) and "spec_decode_num_accepted_tokens_per_pos" not in text:
+            found = re.findall(rf"^({engine}\w*spec\w*)(?:{{[^}}]*}})? (\S+)", text, re.MULTILINE)
+            told = ", ".join(f"{name} {value}" for name, value in found)
+            raise ValueError(f"{path} holds {words} (found: {told})")
+    return Format.PROMETHEUS
+
+
 def _is_lengths(document: Any) -> bool:
-    if isinstance(document, dict):
-        return "accepted" in document and speculative_object(document) is None
-    return isinstance(document, (int, list))
+    return "accepted" in document if isinstance(document, dict) else isinstance(document, (int, list))
 
 
 def read_lengths(path: str | Path) -> EngineRun:

@@ -19,6 +19,10 @@ class Format(Enum):
     """The forms in which a run is read."""
 
     VLLM = "vllm"
+    SGLANG = "sglang"
+    TENSORRT = "trtllm"
+    BENCH = "bench"
+    LOG = "log"
     PROMETHEUS = "prometheus"
     LENGTHS = "lengths"
     TRACE = "trace"

@@ -25,6 +25,7 @@ from math import isclose
 from pathlib import Path
 from typing import Any
 
+from .objects import Found, find_object, rate_note, what_is_there
 from .runs import EngineRun, Format, RequestSteps, require_steps, whole_number
 
 COUNTS = ("num_spec_steps", "num_accepted_draft_tokens", "num_draft_tokens", "num_spec_tokens")
@@ -37,31 +38,63 @@ QUOTIENT_TOLERANCE = 1e-6
 
 
 def read_vllm(path: str | Path) -> EngineRun:
-    """The run in a file of vLLM's per-request objects, every count checked against the others.
+    """The run in a file of per-request objects, of vLLM or of an engine in :mod:`.objects`, every count checked.
 
     Raises ``ValueError`` that names the line and the field: text that is not JSON (a file cut short), a field that
     is missing or no count, counts that do not add up, requests with different ``num_spec_tokens``.
     """
     requests: list[RequestSteps] = []
-    skipped = 0
+    objects: list[Found] = []
+    others: list[Any] = []
     for where, document in documents(path):
-        found = speculative_object(document)
+        found = find_object(document)
         if found is None:
-            skipped += 1
+            others.append(document)
             continue
+        objects.append(found)
         requests.append(request_of(where, found))
         if len(requests[-1].histogram) != len(requests[0].histogram):
             raise ValueError(
-                f"{where}: num_spec_tokens is {found['num_spec_tokens']}, but {requests[0].name} has "
+                f"{where}: num_spec_tokens is {found.values['num_spec_tokens']}, but {requests[0].name} has "
                 f"{len(requests[0].histogram) - 1}: give runs with one draft length at a time"
             )
     if not requests:
-        raise ValueError(
-            f"{path} holds no metrics.speculative_decoding: start vLLM with --per-request-spec-decode-metrics"
-        )
-    notes = (f"{skipped} documents without metrics.speculative_decoding left out",) if skipped else ()
-    run = EngineRun(Format.VLLM, len(requests[0].histogram) - 1, tuple(requests), notes=notes)
+        raise ValueError(_nothing(path, others))
+    notes = _notes(requests, objects, len(others))
+    run = EngineRun(objects[0].dialect.format, len(requests[0].histogram) - 1, tuple(requests), notes=notes)
     return require_steps(run, str(path))
+
+
+def _nothing(path: str | Path, documents: list[Any]) -> str:
+    """What a file without any object holds instead."""
+    told = next(filter(None, map(what_is_there, documents)), None)
+    if told:
+        return f"{path} holds {told}"
+    return (
+        f"{path} holds no object of speculative steps: start vLLM with --per-request-spec-decode-metrics, or ask "
+        "SGLang for meta_info"
+    )
+
+
+def _notes(requests: list[RequestSteps], objects: list[Found], skipped: int) -> tuple[str, ...]:
+    """What the reader has to say: of documents left out, of tokens too many, of SGLang's rate."""
+    left_out = [f"{skipped} documents without metrics.speculative_decoding left out"] if skipped else []
+    rates = dict.fromkeys(filter(None, map(rate_note, objects)))
+    return (*left_out, *_surplus(requests, objects), *rates)
+
+
+def _surplus(requests: list[RequestSteps], objects: list[Found]) -> list[str]:
+    """Tokens that steps accepted and the responses do not have."""
+    pairs = [(one, found) for one, found in zip(requests, objects, strict=True) if found.emitted is not None]
+    made = sum(one.accepted_tokens + one.steps + found.dialect.first_token for one, found in pairs)
+    emitted = sum(found.emitted or 0 for _, found in pairs)
+    if made <= emitted:
+        return []
+    return [
+        f"the counters make {made:,} tokens of {len(pairs)} requests, {made - emitted:,} more than "
+        f"usage.completion_tokens ({emitted:,}): drafts accepted behind the end of a text, or behind its token limit, "
+        "are counted and were not emitted, so that the last steps look longer than they were"
+    ]
 
 
 def documents(path: str | Path) -> Iterator[tuple[str, Any]]:
@@ -72,13 +105,18 @@ def documents(path: str | Path) -> Iterator[tuple[str, Any]]:
     text = Path(path).read_text(encoding="utf-8")
     if not text.strip():
         raise ValueError(f"{path} is empty")
-    lines = [(row, _unstreamed(line)) for row, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(row, _unstreamed(line)) for row, line in enumerate(text.splitlines(), 1) if not _is_comment(line)]
     if len(lines) > 1 and _is_json(lines[0][1]):
         yield from ((f"line {row}", _parsed(path, line, row)) for row, line in lines if line != "[DONE]")
         return
     whole = _parsed(path, _unstreamed(text), 1)
     items = whole if isinstance(whole, list) and whole and all(isinstance(item, dict) for item in whole) else [whole]
     yield from ((f"item {index}" if len(items) > 1 else "line 1", item) for index, item in enumerate(items))
+
+
+def _is_comment(line: str) -> bool:
+    """True for an empty line, and for a comment in a stream of events."""
+    return not line.strip() or line.startswith(":")
 
 
 def _unstreamed(line: str) -> str:
@@ -102,26 +140,19 @@ def _parsed(path: str | Path, text: str, first_line: int) -> Any:
         raise ValueError(f"{path} line {row} is not JSON ({error.msg}): is the file cut short?") from None
 
 
-def speculative_object(document: Any) -> Mapping[str, Any] | None:
-    """The speculative object of a response, of its ``metrics``, or the object itself; ``None`` without one."""
-    for name in ("metrics", "speculative_decoding"):
-        if isinstance(document, dict) and name in document:
-            document = document[name]
-    is_object = isinstance(document, dict) and any(name in document for name in FIELDS)
-    return document if is_object else None
-
-
-def request_of(where: str, found: Mapping[str, Any]) -> RequestSteps:
+def request_of(where: str, found: Found) -> RequestSteps:
     """The request that an object describes; ``ValueError`` naming the field that is missing or contradicts."""
+    values = found.values
     for name in FIELDS:
-        if name not in found:
-            raise ValueError(f"{where}: {name} is missing")
-    counts = {name: whole_number(f"{where}: {name}", found[name]) for name in COUNTS}
-    histogram = _histogram(where, found["acceptance_histogram"], counts["num_spec_tokens"])
-    request = RequestSteps(where, histogram, counts["num_draft_tokens"])
-    _check_counts(request, counts)
-    _check_quotients(request, found)
-    return _with_arrays(request, found)
+        if name not in values and (name, found.dialect.format) != ("num_draft_tokens", Format.SGLANG):
+            raise ValueError(f"{where}: {found.name(name)} is missing")
+    given = [name for name in COUNTS if name in values]
+    counts = {name: whole_number(f"{where}: {found.name(name)}", values[name]) for name in given}
+    histogram = _histogram(where, values["acceptance_histogram"], counts["num_spec_tokens"])
+    request = RequestSteps(where, histogram, counts.get("num_draft_tokens"))
+    _check_counts(request, counts, found)
+    _check_quotients(request, values)
+    return _with_arrays(request, values)
 
 
 def _histogram(where: str, values: Any, spec_tokens: int) -> tuple[int, ...]:
@@ -136,14 +167,17 @@ def _histogram(where: str, values: Any, spec_tokens: int) -> tuple[int, ...]:
     return tuple(whole_number(f"{name}[{length}]", count) for length, count in enumerate(values))
 
 
-def _check_counts(request: RequestSteps, counts: Mapping[str, int]) -> None:
+def _check_counts(request: RequestSteps, counts: Mapping[str, int], found: Found) -> None:
     """Raise for the first count that the histogram contradicts."""
     made = {"num_spec_steps": request.steps, "num_accepted_draft_tokens": request.accepted_tokens}
     for name, value in made.items():
         if counts[name] != value:
-            raise ValueError(f"{request.name}: {name} is {counts[name]}, but acceptance_histogram makes it {value}")
-    drafted, most = counts["num_draft_tokens"], counts["num_spec_tokens"] * request.steps
-    if not request.accepted_tokens <= drafted <= most:
+            raise ValueError(
+                f"{request.name}: {found.name(name)} is {counts[name]}, but {found.name('acceptance_histogram')} makes "
+                f"it {value}"
+            )
+    drafted, most = counts.get("num_draft_tokens"), counts["num_spec_tokens"] * request.steps
+    if drafted is not None and not request.accepted_tokens <= drafted <= most:
         raise ValueError(
             f"{request.name}: num_draft_tokens is {drafted}, but must lie between num_accepted_draft_tokens = "
             f"{request.accepted_tokens} and num_spec_tokens x num_spec_steps = {most}"

@@ -25,7 +25,7 @@ def agreement_text(run: EngineRun, prediction: LengthPrediction, agreement: Leng
         text_table(HEADERS, rows),
         "",
         _whole(agreement),
-        _outcome(agreement),
+        _outcome(run, agreement),
         "",
         *(f"- {limit}" for limit in limits(run, prediction, agreement)),
     ]
@@ -61,12 +61,22 @@ def _whole(agreement: LengthAgreement) -> str:
     return f"Whole distribution: {whole.cells} cells, p = {whole.p_value:.2g}, fails below {whole.error:.2g}: {says}"
 
 
-def _outcome(agreement: LengthAgreement) -> str:
+def _needed(run: EngineRun, widest: LengthDifference) -> str:
+    """What would narrow an interval: more steps, unless it is wide because drafts of unknown steps were short."""
+    if run.widths_known:
+        return "more steps are needed"
+    return (
+        "drafts were of unequal lengths, and more steps cannot help while sums do not say in which steps; lengths step "
+        "by step would (vLLM: --per-request-spec-decode-metrics detailed), or a run with one draft length"
+    )
+
+
+def _outcome(run: EngineRun, agreement: LengthAgreement) -> str:
     widest = max(agreement.positions, key=lambda position: position.half_width)
     if agreement.outcome is LengthOutcome.UNDECIDED:
         return (
             f"UNDECIDED: nothing fails, but {widest.name} is known to ±{widest.half_width:.3f} only, "
-            f"not ±{agreement.within:g}: more steps are needed"
+            f"not ±{agreement.within:g}: {_needed(run, widest)}"
         )
     if agreement.outcome is LengthOutcome.DISAGREES:
         return "DISAGREES"

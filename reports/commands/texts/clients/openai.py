@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from veridraft.gpu.engines.vllm import speculative_object
+from veridraft.gpu.engines.objects import find_object
 from veridraft.simulate.transcripts import KnownRow, behind_settings
 
 from .base import Answer, Server, field, fitting, whole
@@ -83,7 +83,8 @@ def _asked(settings: Mapping[str, float]) -> dict[str, Any]:
 
 def _steps(answer: Any, tokens: int) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
     """(accepted, drafted) of each step, of an answer with vLLM's detailed metrics."""
-    told = speculative_object(answer) or {}
+    found = find_object(answer)
+    told = found.values if found else {}
     if told.get("per_step_accepted") is None or told.get("per_step_drafted") is None:
         return None, None
     return fitting(whole(told["per_step_accepted"], WHERE), whole(told["per_step_drafted"], WHERE), tokens)
