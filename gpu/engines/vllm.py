@@ -179,8 +179,9 @@ def _check_counts(request: RequestSteps, counts: Mapping[str, int], found: Found
     drafted, most = counts.get("num_draft_tokens"), counts["num_spec_tokens"] * request.steps
     if drafted is not None and not request.accepted_tokens <= drafted <= most:
         raise ValueError(
-            f"{request.name}: num_draft_tokens is {drafted}, but must lie between num_accepted_draft_tokens = "
-            f"{request.accepted_tokens} and num_spec_tokens x num_spec_steps = {most}"
+            f"{request.name}: {found.name('num_draft_tokens')} is {drafted}, but must lie between "
+            f"{found.name('num_accepted_draft_tokens')} = {request.accepted_tokens} and num_spec_tokens x "
+            f"{found.name('num_spec_steps')} = {most}"
         )
 
 

@@ -52,8 +52,9 @@ DESCRIPTION = (
     "the run is too short."
 )
 FROM = (
-    "what the engine reported: vLLM's per-request metrics.speculative_decoding (JSON or JSONL), Prometheus text with "
-    "spec_decode_num_* counters (vLLM, llama.cpp), accepted lengths as JSONL, or a trace (.npz, .safetensors)"
+    "what the engine reported: per-request objects of vLLM, SGLang or TensorRT-LLM (JSON, JSONL or a stream, however "
+    "wrapped), Prometheus text with spec_decode_num_* counters (vLLM, llama.cpp), log lines of these two with rates by "
+    "position, a result of vLLM's benchmark, accepted lengths as JSONL, or a trace (.npz, .safetensors)"
 )
 PREDICTION = (
     "a trace or a recording of rows (.npz, .safetensors), or the rates at which position 1, 2, ... is accepted, "
