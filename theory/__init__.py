@@ -10,13 +10,24 @@ NumPy and SciPy only; POT is imported when a transport plan is asked for.
 
 from .bounds import TreeOptimum, optimal_acceptance, tree_optimum
 from .efficiency import BlockEfficiency, block_efficiency
-from .pairs import LayeredPair, MarkovPair, Pair, RecordedPair, TablePair, dirichlet_pair, zipf_pair
+from .pairs import (
+    LayeredPair,
+    MarkovPair,
+    Pair,
+    RecordedPair,
+    TablePair,
+    dirichlet_pair,
+    diverging_pair,
+    iid_pair,
+    zipf_pair,
+)
 from .policies import (
     CaDDTree,
     Chain,
     Delayed,
     DraftLaw,
     DySpec,
+    HubPairs,
     Iid,
     OptTree,
     Policy,
@@ -27,7 +38,15 @@ from .policies import (
     parse_policy,
 )
 from .rows import Context, DraftTree, Row, exact, total_variation
-from .speed import LatencyModel, Schedule, Throughput, throughput
+from .speed import (
+    LatencyModel,
+    Schedule,
+    Throughput,
+    get_device,
+    get_network,
+    roofline_model,
+    throughput,
+)
 from .verifiers import VERIFIERS, Certificate, Rule, TreeLaw, Verifier, bottom_up, certify, get_verifier, top_down
 
 __all__ = [
@@ -41,6 +60,7 @@ __all__ = [
     "DraftLaw",
     "DraftTree",
     "DySpec",
+    "HubPairs",
     "Iid",
     "LatencyModel",
     "LayeredPair",
@@ -65,10 +85,15 @@ __all__ = [
     "bottom_up",
     "certify",
     "dirichlet_pair",
+    "diverging_pair",
     "exact",
+    "get_device",
+    "get_network",
     "get_verifier",
+    "iid_pair",
     "optimal_acceptance",
     "parse_policy",
+    "roofline_model",
     "throughput",
     "top_down",
     "total_variation",

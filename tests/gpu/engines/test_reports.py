@@ -53,7 +53,7 @@ def test_sglangs_rate_has_one_of_two_denominators(tmp_path):
 def test_what_contradicts_is_named_as_the_engine_names_it(tmp_path):
     with pytest.raises(ValueError, match="spec_verify_ct is 8, but spec_correct_drafts_histogram makes it 7"):
         run_of(tmp_path, SGLANG | {"spec_verify_ct": 8})
-    with pytest.raises(ValueError, match="total_draft_tokens is 25, but must lie between total_accepted_draft_tokens = 12"):
+    with pytest.raises(ValueError, match="total_draft_tokens is 25, but must lie between total_accepted"):
         run_of(tmp_path, TENSORRT | {"total_draft_tokens": 25})
     lacking = {name: value for name, value in SGLANG.items() if name != "spec_num_correct_drafts"}
     with pytest.raises(ValueError, match="spec_num_correct_drafts is missing"):
