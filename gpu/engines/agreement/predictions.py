@@ -70,7 +70,7 @@ def given_rates(rates: Sequence[float], conditional: bool = False) -> LengthPred
     values = np.array(rates, dtype=float)
     if values.ndim != 1 or not len(values):
         raise ValueError(f"rates must be at least one number, but are {rates!r}")
-    if (values > 1).any() and ((values >= 0) & (values <= 100)).all():
+    if (values > 2).any() and ((values >= 0) & (values <= 100)).all():
         raise ValueError(f"rates {', '.join(f'{rate:g}' for rate in values)} look like percent: divide them by 100")
     for position, rate in enumerate(values.tolist(), 1):
         if not 0 <= rate <= 1:

@@ -67,8 +67,9 @@ ENGINE: dict[str, dict[str, Any]] = {
     "--verifier": {
         "default": "naive",
         "metavar": "NAME",
-        "help": "whose law is applied to recorded rows (default: %(default)s, the chain rejection of vLLM; nss is "
-        "llama.cpp's, which samples from the target and compares)",
+        "help": "whose law is applied to recorded rows (default: %(default)s, the ratio test of vLLM, and of llama.cpp "
+        "with --spec-draft-sampling probabilistic; nss samples from the target and compares, as llama.cpp does by "
+        "default)",
     },
     "--policy": {
         "metavar": "POLICY",
