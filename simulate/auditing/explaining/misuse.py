@@ -27,6 +27,9 @@ from ..evidence import Evidence
 LEAST, MOST = 1_000, 20_000
 """Trials with a mistake undone lie between these; otherwise four times what the finding took."""
 
+FURTHER = 3
+"""Further cases on which there must be no departure either, with the least number of trials each."""
+
 UNDONE_LEVEL = 1e-3
 """A departure that is still there is seen at this level: the mistake is then another."""
 
@@ -145,13 +148,14 @@ def misuse_of(
     drawings : the cases of the audit, that of the finding first; trials : what the finding took
     """
     needed = min(MOST, max(LEAST, 4 * trials))
+    tried = list(zip(drawings[: 1 + FURTHER], [needed, *[LEAST] * FURTHER], strict=False))
+    whole = sum(count for _, count in tried)
     for misuse in (one for one in MISUSES if caller.form in one.forms):
-        drawing = drawings[0] if not misuse.agreeing else _agreeing(drawings[0])
-        if budget.left < needed or budget.late():
+        if budget.left < whole or budget.late():
             return ""
         try:
-            if _right_when_undone(misuse, caller, drawing, needed, budget, rng):
-                return f"{misuse.words}: {misuse.undone}, it shows no departure in {needed:,} trials"
+            if all(_right_when_undone(misuse, caller, drawing, count, budget, rng) for drawing, count in tried):
+                return f"{misuse.words}: {misuse.undone}, it shows no departure in {whole:,} trials"
         except CallError:
             continue
     return ""
@@ -174,6 +178,7 @@ def _right_when_undone(
     misuse: Misuse, caller: Caller, drawing: Drawing, trials: int, budget: Budget, rng: np.random.Generator
 ) -> bool:
     """Whether so many trials with the mistake undone show no departure; it is looked at whenever they have doubled."""
+    drawing = _agreeing(drawing) if misuse.agreeing else drawing
     level = UNDONE_LEVEL / drawing.requests
     evidence = [Evidence(string_law(tables).reshape(drawing.shape), level) for tables in drawing.tables]
     done, look = 0, 32
