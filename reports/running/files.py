@@ -26,6 +26,18 @@ def check_file(name: str, place: Path | str | None) -> None:
         raise ValueError(f"{name} {str(path)!r} cannot be written: {error.strerror}") from None
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ValueError(f"{name} {str(path)!r} cannot be written: {'a folder' if path.is_dir() else 'not allowed'}")
+    _check_by_writing(name, path)
+
+
+def _check_by_writing(name: str, path: Path) -> None:
+    """Raise ``ValueError`` unless the file can be opened to be written to; nothing is changed."""
+    new = not path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise ValueError(f"{name} {str(path)!r} cannot be written: {error.strerror}") from None
+    if new:
+        path.unlink()
 
 
 def say(text: str, answer: Any, place: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -25,24 +26,29 @@ def chain_transcript(
     verifier: Batched, rows: Rows, prompt: tuple[int, ...], tokens: int, drafts: int, rng: np.random.Generator
 ) -> Transcript:
     """One request of ``tokens`` tokens, verified in rounds of ``drafts`` drafts by a batched verifier of chains."""
-    text: list[int] = []
-    accepted: list[int] = []
-    while len(text) < tokens:
-        target, draft, block = _round(rows, (*prompt, *text), drafts, rng)
-        emitted = _block(verifier(target[None], draft[None], block[None], rng))
-        text += emitted
-        accepted.append(len(emitted) - 1)
-    return with_rows(rows, prompt, text[:tokens], accepted, drafts)
+
+    def answer(context: tuple[int, ...]) -> object:
+        target, draft, block = _round(rows, context, drafts, rng)
+        return verifier(target[None], draft[None], block[None], rng)
+
+    return _in_rounds(answer, rows, prompt, tokens, drafts)
 
 
 def loop_transcript(
     build: Batched, rows: Rows, prompt: tuple[int, ...], tokens: int, drafts: int, rng: np.random.Generator
 ) -> Transcript:
     """One request of a loop that drafts for itself: ``build(rows, drafts, context)`` gives a round behind a context."""
+    return _in_rounds(lambda context: build(rows, drafts, context)(rng, 1), rows, prompt, tokens, drafts)
+
+
+def _in_rounds(
+    answer: Callable[[tuple[int, ...]], object], rows: Rows, prompt: tuple[int, ...], tokens: int, drafts: int
+) -> Transcript:
+    """One request of ``tokens`` tokens, round by round; ``answer(context)`` is a batched answer for one trial."""
     text: list[int] = []
     accepted: list[int] = []
     while len(text) < tokens:
-        emitted = _block(build(rows, drafts, (*prompt, *text))(rng, 1))
+        emitted = _block(answer((*prompt, *text)))
         text += emitted
         accepted.append(len(emitted) - 1)
     return with_rows(rows, prompt, text[:tokens], accepted, drafts)

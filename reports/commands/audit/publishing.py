@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from veridraft.simulate.auditing.verdict import Audit
 
-from ...running.files import check_file, write_json
+from ...running.files import check_file, say
 from ...running.options import command_of
 from ...writing.html import require_page_packages
 from .options import OPTIONS
@@ -21,33 +20,14 @@ def check_files(options: argparse.Namespace) -> None:
     if options.out:
         require_page_packages()
     for name in ("out", "json", "dump"):
-        place = getattr(options, name)
-        check_file(f"--{name}", place)
-        if place is not None and str(place) != "-":
-            _check_by_writing(f"--{name}", Path(place))
-
-
-def _check_by_writing(name: str, path: Path) -> None:
-    """Raise ``ValueError`` unless the file can be opened to be written to; nothing is changed."""
-    new = not path.exists()
-    try:
-        path.open("ab").close()
-    except OSError as error:
-        raise ValueError(f"{name} {str(path)!r} cannot be written: {error.strerror}") from None
-    if new:
-        path.unlink()
+        check_file(f"--{name}", getattr(options, name))
 
 
 def publish(options: argparse.Namespace, result: Audit) -> None:
     """Print the text, write what was asked for; the page's path is printed last."""
     command = command_of(["audit", options.function], OPTIONS, options)
-    values = result.to_json() | {"command": command}
+    say(result.text(), result.to_json() | {"command": command}, options.json)
     stream = sys.stderr if options.json == "-" else sys.stdout
-    print(result.text(), file=stream)
-    if options.json == "-":
-        print(json.dumps(values, indent=1, allow_nan=False))
-    elif options.json:
-        write_json(Path(options.json), values)
     if options.traceback and result.failure and result.failure.traceback:
         print(f"\n{result.failure.traceback}", file=sys.stderr)
     if options.dump:

@@ -15,7 +15,7 @@ from veridraft.simulate.auditing.verdict import Verdict
 from veridraft.simulate.transcripts import RowsAlong
 from veridraft.simulate.transcripts.course import TextCourse
 from veridraft.simulate.transcripts.rows_along import own_rows
-from veridraft.simulate.transcripts.transcript import check_sampling
+from veridraft.simulate.transcripts.transcript import SAMPLING, check_sampling
 
 from ...running.console import BAD_INPUT, STOPPED, Parser, bad_input
 from ...running.files import check_file
@@ -126,8 +126,7 @@ def _started(options: argparse.Namespace, address: str) -> Server:
 
 
 def _settings(options: argparse.Namespace) -> dict[str, float]:
-    names = ("temperature", "top_k", "top_p", "min_p")
-    settings = check_sampling({name: getattr(options, name) for name in names})
+    settings = check_sampling({name: getattr(options, name) for name in SAMPLING})
     if not 0 < settings["top_p"] <= 1 or settings["min_p"] > 1:
         raise ValueError("top-p must lie in (0, 1], min-p in [0, 1]")
     return settings

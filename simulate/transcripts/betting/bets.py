@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from veridraft.theory.rows.distributions import normalised
+from veridraft.theory.rows.distributions import apply_temperature
 
 from ...batches.rows import Floats, Ints
 from .laws import BONUS, DRAFTED, SETTINGS, law_of_bonus, law_of_mechanism
@@ -72,7 +72,7 @@ def tilt_name(tilt: float) -> str:
 
 def tilted(rows: Floats, tilt: float) -> Floats:
     """Rows (n, A) proportional to ``rows ** (1 + tilt)``."""
-    return np.asarray(normalised((rows / rows.max(axis=1, keepdims=True)) ** (1.0 + tilt)))
+    return np.asarray(apply_temperature(rows, 1.0 / (1.0 + tilt)))
 
 
 def prudent(text: Text, laws: Floats) -> Floats:

@@ -36,7 +36,7 @@ class TokenEvidence:
     """
 
     def __init__(self, by_place: bool = False, seed: int = 0) -> None:
-        self.by_place, self.tokens, self.texts = by_place, 0, 0
+        self.by_place, self.tokens = by_place, 0
         self.most = -inf
         """The largest logarithm of the average so far."""
         self._sums: dict[str, float] = {}
@@ -51,7 +51,7 @@ class TokenEvidence:
         for name, bins, counted in ranks(text, self._rng):
             if self.by_place or name in ALWAYS:
                 self._bins[name] = self._bins.get(name, 0) + np.bincount(bins[counted], minlength=BINS)
-        self.tokens, self.texts = self.tokens + len(text), self.texts + 1
+        self.tokens += len(text)
         self.most = max(self.most, self.log_e)
 
     def parts(self) -> Parts:
