@@ -23,6 +23,7 @@ def real_row(verifier: str = "spectr", **changes: object) -> RealRow:
         "policy": "Iid(4, 3)",
         "temperature": 1.0,
         "steps": 300,
+        "compared": 150,
         "measured": 2.5,
         "predicted": 2.46,
         "interval": [-0.2, 0.2],

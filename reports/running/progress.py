@@ -106,8 +106,8 @@ class _Log:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        """A line, unless nothing would be on it."""
-        if line := text.strip():
+        """A line, unless nothing would be on it, without an estimate that there is not yet."""
+        if line := text.strip().replace(", about ? left", ""):
             self._stream.write(f"{line}\n")
 
     def flush(self) -> None:

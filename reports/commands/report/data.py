@@ -70,12 +70,16 @@ class CertificateRow:
 
 @dataclass(frozen=True)
 class RealRow:
-    """One verifier on the real pair: the fields of a row of ``crosscheck.jsonl``."""
+    """One verifier on the real pair: the fields of a row of ``crosscheck.jsonl``.
+
+    ``measured`` and ``predicted`` are means over the ``compared`` ones of all ``steps`` target passes.
+    """
 
     verifier: str
     policy: str
     temperature: float
     steps: int
+    compared: int
     measured: float
     predicted: float
     interval: tuple[float, float]

@@ -41,7 +41,7 @@ def _best_by_policy(league: League) -> frozenset[tuple[int, int]]:
 def real_table(real: RealRun, temperature: float) -> Table:
     """Measured against predicted block efficiency on the real pair, with the three scores."""
     columns = (
-        "verifier", "policy", "passes", "measured", "predicted", "difference", "allowed",
+        "verifier", "policy", "compared", "measured", "predicted", "difference", "allowed",
         "z", "z_draft", "z_text", "verdict", "tokens/s",
     )  # fmt: skip
     caption = f"Real pair: {real.target}, draft: {real.draft}, temperature {temperature:g}"
@@ -51,7 +51,7 @@ def real_table(real: RealRun, temperature: float) -> Table:
 def _real_cells(row: RealRow) -> tuple[str, ...]:
     scores = (number(score, 2) for score in (row.z, row.z_draft, row.z_text))
     return (
-        row.verifier, row.policy, str(row.steps), number(row.measured, 3), number(row.predicted, 3),
+        row.verifier, row.policy, f"{row.compared} of {row.steps}", number(row.measured, 3), number(row.predicted, 3),
         signed(row.difference), _allowed(row.interval), *scores, row.verdict,
         number(row.tokens_per_second, 1),
     )  # fmt: skip

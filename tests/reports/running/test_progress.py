@@ -23,6 +23,7 @@ def test_off_a_terminal_lines_come_at_intervals_and_at_the_end():
     starts = [[line.split(" (")[0] for line in stream.getvalue().splitlines()] for stream in (often, seldom)]
     assert starts == [["pieces 0/2", "pieces 1/2", "pieces 2/2", "pieces 2/2"], ["pieces 0/2", "pieces 2/2"]]
     assert ", first)" in often.getvalue()
+    assert re.fullmatch(r"pieces 0/2 \(00:00\)", often.getvalue().splitlines()[0])
     for stream in (often, seldom):
         assert re.fullmatch(r"pieces 2/2 \(00:\d\d\)", stream.getvalue().splitlines()[-1])
         assert not re.search("[\r\x1b]", stream.getvalue())

@@ -35,7 +35,7 @@ def test_best_is_marked_among_the_rows_of_one_policy_only():
 
 def test_real_table_has_a_dash_for_a_score_that_does_not_apply_and_the_allowed_interval():
     row = tables.real_table(sample().real, 1.0).rows[0]
-    assert row[3:11] == ("2.500", "2.460", "+0.040", "±0.200", "0.50", "−1.25", "–", "agrees")
+    assert row[2:11] == ("150 of 300", "2.500", "2.460", "+0.040", "±0.200", "0.50", "−1.25", "–", "agrees")
     assert "−0.100 to +0.300" in tables._real_cells(real_row(interval=[-0.1, 0.3]))
 
 
