@@ -1,4 +1,4 @@
-"""How good audits of texts are: tokens until known departures are found, beside the floor; false alarms."""
+"""How good audits of texts are: tokens until known departures are found; false alarms."""
 
 from __future__ import annotations
 
