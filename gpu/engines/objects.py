@@ -1,14 +1,15 @@
 """The objects in which engines report a request's speculative steps: under which names, and wherever they stand.
 
 vLLM's names are ours (see :mod:`.vllm`).  TensorRT-LLM has its object on each choice; SGLang in ``meta_info``, or in
-``sglext.spec`` of an OpenAI-style response, under names that changed.  Proxies and clients wrap responses further, so
-that an object is looked for at any depth.
+``sglext.spec`` of an OpenAI-style response, under names that changed.  AIPerf keeps one record under vLLM's names for
+every engine, and says which (``spec_decode_acceptance`` of a line of ``profile_export.jsonl``).  Proxies and clients
+wrap responses further, so that an object is looked for at any depth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose
 from typing import Any
 
@@ -51,6 +52,13 @@ DIALECTS = (
 )  # fmt: skip
 """The engines whose objects are read; vLLM last, whose names the others have too."""
 
+RECORDED = {
+    "vllm": DIALECTS[-1],
+    "sglang": replace(DIALECTS[-1], format=Format.SGLANG, engine="SGLang", first_token=False),
+    "tensorrt_llm": replace(DIALECTS[-1], format=Format.TENSORRT, engine="TensorRT-LLM", first_token=False),
+}
+"""Whose steps AIPerf's records hold, by their field ``engine``; the names are vLLM's."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -76,7 +84,8 @@ def find_object(document: Any) -> Found | None:
     for node in nodes(document):
         for dialect in DIALECTS:
             if any(name in node for name in dialect.sure):
-                return Found(_renamed(node, dialect), dialect, _emitted(document))
+                whose = RECORDED.get(str(node.get("engine")), dialect)
+                return Found(_renamed(node, whose), whose, _emitted(document))
     return None
 
 
@@ -90,14 +99,30 @@ def nodes(document: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _renamed(node: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
-    values = dict(node)
+    """The fields that have a value, under our names too."""
+    values = {name: value for name, value in node.items() if value is not None}
     for ours, theirs in dialect.names.items():
-        given = next((name for name in theirs if name in node), None)
+        given = next((name for name in theirs if name in values), None)
         if given is not None:
-            values[ours] = node[given]
-    if dialect.format is Format.SGLANG and isinstance(values.get(HISTOGRAM), list):
+            values[ours] = values[given]
+    if isinstance(values.get(HISTOGRAM), list) and dialect.format is Format.SGLANG:
         values.setdefault(MOST, len(values[HISTOGRAM]) - 1)
+    if isinstance(values.get(HISTOGRAM), dict) and (most := _most(values)) is not None:
+        values.setdefault(MOST, most)
     return values
+
+
+def _most(values: Mapping[str, Any]) -> int | None:
+    """The most tokens that a step drafted, where a map of counts leaves zeros out; ``None`` if it cannot be told.
+
+    The drafted lengths of all steps tell it, or their sum where it is a whole number for each step.
+    """
+    if isinstance(widths := values.get("per_step_drafted"), list) and all(isinstance(one, int) for one in widths):
+        return max(widths, default=0)
+    steps, drafted = values.get(STEPS), values.get(DRAFTED)
+    if not isinstance(steps, int) or not isinstance(drafted, int):
+        return None
+    return 0 if steps == drafted == 0 else drafted // steps if steps and drafted % steps == 0 else None
 
 
 def _emitted(document: Any) -> int | None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,12 @@ COUNTS = ("num_spec_steps", "num_accepted_draft_tokens", "num_draft_tokens", "nu
 PER_STEP = ("per_step_accepted", "per_step_drafted")
 FIELDS = ("acceptance_histogram", *COUNTS)
 """The fields that every object has."""
+
+MISSING = {
+    "num_spec_tokens": ", and drafts are not all of one length: how many steps accepted a position does not tell how "
+    "many drafted it; per_step_drafted and per_step_accepted do (in vLLM with detailed metrics)"
+}
+"""What would help where a field is missing."""
 
 QUOTIENT_TOLERANCE = 1e-6
 """How far a quotient may lie from the counts that it is made of, relatively."""
@@ -53,16 +60,28 @@ def read_vllm(path: str | Path) -> EngineRun:
             continue
         objects.append(found)
         requests.append(request_of(where, found))
-        if len(requests[-1].histogram) != len(requests[0].histogram):
-            raise ValueError(
-                f"{where}: num_spec_tokens is {found.values['num_spec_tokens']}, but {requests[0].name} has "
-                f"{len(requests[0].histogram) - 1}: give runs with one draft length at a time"
-            )
     if not requests:
         raise ValueError(_nothing(path, others))
+    requests = _of_one_length(requests)
     notes = _notes(requests, objects, len(others))
     run = EngineRun(objects[0].dialect.format, len(requests[0].histogram) - 1, tuple(requests), notes=notes)
     return require_steps(run, str(path))
+
+
+def _of_one_length(requests: list[RequestSteps]) -> list[RequestSteps]:
+    """The requests with counts up to the longest draft; ``ValueError`` if two are said to draft up to another length.
+
+    A request whose steps are told in order, or that has none, may have shorter drafts than others.
+    """
+    most = max(len(request.histogram) for request in requests)
+    said = [one for one in requests if len(one.histogram) == most]
+    for request in requests:
+        if len(request.histogram) < most and request.drafted is None and request.steps:
+            raise ValueError(
+                f"{request.name}: num_spec_tokens is {len(request.histogram) - 1}, but {said[0].name} has {most - 1}: "
+                "give runs with one draft length at a time"
+            )
+    return [replace(one, histogram=one.histogram + (0,) * (most - len(one.histogram))) for one in requests]
 
 
 def _nothing(path: str | Path, documents: list[Any]) -> str:
@@ -78,7 +97,7 @@ def _nothing(path: str | Path, documents: list[Any]) -> str:
 
 def _notes(requests: list[RequestSteps], objects: list[Found], skipped: int) -> tuple[str, ...]:
     """What the reader has to say: of documents left out, of tokens too many, of SGLang's rate."""
-    left_out = [f"{skipped} documents without metrics.speculative_decoding left out"] if skipped else []
+    left_out = [f"{skipped} documents without speculative steps left out"] if skipped else []
     rates = dict.fromkeys(filter(None, map(rate_note, objects)))
     return (*left_out, *_surplus(requests, objects), *rates)
 
@@ -145,7 +164,7 @@ def request_of(where: str, found: Found) -> RequestSteps:
     values = found.values
     for name in FIELDS:
         if name not in values and (name, found.dialect.format) != ("num_draft_tokens", Format.SGLANG):
-            raise ValueError(f"{where}: {found.name(name)} is missing")
+            raise ValueError(f"{where}: {found.name(name)} is missing{MISSING.get(name, '')}")
     given = [name for name in COUNTS if name in values]
     counts = {name: whole_number(f"{where}: {found.name(name)}", values[name]) for name in given}
     histogram = _histogram(where, values["acceptance_histogram"], counts["num_spec_tokens"])

@@ -12,7 +12,7 @@ from veridraft.theory.rows.distributions import NO_TOKEN
 
 from ..batches.rows import Ints
 from ..forms.calls import Caller, check_vocabulary
-from ..forms.drawing import Drawing, drafted, string_law, token_wise_acceptance
+from ..forms.drawing import Drawing, drafted, string_law, token_wise_acceptance, whole
 from ..forms.form import Form
 from ..forms.trials import decided
 from .case_result import CaseResult
@@ -41,6 +41,7 @@ class CaseRun:
         ]
         self.undrafted, self.mutated, self.outside = 0, set[int](), 0
         self.ended_early, self.first = 0, FIRST_LOOK
+        self.bare = self.beyond = 0
 
     @property
     def trials(self) -> int:
@@ -98,9 +99,16 @@ class CaseRun:
         accepted = (tokens != NO_TOKEN).sum(axis=1) - 1
         if paths is None:
             return tokens, accepted
+        self._count_whole(tokens, paths)
         followed = drafted(tokens, paths)
         self.undrafted += int((followed < accepted).sum())
         return tokens, followed
+
+    def _count_whole(self, tokens: Ints, paths: Ints) -> None:
+        """Count answers that are a draft and nothing behind it, and those that are longer than their draft."""
+        bare, beyond = whole(tokens, paths)
+        self.bare += int(bare.sum())
+        self.beyond += int(beyond.sum())
 
     def results(self) -> list[CaseResult]:
         """What was seen, by request."""

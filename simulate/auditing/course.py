@@ -39,6 +39,9 @@ LEAST_REPLAYED = 240
 NEVER = 20.0
 """Where token-wise verification would have kept so many first drafts, a verifier that kept none is noted."""
 
+SOME = 8
+"""Where so many drafts came back with nothing behind them, and none with a token more, that is noted."""
+
 Told = Callable[[Audit], None]
 """Told the audit as it stands when the verdict is reached, before it is explained."""
 
@@ -246,6 +249,7 @@ class Course:
         names = ("target", "draft", *between, "tokens")
         mutated = sorted({place for run in self.runs for place in run.mutated})
         undrafted, short = (sum(getattr(run, what) for run in self.runs) for what in ("undrafted", "ended_early"))
+        bare, beyond = (sum(getattr(run, what) for run in self.runs) for what in ("bare", "beyond"))
         acceptable = sum(run.acceptable for run in self.runs)
         end = "; a token that ends texts is told by end, --end" if self.runs[0].drawing.case.end is None else ""
         said = {
@@ -254,6 +258,7 @@ class Course:
             Trait.ENDS_EARLY: f"{short:,} of {self.trials:,}{end}" if short else "",
             Trait.NEVER_ACCEPTS: f"token-wise verification would have kept {acceptable:,.0f} first drafts"
             if acceptable >= NEVER and not any(run.accepted for run in self.runs) else "",
+            Trait.NO_BONUS: f"{bare:,} of {self.trials:,} answers" if bare >= SOME and not beyond else "",
         }  # fmt: skip
         return [Observation(trait, detail) for trait, detail in said.items() if detail]
 

@@ -35,6 +35,7 @@ class Trait(Enum):
     NOT_CHOSEN_FOR = "was not tried with chosen uniforms everywhere"
     FAILS_AT_CHOSEN = "fails at chosen uniforms, several of them at once or by an exception"
     NEVER_ACCEPTS = "never accepts a draft, so that what follows one was not tried: is it given the drafts' rows?"
+    NO_BONUS = "emits nothing behind a draft that it accepts whole, where the target's last row gives one token more"
     SHARED_STREAM = "draws for the whole batch from one stream, so that an answer depends on who else is in the batch"
     ENDS_EARLY = "ends answers before the judged length, so that nothing is judged behind their ends"
     FAULTY_ROWS = "was given rows that are no law"

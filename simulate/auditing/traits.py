@@ -18,7 +18,7 @@ from .findings import Observation, Trait
 LEAST, REPLAYED = 4, 48
 """Trials that are replayed lie between these, as the budget allows."""
 
-RUNS = 6
+RUNS = 8
 """How often trials are replayed if a second seed gives other answers, and about twice that if not."""
 
 REPLAYS = 8
@@ -41,6 +41,9 @@ def seen_by_replay(caller: Caller, drawing: Drawing, rng: np.random.Generator, b
             return []
         if not np.array_equal(first, again):
             return [Observation(Trait.NOT_A_FUNCTION, f"{_differing(first, again)} of {trials} replayed trials")]
+        if not caller.batched and (moved := _moved(caller, drawing, inputs, trials)):
+            detail = f"{moved} of {trials} trials, replayed from the last to the first"
+            return [Observation(Trait.NOT_A_FUNCTION, detail)]
         seeds = _alike(caller, drawing, inputs, first, budget)
         alone = _second_half(caller, drawing, inputs) if caller.batched and len(inputs) == 1 else None
     if seeds:
@@ -75,6 +78,20 @@ def _second_half(caller: Caller, drawing: Drawing, inputs: list[Inputs]) -> Ints
     half = len(one.trials) // 2
     cut = Inputs(tuple(array[half:] for array in one.arrays), one.trunk, np.arange(half))
     return _replay(caller, drawing, [cut], half, 1, 1)
+
+
+def _moved(caller: Caller, drawing: Drawing, inputs: list[Inputs], trials: int) -> int:
+    """How many of the trials, each with a seed of its own, are answered otherwise when they come in reversed order."""
+    singles = [_single(one, place) for one in inputs for place in range(len(one.trials))] or [[]] * trials
+    there = [_replay(caller, drawing, one, 1, number, number) for number, one in enumerate(singles)]
+    back = [_replay(caller, drawing, one, 1, number, number) for number, one in reversed(list(enumerate(singles)))]
+    return _differing(np.concatenate(there), np.concatenate(back[::-1]))
+
+
+def _single(inputs: Inputs, place: int) -> list[Inputs]:
+    """The inputs of one trial alone."""
+    arrays = tuple(array[place : place + 1] for array in inputs.arrays)
+    return [Inputs(arrays, inputs.trunk, np.zeros(1, dtype=np.int64))]
 
 
 def _replay(caller: Caller, drawing: Drawing, inputs: list[Inputs], trials: int, seed: int, global_seed: int) -> Ints:

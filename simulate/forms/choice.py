@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from veridraft.theory.pairs.base import Pair
-from veridraft.theory.policies.arguments import parse_policy
+from veridraft.theory.policies.arguments import get_policy
 from veridraft.theory.policies.base import Policy
 from veridraft.theory.policies.paths import Chain
 from veridraft.theory.rows.distributions import Row, check_count
@@ -114,9 +114,7 @@ def chosen_cases(
 
 
 def _of_policy(policy: Policy | str, form: Form, batched: bool) -> Sequence[Case]:
-    drawn = parse_policy(policy) if isinstance(policy, str) else policy
-    if not isinstance(drawn, Policy):
-        raise TypeError(f"policy must be a Policy or a text that names one, but is {policy!r}")
+    drawn = get_policy(policy)
     return policy_cases(drawn, check_form(form, drawn), batched)
 
 

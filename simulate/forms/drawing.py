@@ -16,7 +16,7 @@ from veridraft.theory.rows.trees import DraftTree
 
 from ..batches.batch import Batch
 from ..batches.row_tables import RowTables, complete, draw_batch, tabulate
-from ..batches.rows import Floats, Ints
+from ..batches.rows import Bools, Floats, Ints
 from .cases import Case
 from .choice import Ending
 from .form import Arguments, Form, Inputs, path_inputs, tree_arguments
@@ -214,6 +214,16 @@ def drafted(tokens: Ints, paths: Ints) -> Ints:
     inside = np.arange(paths.shape[2]) < accepted[:, None]
     agrees = (paths == tokens[:, None, :-1]) & inside[:, None]
     return np.cumprod(agrees, axis=2, dtype=np.int64).sum(axis=2).max(axis=1)
+
+
+def whole(tokens: Ints, paths: Ints) -> tuple[Bools, Bools]:
+    """(T,) whether the emitted tokens are a drafted path and no more, and (T,) whether they are more than was drafted.
+
+    tokens : (T, L + 1), -1 behind the emitted ones; paths : (T, K, L), -1 behind the drafted ones
+    """
+    bare = (paths == tokens[:, None, :-1]).all(axis=2).any(axis=1) & (tokens[:, -1] == NO_TOKEN)
+    deepest, emitted = (paths != NO_TOKEN).sum(axis=2).max(axis=1), (tokens != NO_TOKEN).sum(axis=1)
+    return bare & (deepest > 0), emitted > deepest
 
 
 def token_wise_acceptance(tables: RowTables, depth: int) -> float:

@@ -60,8 +60,8 @@ def _alarms(cells: Cells) -> Section:
         "False alarms",
         (
             f"Audits of {SHORT} texts of decoders that are right, at level {ALARM_LEVEL:g}. With a control, both runs "
-            f"are held against rows of another engine, at temperature {MISMATCH:g} of the true ones: 0.0046 nats and total "
-            "variation 0.039 a row, about what a quantised engine and its float32 weights differ by.",
+            f"are held against rows of another engine, at temperature {MISMATCH:g} of the true ones: 0.0046 nats and "
+            "total variation 0.039 a row, about what a quantised engine and its float32 weights differ by.",
         ),
         ("decoder", "told", "audits", "alarms", "rate, 95 % interval"),
         tuple(rows),

@@ -30,6 +30,9 @@ LEAST, MOST = 1_000, 20_000
 FURTHER = 3
 """Further cases on which there must be no departure either, with the least number of trials each."""
 
+APART = 0.1
+"""Rows differ by this total variation, or more, where it is tried whether one is taken for the other."""
+
 UNDONE_LEVEL = 1e-3
 """A departure that is still there is seen at this level: the mistake is then another."""
 
@@ -49,6 +52,7 @@ class Misuse:
     forms : in which it can be made
     hand, read : undo it
     agreeing : whether it is tried on a draft with the target's rows
+    apart : whether it shows only where the draft's rows are not the target's, and is tried there alone
     """
 
     words: str
@@ -57,11 +61,24 @@ class Misuse:
     hand: Hand = lambda arrays: arrays
     read: Read = lambda answers, arrays: answers
     agreeing: bool = False
+    apart: bool = False
 
 
 def _logarithms(arrays: Arguments) -> Arguments:
     with np.errstate(divide="ignore"):
         return (np.log(arrays[0]), np.log(arrays[1]), *arrays[2:])
+
+
+def _swapped(arrays: Arguments) -> Arguments:
+    """The draft's rows where the target's should be, and the target's for the draft's, where something was drafted.
+
+    Behind the last draft there are the target's alone.
+    """
+    target, draft = arrays[:2]
+    levels = draft.shape[-2]
+    drafts = draft.sum(axis=-1, keepdims=True) > 0
+    first = np.where(drafts, draft, target[..., :levels, :])
+    return np.concatenate([first, target[..., levels:, :]], axis=-2), target[..., :levels, :] * drafts, *arrays[2:]
 
 
 def _one_token_more(arrays: Arguments) -> Arguments:
@@ -121,6 +138,8 @@ def _counted(count: int) -> Read:
 _HANDED = (Form.CHAIN, Form.PATHS, Form.TREE)
 
 MISUSES = (
+    Misuse("the target's rows and the draft's are taken for each other",
+           "handed the one for the other", _HANDED, hand=_swapped, apart=True),
     Misuse("rows are taken for logits, though they are probabilities",
            "handed the logarithms of the rows", _HANDED, hand=_logarithms),
     Misuse("answers are padded with 0, which is a token, and not with -1 "
@@ -148,9 +167,12 @@ def misuse_of(
     drawings : the cases of the audit, that of the finding first; trials : what the finding took
     """
     needed = min(MOST, max(LEAST, 4 * trials))
-    tried = list(zip(drawings[: 1 + FURTHER], [needed, *[LEAST] * FURTHER], strict=False))
-    whole = sum(count for _, count in tried)
     for misuse in (one for one in MISUSES if caller.form in one.forms):
+        fitting = [one for one in drawings if not misuse.apart or _apart(one)]
+        if fitting[:1] != drawings[:1]:
+            continue
+        tried = list(zip(fitting[: 1 + FURTHER], [needed, *[LEAST] * FURTHER], strict=False))
+        whole = sum(count for _, count in tried)
         if budget.left < whole or budget.late():
             return ""
         try:
@@ -159,6 +181,11 @@ def misuse_of(
         except CallError:
             continue
     return ""
+
+
+def _apart(drawing: Drawing) -> bool:
+    """Whether target and draft differ at the root of every request, so much that few trials show which is which."""
+    return all(np.abs(tables.target[0] - tables.draft[0]).sum() / 2 >= APART for tables in drawing.tables)
 
 
 def _agreeing(drawing: Drawing) -> Drawing:

@@ -178,3 +178,53 @@ def test_what_does_not_tell_the_steps_is_named_with_what_would(tmp_path, text, s
 def test_rates_in_percent_are_told():
     with pytest.raises(ValueError, match=r"77.3, 55.9 look like percent"):
         given_rates([77.3, 55.9])
+
+
+AIPERF = {
+    "engine": "vllm", "mean_acceptance_length": 1 + 13 / 8, "draft_acceptance_rate": 13 / 32,
+    "acceptance_histogram": {"0": 2, "1": 2, "3": 3, "2": 1}, "num_accepted_draft_tokens": 13, "num_draft_tokens": 32,
+    "num_spec_steps": 8, "num_spec_tokens": 4, "completion_tokens": 22, "per_step_accepted": None,
+}  # fmt: skip
+
+
+def aiperf(tmp_path, *records):
+    lines = [
+        json.dumps({"metadata": {"benchmark_phase": "profiling"}, "metrics": {}, "spec_decode_acceptance": record})
+        for record in records
+    ]
+    return read_run(put(tmp_path / "profile_export.jsonl", "\n".join(lines)))
+
+
+@pytest.mark.parametrize(
+    ("engine", "read_as"), [("vllm", Format.VLLM), ("sglang", Format.SGLANG), ("tensorrt_llm", Format.TENSORRT)]
+)
+@pytest.mark.parametrize("most", [4, None])
+def test_aiperfs_record_is_read_for_every_engine_whether_it_names_a_longest_draft_or_not(
+    tmp_path, engine, read_as, most
+):
+    run = aiperf(tmp_path, AIPERF | {"engine": engine, "num_spec_tokens": most})
+    assert (run.format, run.spec_tokens, run.histogram.tolist()) == (read_as, 4, [2, 2, 1, 3, 0])
+    assert run.notes == ()
+
+
+def test_aiperfs_record_without_speculation_is_left_out_and_one_without_a_step_counts_nothing(tmp_path):
+    nothing = {"acceptance_histogram": {}, "num_accepted_draft_tokens": 0, "num_draft_tokens": 0, "num_spec_steps": 0}
+    empty = AIPERF | nothing | {"num_spec_tokens": None, "mean_acceptance_length": 1.0, "draft_acceptance_rate": 0.0}
+    run = aiperf(tmp_path, None, empty, AIPERF)
+    assert (run.steps, len(run.requests)) == (8, 2)
+    assert run.notes == ("1 documents without speculative steps left out",)
+
+
+def test_aiperfs_record_of_drafts_of_many_lengths_needs_the_steps_in_order(tmp_path):
+    adaptive = AIPERF | {"engine": "sglang", "num_spec_tokens": None, "num_draft_tokens": 20}
+    adaptive["draft_acceptance_rate"] = 13 / 20
+    with pytest.raises(ValueError, match=r"drafts are not all of one length.*per_step_drafted"):
+        aiperf(tmp_path, adaptive)
+    steps = {"per_step_accepted": [0, 0, 1, 1, 2, 3, 3, 3], "per_step_drafted": [1, 1, 1, 2, 3, 4, 4, 4]}
+    short = {"per_step_accepted": [1], "per_step_drafted": [2], "acceptance_histogram": {"1": 1},
+             "num_accepted_draft_tokens": 1, "num_draft_tokens": 2, "num_spec_steps": 1,
+             "mean_acceptance_length": 2.0, "draft_acceptance_rate": 0.5}  # fmt: skip
+    run = aiperf(tmp_path, adaptive | steps, adaptive | short)
+    assert run.spec_tokens == 4
+    assert [request.drafted for request in run.requests] == [(1, 1, 1, 2, 3, 4, 4, 4), (2,)]
+    assert run.histogram.tolist() == [2, 3, 1, 3, 0]

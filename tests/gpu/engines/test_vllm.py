@@ -27,7 +27,7 @@ def test_lines_streams_and_empty_requests_are_read(tmp_path):
     text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n"
     run = read_vllm(put(tmp_path / "stream.txt", text))
     assert run.histogram.tolist() == [41, 2, 0, 4]
-    assert run.notes == ("2 documents without metrics.speculative_decoding left out",)
+    assert run.notes == ("2 documents without speculative steps left out",)
     assert run.requests[2].accepted == (0, 3, 1, 0)
     assert run.missing == 2
 

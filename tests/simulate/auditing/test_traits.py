@@ -37,6 +37,33 @@ def test_state_between_calls_is_said():
     assert "keeps state, or draws from elsewhere" in result.text()
 
 
+def test_coins_kept_for_the_next_call_are_said():
+    """Every second call uses the uniforms of the call before it: replayed in order it is a function of its seed."""
+    kept = []
+
+    def saving(target, draft, tokens, rng):
+        if not kept:
+            kept.append(rng.integers(2**32))
+            return naive(target, draft, tokens, np.random.default_rng(kept[0]))
+        return naive(target, draft, tokens, np.random.default_rng(kept.pop()))
+
+    result = audit(saving, **QUICK)
+    assert Trait.NOT_A_FUNCTION in traits(result)
+    assert "replayed from the last to the first" in result.text()
+
+
+@pytest.mark.parametrize("form", ["chain", "paths"])
+def test_a_missing_bonus_token_is_said(form):
+    def without(target, draft, tokens, rng):
+        rows = (target, draft, tokens) if form == "chain" else (target[0], draft[0], tokens[0])
+        return naive(*rows, rng)[: len(rows[2])]
+
+    result = audit(without, form, **QUICK)
+    assert result.verdict is Verdict.NO_DEFECT_FOUND
+    assert [seen.trait for seen in result.observations] == [Trait.NO_BONUS]
+    assert "emits nothing behind a draft that it accepts whole" in result.text()
+
+
 @pytest.mark.parametrize("calls", [1000, 2000])
 def test_state_that_makes_it_lossy_late_is_found(calls):
     """The first so many calls are right, the replayed ones among them."""

@@ -136,7 +136,9 @@ WRONG = {
         "cases and policy exclude each other",
     ),
     "no policy": (
-        {"form": "tree", "policy": 3, "target": None, "length": None}, TypeError, "policy must be a Policy or a text",
+        {"form": "tree", "policy": 3, "target": None, "length": None},
+        TypeError,
+        "policy must be a Policy, or its text",
     ),
     "a policy of no name": (
         {"form": "tree", "policy": "Bush(3)", "target": None, "length": None}, ValueError, "policy 'Bush",

@@ -35,7 +35,13 @@ def token_and_count(target, draft, tokens, rng):
     return count_and_token(target, draft, tokens, rng)[::-1]
 
 
+def swapped(target, draft, tokens, rng):
+    """Names its arguments the wrong way round."""
+    return naive(np.concatenate([draft, target[-1:]]), target[:-1], tokens, rng)
+
+
 CHAINS = {
+    swapped: "the target's rows and the draft's are taken for each other",
     takes_logits: "rows are taken for logits",
     pads_with_zeros: "answers are padded with 0",
     last_token_alone: "accepted tokens are missing",
@@ -50,6 +56,14 @@ def test_a_mistake_of_calling_is_named(verifier):
     assert result.verdict is Verdict.LOSSY
     assert result.findings[0].mechanism.startswith(CHAINS[verifier])
     assert "it shows no departure in 4,0" in result.findings[0].mechanism
+
+
+def test_rows_taken_for_each_other_are_named_on_paths_too():
+    def of_paths(target, draft, tokens, rng):
+        return swapped(target[0], draft[0], tokens[0], rng)
+
+    result = audit(of_paths, "paths", trials=20_000)
+    assert result.findings[0].mechanism.startswith(CHAINS[swapped])
 
 
 def nodes_for_tokens(target, draft, parents, tokens, rng, root=False):
