@@ -32,11 +32,14 @@ class KnownRow:
     masses: Floats
 
     def __post_init__(self) -> None:
-        order = np.argsort(self.ids, kind="stable")
-        object.__setattr__(self, "ids", np.asarray(self.ids, dtype=np.int64)[order])
-        object.__setattr__(self, "masses", _checked_masses(np.asarray(self.masses, dtype=np.float64)[order]))
-        if len(self.ids) and (np.diff(self.ids) == 0).any():
-            raise ValueError(f"the token {int(self.ids[:-1][np.diff(self.ids) == 0][0])} stands twice in one row")
+        ids, masses = np.asarray(self.ids, dtype=np.int64), np.asarray(self.masses, dtype=np.float64)
+        if (ids[1:] <= ids[:-1]).any():
+            order = np.argsort(ids, kind="stable")
+            ids, masses = ids[order], masses[order]
+        object.__setattr__(self, "ids", ids)
+        object.__setattr__(self, "masses", _checked_masses(masses))
+        if (ids[1:] == ids[:-1]).any():
+            raise ValueError(f"the token {int(ids[1:][ids[1:] == ids[:-1]][0])} stands twice in one row")
 
     @classmethod
     def of_row(cls, row: Floats) -> KnownRow:

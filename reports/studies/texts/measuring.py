@@ -21,7 +21,7 @@ from .decoders import BROKEN, RIGHT, TOKENS, Decoder, plain
 LEVEL, MOST = 1e-6, 10_000
 """Of an audit of a defect; the tokens that it may have."""
 
-ALARM_LEVEL, PIECE, SHORT = 0.01, 100, 8
+ALARM_LEVEL, PIECE, SHORT = 0.01, 100, 4
 """Of the audits of what is right; audits in a cell, texts in an audit."""
 
 MISMATCH = 1.075
