@@ -45,6 +45,8 @@ class Behaviour:
     sampled : settings that replace those that were asked for
     fail_at : the number of the text request that is not answered
     short : emit one token less than asked for
+    left_out : the place of the token that streams lack, as llama.cpp's do inside a letter
+    words : what ``/tokenize`` multiplies letters by: another tokenizer
     """
 
     verifier: object = None
@@ -54,7 +56,9 @@ class Behaviour:
     sampled: dict | None = None
     fail_at: int | None = None
     short: bool = False
+    left_out: int | None = None
     constant_seed: bool = False
+    words: int = 1
     asked: list = field(default_factory=list)
 
     def text(self, prompt, tokens, settings, seed):
@@ -123,8 +127,8 @@ class LlamaHandler(_Handler):
 
     def post(self, asked):
         if self.path == "/tokenize":
-            return {"tokens": [ord(letter) % 24 for letter in asked["content"]]}
-        if not asked.get("stream"):
+            return {"tokens": [ord(letter) * self.behaviour.words % 24 for letter in asked["content"]]}
+        if "n_probs" in asked:
             row = HashedRows().target_row(asked["prompt"])
             best = np.argsort(-row)[: asked["n_probs"]]
             told = [{"id": int(token), "logprob": float(np.log(row[token]))} for token in best]
@@ -132,7 +136,15 @@ class LlamaHandler(_Handler):
         if not self.counted(asked):
             return None
         text = self.behaviour.text(asked["prompt"], asked["n_predict"], _settings(asked), asked["seed"])
-        return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in _events(text))
+        if not asked["stream"]:
+            return _whole(text)
+        events = [event for place, event in enumerate(_events(text)) if place != self.behaviour.left_out]
+        return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+def _whole(text):
+    timings = {"draft_n": sum(text.drafted), "draft_n_accepted": sum(text.accepted)} if text.accepted else {}
+    return {"tokens": list(text.tokens), "stop_type": "limit", "timings": timings}
 
 
 def _events(text):
@@ -155,7 +167,7 @@ class VllmHandler(_Handler):
 
     def post(self, asked):
         if self.path == "/tokenize":
-            return {"tokens": [ord(letter) % 24 for letter in asked["prompt"]]}
+            return {"tokens": [ord(letter) * self.behaviour.words % 24 for letter in asked["prompt"]]}
         if "prompt_logprobs" in asked:
             return {"choices": [{"token_ids": [0], "prompt_logprobs": self.rows(asked)}]}
         if not self.counted(asked):
