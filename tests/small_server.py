@@ -47,6 +47,7 @@ class Behaviour:
     short : emit one token less than asked for
     left_out : the place of the token that streams lack, as llama.cpp's do inside a letter
     words : what ``/tokenize`` multiplies letters by: another tokenizer
+    rows : whose rows are told, ``target`` or ``draft``
     """
 
     verifier: object = None
@@ -59,6 +60,7 @@ class Behaviour:
     left_out: int | None = None
     constant_seed: bool = False
     words: int = 1
+    rows: str = "target"
     asked: list = field(default_factory=list)
 
     def text(self, prompt, tokens, settings, seed):
@@ -71,10 +73,10 @@ class Behaviour:
 
 
 @contextmanager
-def serving(shape: str, behaviour: Behaviour) -> Iterator[str]:
+def serving(shape: str, behaviour: Behaviour, port: int = 0) -> Iterator[str]:
     """The address of a server on 127.0.0.1 that lives as long as the context."""
     handler = type("Handler", (SHAPES[shape],), {"behaviour": behaviour})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -129,7 +131,8 @@ class LlamaHandler(_Handler):
         if self.path == "/tokenize":
             return {"tokens": [ord(letter) * self.behaviour.words % 24 for letter in asked["content"]]}
         if "n_probs" in asked:
-            row = HashedRows().target_row(asked["prompt"])
+            rows = HashedRows()
+            row = (rows.target_row if self.behaviour.rows == "target" else rows.draft_row)(asked["prompt"])
             best = np.argsort(-row)[: asked["n_probs"]]
             told = [{"id": int(token), "logprob": float(np.log(row[token]))} for token in best]
             return {"completion_probabilities": [{"top_logprobs": told}]}

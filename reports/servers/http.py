@@ -17,7 +17,7 @@ STARTING = 503
 """The status of a server that is still loading its model."""
 
 
-class ServerError(Exception):
+class ServerError(ConnectionError):
     """What a server did wrong, in one line: it is gone, slow, or answers what cannot be used."""
 
 

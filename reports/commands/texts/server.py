@@ -73,15 +73,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def main(words: Sequence[str]) -> int:
     """The exit status of ``veridraft audit-server`` with the words behind it."""
     options = parser().parse_args(words)
-    try:
-        with bad_input("audit-server"):
-            check_file("json", options.json)
-            collector, file = _prepared(options)
-        course = TextCourse(own_rows, options.level, options.by_place, options.margin, options.seed)
-        return _audited(options, collector, file, course)
-    except ServerError as error:
-        print(f"veridraft audit-server: error: {error}{_advice(error)}", file=sys.stderr)
-        return BAD_INPUT
+    with bad_input("audit-server"):
+        check_file("json", options.json)
+        collector, file = _prepared(options)
+    course = TextCourse(own_rows, options.level, options.by_place, options.margin, options.seed)
+    return _audited(options, collector, file, course)
 
 
 def parser() -> Parser:
@@ -90,10 +86,6 @@ def parser() -> Parser:
     made.epilog = (made.epilog or "") + EXAMPLE
     made.add_argument("address", metavar="ADDRESS", help="of the server, such as http://127.0.0.1:8080")
     return made
-
-
-def _advice(error: ServerError) -> str:
-    return ". With --wait S a server that is starting is waited for." if isinstance(error, NotReadyError) else ""
 
 
 def _prepared(options: argparse.Namespace) -> tuple[Collector, TextsFile]:
@@ -146,9 +138,9 @@ def _started(options: argparse.Namespace, address: str) -> Server:
     while True:
         try:
             return server_at(address, options.kind, options.timeout)
-        except ServerError:
+        except NotReadyError as error:
             if time.monotonic() >= until:
-                raise
+                raise NotReadyError(f"{error}. With --wait S a server that is starting is waited for") from None
             time.sleep(0.2)
 
 
