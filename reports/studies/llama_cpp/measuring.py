@@ -33,7 +33,7 @@ KNOWN, WHOLE, FIRST_SEED = 512, 100_000, 1000
 RANDOM_PROMPTS, RANDOM_LENGTH = 32, 8
 """Prompts of the random networks, behind the token that begins a text."""
 
-COMPARED = 8
+COMPARED = 4
 """Texts along which whole rows are asked for, to compare them."""
 
 
