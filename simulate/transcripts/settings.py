@@ -52,7 +52,8 @@ def is_settled(row: KnownRow, settings: Mapping[str, float]) -> bool:
     """Whether the known tokens, the row's likeliest, say what it is behind the settings.
 
     They do if nothing is asked for, if top-k keeps none of the others; if these have less than :data:`WHOLE` together
-    at the temperature; if min-p alone cuts all of them; if top-p at temperature 1 is reached without them.
+    at the temperature; if min-p alone cuts all of them; if top-p is reached without them, by the same tokens whatever
+    they may have.
     """
     temperature, kept, share, least = _of(settings)
     if (temperature, kept, share, least) == (1.0, 0, 1.0, 0.0) or 0 < kept <= len(row.ids):
@@ -63,7 +64,16 @@ def is_settled(row: KnownRow, settings: Mapping[str, float]) -> bool:
         return True
     if share == 1.0:
         return float(row.masses.min()) < float(row.masses.max()) * least**temperature
-    return temperature == 1.0 and not kept and 1.0 - row.rest >= share
+    return not kept and _reaches(row, temperature, share)
+
+
+def _reaches(row: KnownRow, temperature: float, share: float) -> bool:
+    """Whether the fewest known tokens that reach a share at the temperature are the same whatever the others have."""
+    others = _rest_at(row, temperature)
+    ordered = np.cumsum(np.sort(row.masses ** (1.0 / temperature))[::-1])
+    least, most = ordered[-1] * (1.0 + (others if temperature == 1.0 else 0.0)), ordered[-1] * (1.0 + others)
+    fewest, further = np.searchsorted(ordered, [share * least, share * most])
+    return bool(fewest == further < len(ordered))
 
 
 def _rest_at(row: KnownRow, temperature: float) -> float:

@@ -22,7 +22,7 @@ FORCED = MappingProxyType({"draft, forced rates": 0.7, "draft, forced length": 0
 SPECULATION: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "none": (),
-        "n-gram": ("--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "2",
+        "n-gram": ("--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "1",
                    "--spec-ngram-simple-size-m", str(DRAFTS)),
         "draft, greedy": (*_DRAFT, "--spec-draft-sampling", "greedy"),
         "draft, probabilistic": (*_DRAFT, "--spec-draft-sampling", "probabilistic"),
@@ -96,8 +96,8 @@ def _right() -> Iterator[ServerAudit]:
     for speculation in ("draft, probabilistic", "draft, greedy", "n-gram", "none"):
         for settings in (PLAIN, NUCLEUS, CUT):
             long = settings is PLAIN or speculation == "draft, probabilistic"
-            yield ServerAudit("SmolLM2", speculation, settings=settings, requests=32 if long else 16)
-        yield ServerAudit("SmolLM2", speculation, settings=GREEDY, requests=16)
+            yield ServerAudit("SmolLM2", speculation, settings=settings, requests=64 if long else 32)
+        yield ServerAudit("SmolLM2", speculation, settings=GREEDY, requests=8, tokens=48)
 
 
 def _departures() -> Iterator[ServerAudit]:
@@ -119,10 +119,10 @@ def _recurrent() -> Iterator[ServerAudit]:
     """Random networks: a target that rolls back by checkpoints, which version 11434 does wrongly, beside another."""
     for pair in ("transformer", "Mamba"):
         for speculation in ("none", "draft, greedy"):
-            yield ServerAudit(pair, speculation, requests=48, tokens=64)
+            yield ServerAudit(pair, speculation, requests=32, tokens=64)
         restored = LOSSY if pair == "Mamba" else OK
         for steps in (False, True):
-            yield ServerAudit(pair, "draft, probabilistic", restored, steps=steps, requests=48, tokens=64)
+            yield ServerAudit(pair, "draft, probabilistic", restored, steps=steps, requests=32, tokens=64)
 
 
 AUDITS: Mapping[str, ServerAudit] = MappingProxyType(

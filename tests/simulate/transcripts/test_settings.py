@@ -63,8 +63,19 @@ def test_min_p_settles_what_has_a_token_below_it():
     assert is_settled(row, settings)
     np.testing.assert_allclose(behind_settings(row, settings).masses, sampled_rows(ROW[None], settings)[0][:4])
     assert not is_settled(row, {"temperature": 2.0, "min_p": 0.1})
-    assert not is_settled(row, settings | {"top_p": 0.9})
+    assert not is_settled(row, settings | {"top_p": 0.96})
 
 
 def test_top_k_of_more_than_is_known_settles_nothing():
     assert not is_settled(KnownRow(np.arange(3), ROW[:3]), {"top_k": 4, "top_p": 0.5})
+
+
+def test_a_nucleus_of_a_cooler_row_is_settled_if_the_others_cannot_move_its_edge():
+    settings = {"temperature": 0.5, "top_p": 0.9}
+    row = np.concatenate([[0.5, 0.2, 0.1], np.full(200, 0.001)])
+    known = KnownRow(np.arange(20), row[:20])
+    assert known.rest > 0.1 and is_settled(known, settings)
+    whole = sampled_rows(row[None], settings)[0]
+    np.testing.assert_allclose(behind_settings(known, settings).at(np.arange(5))[:-1], whole[:5])
+    edge = {"temperature": 0.5, "top_p": 0.29 / 0.30005}
+    assert not is_settled(KnownRow(np.arange(4), row[:4]), edge)
