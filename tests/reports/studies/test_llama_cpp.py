@@ -18,7 +18,7 @@ import scipy
 
 from veridraft.reports.cli import main
 from veridraft.reports.servers.http import ServerError
-from veridraft.reports.studies.llama_cpp import audits, floors, measuring, models, study, text
+from veridraft.reports.studies.llama_cpp import audits, floors, measuring, models, plan, text
 from veridraft.reports.studies.llama_cpp.audits import AUDITS, COOL, LOSSY, PLAIN, ServerAudit
 from veridraft.reports.studies.llama_cpp.checkpoint import DRAFT, TARGET, total_variation, two_steps
 from veridraft.reports.studies.llama_cpp.running import Starter
@@ -77,7 +77,7 @@ def binary(tmp_path):
 @pytest.fixture
 def run(binary, tmp_path, monkeypatch, capsys):
     """Runs the study on a few small audits: its status, its cells, what it said."""
-    for module in (measuring, study, text):
+    for module in (measuring, plan, text):
         monkeypatch.setattr(module, "AUDITS", SMALL)
 
     def go(*more):
