@@ -46,7 +46,7 @@ class Behaviour:
     fail_at : the number of the text request that is not answered
     short : emit one token less than asked for
     left_out : the place of the token that streams lack, as llama.cpp's do inside a letter
-    words : what ``/tokenize`` multiplies letters by: another tokenizer
+    words : what ``/tokenize`` multiplies letters by: another tokenizer; None if it cannot read text
     rows : whose rows are told, ``target`` or ``draft``
     """
 
@@ -59,7 +59,7 @@ class Behaviour:
     short: bool = False
     left_out: int | None = None
     constant_seed: bool = False
-    words: int = 1
+    words: int | None = 1
     rows: str = "target"
     asked: list = field(default_factory=list)
 
@@ -109,6 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def tokens(self, text):
+        """What ``/tokenize`` makes of a text."""
+        words = self.behaviour.words
+        return words and {"tokens": [ord(letter) * words % 24 for letter in text]}
+
     def counted(self, asked):
         """Note a request for a text; False if it is the one that fails."""
         self.behaviour.asked.append(asked)
@@ -129,7 +134,7 @@ class LlamaHandler(_Handler):
 
     def post(self, asked):
         if self.path == "/tokenize":
-            return {"tokens": [ord(letter) * self.behaviour.words % 24 for letter in asked["content"]]}
+            return self.tokens(asked["content"])
         if "n_probs" in asked:
             rows = HashedRows()
             row = (rows.target_row if self.behaviour.rows == "target" else rows.draft_row)(asked["prompt"])
@@ -170,7 +175,7 @@ class VllmHandler(_Handler):
 
     def post(self, asked):
         if self.path == "/tokenize":
-            return {"tokens": [ord(letter) * self.behaviour.words % 24 for letter in asked["prompt"]]}
+            return self.tokens(asked["prompt"])
         if "prompt_logprobs" in asked:
             return {"choices": [{"token_ids": [0], "prompt_logprobs": self.rows(asked)}]}
         if not self.counted(asked):

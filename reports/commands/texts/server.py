@@ -114,7 +114,10 @@ def _prepared(options: argparse.Namespace) -> tuple[Collector, TextsFile]:
 
 def _tokens_of(text: str, audited: Server, control: Server | None, tokenizer: Any) -> tuple[int, ...]:
     """The audited server's tokens of a prompt; ``ValueError`` if whoever gives the rows makes others of it."""
-    tokens = audited.tokens_of(text)
+    try:
+        tokens = audited.tokens_of(text)
+    except ServerError as error:
+        raise ServerError(f"{error}; a prompt file of token ids needs no tokenizer") from None
     others = {"the control": control and control.tokens_of(text)}
     if tokenizer is not None:
         others["the target of the rows"] = tuple(tokenizer(text)["input_ids"])

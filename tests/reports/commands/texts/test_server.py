@@ -209,3 +209,14 @@ def test_the_command_is_kept_without_what_is_default(asked, tmp_path):
         asked(address, "--requests", "1", "--temperature", "1.0")
     kept = json.loads((tmp_path / "run" / "texts.jsonl").read_text().splitlines()[0])["command"]
     assert kept.startswith(f"veridraft audit-server {address} --requests 1 --out ") and "--temperature" not in kept
+
+
+def test_a_server_that_makes_no_tokens_of_text_can_be_asked_by_ids(asked, tmp_path, capsys):
+    """Trap: llama.cpp answers status 500 for letters that a small vocabulary lacks, also for the one of row requests."""
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text("[[1, 2], [3]]")
+    with serving("llama.cpp", Behaviour(TokenWise(), words=None)) as address:
+        with pytest.raises(SystemExit) as stop:
+            asked(address)
+        assert stop.value.code == 2 and "prompt file of token ids needs no tokenizer" in capsys.readouterr().err
+        assert asked(address, "--prompts", str(prompts), "--requests", "2")[1]["tokens"] == 64
