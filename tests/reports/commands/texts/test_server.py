@@ -212,7 +212,7 @@ def test_the_command_is_kept_without_what_is_default(asked, tmp_path):
 
 
 def test_a_server_that_makes_no_tokens_of_text_can_be_asked_by_ids(asked, tmp_path, capsys):
-    """Trap: llama.cpp answers status 500 for letters that a small vocabulary lacks, also for the one of row requests."""
+    """Trap: llama.cpp answers status 500 for letters that a small vocabulary lacks, also when rows are asked for."""
     prompts = tmp_path / "prompts.json"
     prompts.write_text("[[1, 2], [3]]")
     with serving("llama.cpp", Behaviour(TokenWise(), words=None)) as address:
