@@ -17,10 +17,9 @@ from veridraft.simulate.transcripts import KnownRow, RowsAlong, Transcript, samp
 
 
 def of_settings(texts: Iterable[Transcript], rows: RowsAlong, settings: Mapping[str, float]) -> float:
-    """The mean over the tokens of whole rows, if the tokens are drawn behind settings and scored at temperature 1."""
-    return fmean(
-        divergence(sampled_rows(row.masses[None], settings)[0], row.masses) for text in texts for row in rows(text)
-    )
+    """The mean over tokens that are drawn behind settings and scored at temperature 1; the known tokens are the row."""
+    known = [row.masses / row.masses.sum() for text in texts for row in rows(text)]
+    return fmean(divergence(sampled_rows(row[None], settings)[0], row) for row in known)
 
 
 def of_forced(texts: Iterable[Transcript], best: RowsAlong, rate: float) -> float:
@@ -60,9 +59,9 @@ def tokens_at_least(level: float, nats: float) -> float:
 
 
 def mismatch(texts: Iterable[Transcript], one: RowsAlong, other: RowsAlong) -> tuple[float, float]:
-    """The mean divergence and total variation of one engine's whole rows from another's."""
+    """The mean divergence and total variation of one engine's rows from another's, all unknown tokens as one."""
     pairs = [
-        (mine.masses, theirs.masses)
+        (mine.at(mine.ids), theirs.at(mine.ids))
         for text in texts for mine, theirs in zip(one(text), other(text), strict=True)
     ]  # fmt: skip
     return fmean(divergence(*pair) for pair in pairs), fmean(total_variation(*pair) for pair in pairs)

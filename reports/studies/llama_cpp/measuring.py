@@ -27,14 +27,14 @@ from .floors import mismatch, of_forced, of_settings
 from .models import SEED, WORDS, Files, files_of
 from .running import Starter
 
-KNOWN, WHOLE, FIRST_SEED = 512, 100_000, 1000
-"""Likeliest tokens of a row that are asked for; more than there are; the seed of the first request."""
+KNOWN, MANY, FIRST_SEED = 512, 4096, 1000
+"""Likeliest tokens of a row that are asked for; those of a row that is compared; the seed of the first request."""
 
 RANDOM_PROMPTS, RANDOM_LENGTH = 32, 8
 """Prompts of the random networks, behind the token that begins a text."""
 
-COMPARED = 4
-"""Texts along which whole rows are asked for, to compare them."""
+COMPARED = 8
+"""Texts along which rows are compared."""
 
 
 class OtherSettings(LlamaCpp):
@@ -94,14 +94,14 @@ class Measuring:
     def _beside(self, audit: ServerAudit, file: TextsFile, plain: LlamaCpp, files: Files) -> dict[str, Any]:
         """The nats a token that the best test gains, where the true law is known; how rows of two engines differ."""
         texts = [texts_of(cell)[0] for cell in file.cells]
-        whole = ServerRows(plain, WHOLE)
+        wide = ServerRows(plain, MANY)
         nats = differ = None
         if audit.sampled:
-            nats = of_settings(texts[:COMPARED], whole, audit.sampled)
+            nats = of_settings(texts[:COMPARED], wide, audit.sampled)
         if audit.forced is not None and audit.steps:
             nats = self._of_forced(texts, files, audit.forced)
         if audit.target:
-            differ = mismatch(texts[:COMPARED], whole, self._of_transformers)
+            differ = mismatch(texts[:COMPARED], wide, self._of_transformers)
         return {"nats": nats, "mismatch": differ}
 
     def _of_forced(self, texts: Sequence[Transcript], files: Files, rate: float) -> float:

@@ -88,7 +88,8 @@ def _departures(cells: Sequence[Cell]) -> Section:
         "Settings: texts are asked for at temperature 0.9, or top-p 0.95, and scored as if these were 1. Forced "
         "acceptance (--spec-synth-rates 0.7,0.49,0.343 and --spec-synth-len 3) takes drafts by dice. Needed: tokens "
         "until the verdict stood. Floor: the fewest that any test needs in the mean, log(1/level) over the "
-        "divergence of the true law from the row. Of settings it is computed from whole rows along the first texts; "
+        "divergence of the true law from the row. Of settings it is computed from 4,096 tokens of each row along the "
+        "first texts; "
         "of forced acceptance from the draft's likeliest tokens, which a third server tells, and from the steps: the "
         "law of a place with a draft is that token with the rate, else the row. Where steps are not asked for there "
         "is none.",
