@@ -45,6 +45,9 @@ class Behaviour:
     sampled : settings that replace those that were asked for
     fail_at : the number of the text request that is not answered
     short : emit one token less than asked for
+    left_out : the place of the token that streams lack, as llama.cpp's do inside a letter
+    words : what ``/tokenize`` multiplies letters by: another tokenizer; None if it cannot read text
+    rows : whose rows are told, ``target`` or ``draft``
     """
 
     verifier: object = None
@@ -54,7 +57,10 @@ class Behaviour:
     sampled: dict | None = None
     fail_at: int | None = None
     short: bool = False
+    left_out: int | None = None
     constant_seed: bool = False
+    words: int | None = 1
+    rows: str = "target"
     asked: list = field(default_factory=list)
 
     def text(self, prompt, tokens, settings, seed):
@@ -67,10 +73,10 @@ class Behaviour:
 
 
 @contextmanager
-def serving(shape: str, behaviour: Behaviour) -> Iterator[str]:
+def serving(shape: str, behaviour: Behaviour, port: int = 0) -> Iterator[str]:
     """The address of a server on 127.0.0.1 that lives as long as the context."""
     handler = type("Handler", (SHAPES[shape],), {"behaviour": behaviour})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -103,6 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def tokens(self, text):
+        """What ``/tokenize`` makes of a text."""
+        words = self.behaviour.words
+        return words and {"tokens": [ord(letter) * words % 24 for letter in text]}
+
     def counted(self, asked):
         """Note a request for a text; False if it is the one that fails."""
         self.behaviour.asked.append(asked)
@@ -123,16 +134,25 @@ class LlamaHandler(_Handler):
 
     def post(self, asked):
         if self.path == "/tokenize":
-            return {"tokens": [ord(letter) % 24 for letter in asked["content"]]}
-        if not asked.get("stream"):
-            row = HashedRows().target_row(asked["prompt"])
+            return self.tokens(asked["content"])
+        if "n_probs" in asked:
+            rows = HashedRows()
+            row = (rows.target_row if self.behaviour.rows == "target" else rows.draft_row)(asked["prompt"])
             best = np.argsort(-row)[: asked["n_probs"]]
             told = [{"id": int(token), "logprob": float(np.log(row[token]))} for token in best]
             return {"completion_probabilities": [{"top_logprobs": told}]}
         if not self.counted(asked):
             return None
         text = self.behaviour.text(asked["prompt"], asked["n_predict"], _settings(asked), asked["seed"])
-        return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in _events(text))
+        if not asked["stream"]:
+            return _whole(text)
+        events = [event for place, event in enumerate(_events(text)) if place != self.behaviour.left_out]
+        return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+def _whole(text):
+    timings = {"draft_n": sum(text.drafted), "draft_n_accepted": sum(text.accepted)} if text.accepted else {}
+    return {"tokens": list(text.tokens), "stop_type": "limit", "timings": timings}
 
 
 def _events(text):
@@ -155,7 +175,7 @@ class VllmHandler(_Handler):
 
     def post(self, asked):
         if self.path == "/tokenize":
-            return {"tokens": [ord(letter) % 24 for letter in asked["prompt"]]}
+            return self.tokens(asked["prompt"])
         if "prompt_logprobs" in asked:
             return {"choices": [{"token_ids": [0], "prompt_logprobs": self.rows(asked)}]}
         if not self.counted(asked):

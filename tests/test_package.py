@@ -60,8 +60,9 @@ INNER_ARROWS = {
     "reports": {
         "writing": set(),
         "running": {"writing"},
-        "commands": {"running", "writing"},
-        "studies": {"running", "writing"},
+        "servers": set(),
+        "commands": {"running", "writing", "servers"},
+        "studies": {"running", "writing", "servers"},
     },
 }
 """Which sub-packages of its own room each sub-package may import."""

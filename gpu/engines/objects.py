@@ -29,7 +29,6 @@ class Dialect:
     """
 
     format: Format
-    engine: str
     sure: tuple[str, ...]
     names: Mapping[str, tuple[str, ...]]
     first_token: bool = False
@@ -37,18 +36,18 @@ class Dialect:
 
 DIALECTS = (
     Dialect(
-        Format.TENSORRT, "TensorRT-LLM", ("total_accepted_draft_tokens", "total_draft_tokens"),
+        Format.TENSORRT, ("total_accepted_draft_tokens", "total_draft_tokens"),
         {ACCEPTED: ("total_accepted_draft_tokens",), DRAFTED: ("total_draft_tokens",),
          "draft_acceptance_rate": ("acceptance_rate",)},
     ),
     Dialect(
-        Format.SGLANG, "SGLang", ("spec_verify_ct", "spec_correct_drafts_histogram", "spec_accept_histogram"),
+        Format.SGLANG, ("spec_verify_ct", "spec_correct_drafts_histogram", "spec_accept_histogram"),
         {HISTOGRAM: ("spec_correct_drafts_histogram", "spec_accept_histogram", "spec_acceptance_histogram"),
          STEPS: ("spec_verify_ct",),
          ACCEPTED: ("spec_num_correct_drafts", "spec_accepted_tokens", "spec_accept_token_num"),
          DRAFTED: ("spec_num_proposed_drafts", "spec_draft_token_num")},
     ),
-    Dialect(Format.VLLM, "vLLM", (HISTOGRAM, STEPS, ACCEPTED, DRAFTED, MOST), {}, first_token=True),
+    Dialect(Format.VLLM, (HISTOGRAM, STEPS, ACCEPTED, DRAFTED, MOST), {}, first_token=True),
 )  # fmt: skip
 """The engines whose objects are read; vLLM last, whose names the others have too."""
 

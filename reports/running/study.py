@@ -112,6 +112,10 @@ def run(study: Study, words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say_stopped(options.out)
         return STOPPED
+    except ConnectionError as error:
+        print(f"\nveridraft {study.words}: error: {error}", file=sys.stderr)
+        say_stopped(options.out)
+        return FAILED
     return publish(study, file, options.out)
 
 

@@ -9,7 +9,7 @@ from .audit import audit_transcripts
 from .course import TextCourse
 from .files import TranscriptWriter, read_transcripts
 from .rows_along import RowsAlong
-from .settings import behind_settings, sampled_rows
+from .settings import behind_settings, is_settled, sampled_rows
 from .transcript import SAMPLING, KnownRow, Transcript
 from .verdict import Control, TokenAudit
 
@@ -24,6 +24,7 @@ __all__ = [
     "TranscriptWriter",
     "audit_transcripts",
     "behind_settings",
+    "is_settled",
     "read_transcripts",
     "sampled_rows",
 ]

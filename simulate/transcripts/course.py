@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, log
 
@@ -13,7 +13,7 @@ from .betting.bets import Bets
 from .betting.control import PairedEvidence, departure, pairs_at_least
 from .betting.evidence import TokenEvidence
 from .betting.greedy import GreedyTally
-from .betting.power import Rates
+from .betting.power import Rates, Sensitivity
 from .betting.texts import Text, text_of
 from .rows_along import RowsAlong
 from .transcript import Transcript
@@ -104,11 +104,12 @@ class TextCourse:
     def result(self, name: str) -> TokenAudit:
         """What is to be said."""
         greedy = self.greedy
+        found = [] if greedy or not self.own.tokens else self.rates.sensitivities(self.level)
         return TokenAudit(
             name, self.verdict, self.level, self.requests, greedy.tokens if greedy else self.own.tokens,
             max(self.own.most, 0.0), self.found_after, self._parts(), departure(self.own.ranked()),
             self._control() if self.controlled and not greedy else None, greedy,
-            () if greedy or not self.own.tokens else self.rates.sensitivities(self.level), tuple(self._noted()),
+            found, tuple(self._noted(found)),
         )  # fmt: skip
 
     def _parts(self) -> dict[str, dict[str, float]]:
@@ -142,7 +143,7 @@ class TextCourse:
         assert self.greedy
         return share * self.greedy.tokens + 3 * (share * self.greedy.tokens) ** 0.5
 
-    def _noted(self) -> Iterator[str]:
+    def _noted(self, sensitivities: Sequence[Sensitivity]) -> Iterator[str]:
         if self.repeated:
             yield (
                 f"{self.repeated} texts came a second time behind their prompts, which chance does not explain, and "
@@ -160,5 +161,5 @@ class TextCourse:
                 "Rows of another engine, a quantised model or a coarser float depart from the tokens' laws by "
                 "themselves: a control run without speculation tells the two apart."
             )
-        if self.rates.tokens and all(one.needed == inf for one in self.rates.sensitivities(self.level)):
+        if sensitivities and all(one.needed == inf for one in sensitivities):
             yield "Every row is all but certain: these texts cannot show a departure."

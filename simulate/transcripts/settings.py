@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from veridraft.theory.rows.distributions import apply_temperature, keep_top_k, k
 from ..batches.rows import Floats
 from .transcript import KnownRow
 
-WHOLE = 1e-6
-"""A row whose other tokens have less than this together is taken to be known whole."""
+WHOLE, NOTHING = 1e-6, 1e-12
+"""A row whose other tokens have less than the first together is taken to be known whole; below the second it is."""
 
 
 def sampled_rows(rows: Floats, settings: Mapping[str, float]) -> Floats:
@@ -32,26 +33,68 @@ def keep_min_p(rows: Floats, least: float) -> Floats:
 
 
 def behind_settings(row: KnownRow, settings: Mapping[str, float]) -> KnownRow:
-    """The row behind sampling settings, where the tokens that are known settle it.
-
-    Raises ``ValueError`` if it takes tokens that are not known: at a temperature other than 1 all of them, or the
-    top-k; with top-p those up to its share.
-    """
-    kept, share = int(settings.get("top_k", 0)), settings.get("top_p", 1.0)
-    changed = settings.get("temperature", 1.0) != 1 or settings.get("min_p", 0.0) > 0
-    plain = not changed and share == 1 and not kept
-    if plain:
-        return row
-    settled = row.rest < WHOLE or 0 < kept <= len(row.ids) or (not changed and not kept and 1 - row.rest >= share)
-    if not settled:
+    """The row behind sampling settings; ``ValueError`` where the known tokens do not settle it."""
+    if not is_settled(row, settings):
         raise ValueError(
             f"a row tells {len(row.ids)} tokens of mass {1 - row.rest:.3g}, which do not settle it behind "
             f"{', '.join(f'{name} {value:g}' for name, value in settings.items())}: ask for more tokens in a row"
         )
-    if row.rest >= WHOLE and not kept and not changed:
-        return KnownRow(row.ids, _reaching(row.masses, share))
-    cut = sampled_rows(np.asarray(normalised(row.masses))[None], settings)[0]
-    return KnownRow(row.ids, cut)
+    temperature, kept, share, least = _of(settings)
+    if (temperature, kept, share, least) == (1.0, 0, 1.0, 0.0):
+        return row
+    if temperature == 1.0 and not kept and share < 1.0 and row.rest >= WHOLE:
+        cut = _reaching(row.masses, share)
+        return KnownRow(row.ids, keep_min_p(cut[None], least)[0])
+    return KnownRow(row.ids, sampled_rows(np.asarray(normalised(row.masses))[None], settings)[0])
+
+
+def is_settled(row: KnownRow, settings: Mapping[str, float]) -> bool:
+    """Whether the known tokens, the row's likeliest, say what it is behind the settings.
+
+    They do if nothing is asked for, if top-k keeps none of the others; if these have less than :data:`WHOLE` together
+    at the temperature; if min-p alone cuts all of them; if top-p is reached without them, by the same tokens whatever
+    they may have.
+    """
+    temperature, kept, share, least = _of(settings)
+    if (temperature, kept, share, least) == (1.0, 0, 1.0, 0.0) or 0 < kept <= len(row.ids):
+        return True
+    if not len(row.ids):
+        return False
+    if _rest_at(row, temperature) < WHOLE:
+        return True
+    if share == 1.0:
+        return float(row.masses.min()) < float(row.masses.max()) * least**temperature
+    return not kept and _reaches(row, temperature, share)
+
+
+def _reaches(row: KnownRow, temperature: float, share: float) -> bool:
+    """Whether the fewest known tokens that reach a share at the temperature are the same whatever the others have."""
+    others = _rest_at(row, temperature)
+    ordered = np.cumsum(np.sort(row.masses ** (1.0 / temperature))[::-1])
+    least, most = ordered[-1] * (1.0 + (others if temperature == 1.0 else 0.0)), ordered[-1] * (1.0 + others)
+    fewest, further = np.searchsorted(ordered, [share * least, share * most])
+    return bool(fewest == further < len(ordered))
+
+
+def _rest_at(row: KnownRow, temperature: float) -> float:
+    """At most this share of a row at a temperature lies outside its known tokens, none of the others being likelier.
+
+    Above temperature 1 many others of next to nothing may have much; there it is 0 or infinite.
+    """
+    if temperature > 1.0:
+        return 0.0 if row.rest < NOTHING else inf
+    power = 1.0 / temperature
+    warm = float((row.masses**power).sum())
+    others = row.rest * float(row.masses.min()) ** (power - 1.0)
+    return others / warm if warm > 0.0 else inf
+
+
+def _of(settings: Mapping[str, float]) -> tuple[float, int, float, float]:
+    """Temperature, top-k, top-p, min-p."""
+    return (
+        settings.get("temperature", 1.0), int(settings.get("top_k", 0)), settings.get("top_p", 1.0),
+        settings.get("min_p", 0.0),
+    )  # fmt: skip
 
 
 def _reaching(masses: Floats, share: float) -> Floats:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,14 @@ from veridraft.simulate.transcripts.transcript import SAMPLING, check_sampling
 
 from ...running.console import BAD_INPUT, STOPPED, Parser, bad_input
 from ...running.files import check_file
-from ...running.options import COUNT
-from ...running.progress import ProgressLine
-from .clients.base import Server
-from .clients.http import ServerError
-from .clients.table import SERVERS, server_at
-from .collecting import Collector, ServerRows, TextsFile, texts_of
-from .common import parser_of, publish
-from .model_rows import ModelRows
+from ...running.options import COUNT, command_of
+from ...running.progress import ProgressLine, Talk
+from ...servers.base import Server
+from ...servers.collecting import Collector, ServerRows, TextsFile, judged
+from ...servers.http import NotReadyError, ServerError
+from ...servers.model_rows import ModelRows
+from ...servers.table import SERVERS, server_at
+from .common import JUDGING, parser_of, publish
 
 ABOUT = """\
 Ask a server for texts, get the row of every token, and hold the tokens against their rows, until there is enough
@@ -73,15 +73,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def main(words: Sequence[str]) -> int:
     """The exit status of ``veridraft audit-server`` with the words behind it."""
     options = parser().parse_args(words)
-    try:
-        with bad_input("audit-server"):
-            check_file("json", options.json)
-            collector, file = _prepared(options, shlex.join(["veridraft", "audit-server", *words]))
-        course = TextCourse(own_rows, options.level, options.by_place, options.margin, options.seed)
-        return _audited(options, collector, file, course)
-    except ServerError as error:
-        print(f"veridraft audit-server: error: {error}", file=sys.stderr)
-        return BAD_INPUT
+    with bad_input("audit-server"):
+        check_file("json", options.json)
+        collector, file = _prepared(options)
+    course = TextCourse(own_rows, options.level, options.by_place, options.margin, options.seed)
+    return _audited(options, collector, file, course)
 
 
 def parser() -> Parser:
@@ -92,7 +88,7 @@ def parser() -> Parser:
     return made
 
 
-def _prepared(options: argparse.Namespace, command: str) -> tuple[Collector, TextsFile]:
+def _prepared(options: argparse.Namespace) -> tuple[Collector, TextsFile]:
     """Who is asked for what, and where it is kept; nothing is asked before all arguments are checked."""
     settings = _settings(options)
     for name, least in (("requests", 1), ("tokens", 1), ("row_tokens", 1), ("timeout", 1e-3)):
@@ -101,16 +97,42 @@ def _prepared(options: argparse.Namespace, command: str) -> tuple[Collector, Tex
     prompts = _read_prompts(options.prompts)
     audited = _started(options, options.address)
     control = _started(options, options.control) if options.control else None
-    rows = _rows(options, control or audited)
-    ids = [one if isinstance(one, tuple) else audited.tokens_of(one) for one in prompts]
+    rows, tokenizer = _rows(options, control or audited)
+    ids = [one if isinstance(one, tuple) else _tokens_of(one, audited, control, tokenizer) for one in prompts]
     asked = {
         "server": audited.identity(), "control": control and control.identity(), "rows": options.target or "server",
-        "row_tokens": options.row_tokens, "sampling": settings, "tokens": options.tokens, "prompts": [*map(list, ids)],
-        "first_seed": options.first_seed, "requests": options.requests,
+        "row_tokens": options.row_tokens, "sampling": settings, "tokens": options.tokens, "steps": options.by_place,
+        "prompts": [*map(list, ids)], "first_seed": options.first_seed, "requests": options.requests,
         "cells": [[number] for number in range(options.requests)],
     }  # fmt: skip
+    if control and asked["server"] != asked["control"]:
+        Talk.say(f"The control is another model or build: {asked['control']}, beside {asked['server']}")
+    command = command_of(["audit-server", options.address], OPTIONS | JUDGING, options)
     file = TextsFile.open(options.out, command, asked, {})
-    return Collector(audited, control, rows, ids, options.tokens, settings, options.first_seed), file
+    return Collector(audited, control, rows, ids, options.tokens, settings, options.first_seed, options.by_place), file
+
+
+def _tokens_of(text: str, audited: Server, control: Server | None, tokenizer: Any) -> tuple[int, ...]:
+    """The audited server's tokens of a prompt; ``ValueError`` if whoever gives the rows makes others of it."""
+    try:
+        tokens = audited.tokens_of(text)
+    except ServerError as error:
+        raise ServerError(f"{error}; a prompt file of token ids needs no tokenizer") from None
+    others = {"the control": control and control.tokens_of(text)}
+    if tokenizer is not None:
+        others["the target of the rows"] = tuple(tokenizer(text)["input_ids"])
+    for who, made in others.items():
+        if made and not _same_tokens(tokens, made):
+            raise ValueError(
+                f"the server and {who} have different tokenizers: of {text[:20]!r} they make {list(tokens[:6])} and "
+                f"{list(made[:6])}"
+            )
+    return tokens
+
+
+def _same_tokens(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether they are the same, a token that begins the text aside."""
+    return one in (other, other[1:]) or one[1:] == other
 
 
 def _started(options: argparse.Namespace, address: str) -> Server:
@@ -119,9 +141,9 @@ def _started(options: argparse.Namespace, address: str) -> Server:
     while True:
         try:
             return server_at(address, options.kind, options.timeout)
-        except ServerError:
+        except NotReadyError as error:
             if time.monotonic() >= until:
-                raise
+                raise NotReadyError(f"{error}. With --wait S a server that is starting is waited for") from None
             time.sleep(0.2)
 
 
@@ -150,12 +172,14 @@ def _read_prompts(path: Path | None) -> Sequence[str | tuple[int, ...]]:
     return lines
 
 
-def _rows(options: argparse.Namespace, server: Server) -> RowsAlong:
+def _rows(options: argparse.Namespace, server: Server) -> tuple[RowsAlong, Any]:
+    """Where rows come from, and the tokenizer there if it is not the server's."""
     if not options.target:
-        return ServerRows(server, options.row_tokens)
+        return ServerRows(server, options.row_tokens), None
     from veridraft.gpu.models.pairs import load_alone
 
-    return ModelRows(load_alone(options.target))
+    pair = load_alone(options.target)
+    return ModelRows(pair), pair.tokenizer
 
 
 def _audited(options: argparse.Namespace, collector: Collector, file: TextsFile, course: TextCourse) -> int:
@@ -163,7 +187,7 @@ def _audited(options: argparse.Namespace, collector: Collector, file: TextsFile,
     status = None
     try:
         with ProgressLine("requests", options.requests, done=len(file.cells)) as progress:
-            for number in _until_lossy(options, collector, file, course):
+            for number in judged(collector, file, course, options.seconds):
                 progress.step(f"{number} answered, {course.own.tokens} tokens judged")
     except (ServerError, ValueError) as error:
         print(f"\nveridraft audit-server: error: {error}", file=sys.stderr)
@@ -172,22 +196,17 @@ def _audited(options: argparse.Namespace, collector: Collector, file: TextsFile,
         status = STOPPED
     if status is not None:
         print(f"{len(file.cells)} requests are kept in {file.path}; the same command goes on.", file=sys.stderr)
-    found = publish(course.result(options.address), options.json)
+    result = course.result(options.address)
+    found = publish(replace(result, notes=(*result.notes, *_of_drafts(file))), options.json)
     return found if status is None or found == Verdict.LOSSY.exit_status else status
 
 
-def _until_lossy(
-    options: argparse.Namespace, collector: Collector, file: TextsFile, course: TextCourse
-) -> Iterator[int]:
-    """Judge what is kept, then each request as it is answered; its number."""
-    for cell in file.cells:
-        course.add(*texts_of(cell))
-    started = time.monotonic()
-    for (number,) in file.missing:
-        out_of_time = options.seconds is not None and time.monotonic() - started > options.seconds
-        if course.verdict is Verdict.LOSSY or out_of_time:
-            return
-        cell = {"request": number} | collector.cell(number)
-        file.add(cell)
-        course.add(*texts_of(cell))
-        yield number
+def _of_drafts(file: TextsFile) -> Iterator[str]:
+    """What the server told of its drafts: a pass of one that drafted nothing says nothing."""
+    if file.drafts is None:
+        return
+    drawn, kept = file.drafts
+    if drawn:
+        yield f"The server drafted {drawn:,} tokens and accepted {kept:,}."
+    else:
+        yield "The server tells of no drafted token: speculation was off, or found nothing to draft."

@@ -14,8 +14,8 @@ from ...running.console import Parser, bad_input
 from ...running.files import check_file
 from ...running.models import MODEL_OPTIONS
 from ...running.progress import ProgressLine
+from ...servers.model_rows import ModelRows
 from .common import parser_of, publish
-from .model_rows import ModelRows
 
 ABOUT = """\
 Hold every token of a log against the law that it must have been drawn from. One request stands in each line:

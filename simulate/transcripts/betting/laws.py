@@ -14,11 +14,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from veridraft.theory.rows.distributions import apply_temperature, entropy, keep_top_p
+from veridraft.theory.rows.distributions import apply_temperature, entropy, normalised
 
 from ...batches.rows import Floats, residual
-from ..settings import keep_min_p
-from .texts import Text
+from .texts import FLOOR, Text
 
 Laws = Callable[[Text], Floats]
 """From a text to rows (n, A), each of sum 1."""
@@ -28,13 +27,31 @@ UNTOLD = 0.75
 
 
 def cut_to_top_p(text: Text, share: float) -> Floats:
-    """The target's rows cut to the likeliest tokens of that share."""
-    return np.asarray(keep_top_p(text.target, share))
+    """The target's rows cut to the likeliest tokens of that share.
+
+    The last column, of many tokens, stands behind all others however much they have together: it keeps what these
+    leave of the share.
+    """
+    own = text.target[:, :-1]
+    order = np.argsort(-own, axis=1, kind="stable")
+    ordered = np.take_along_axis(own, order, axis=1)
+    kept = np.zeros_like(own)
+    np.put_along_axis(kept, order, np.where(np.cumsum(ordered, axis=1) - ordered < share, ordered, 0.0), axis=1)
+    left = np.maximum(share - own.sum(axis=1, keepdims=True), 0.0)
+    return np.asarray(normalised(np.hstack([kept, left])))
 
 
 def cut_to_min_p(text: Text, least: float) -> Floats:
-    """The target's rows without the tokens below that share of the likeliest one's probability."""
-    return keep_min_p(text.target, least)
+    """The target's rows without the tokens below that share of the likeliest one's probability.
+
+    The last column, of many tokens, goes with the least likely of the others.
+    """
+    own, others = text.target[:, :-1], text.target[:, -1:]
+    likeliest = own.max(axis=1, keepdims=True, initial=0.0)
+    kept = np.where(own >= least * likeliest, own, 0.0)
+    there = np.where(own > FLOOR, own, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    cut = np.hstack([kept, np.where(there < least * likeliest, 0.0, others)])
+    return np.asarray(normalised(cut))
 
 
 SETTINGS: Mapping[str, Laws] = MappingProxyType(

@@ -19,13 +19,12 @@ LOOKED_AT = 2000
 class Sensitivity:
     """One departure.
 
-    name, family : of the bet on it
+    name : of the bet on it
     needed : tokens until its bet alone carries the average to the level, in the mean
     floor : tokens that a test needs which knows the departure: log(1/level) over the mean divergence; both may be inf
     """
 
     name: str
-    family: str
     needed: float
     floor: float
 
@@ -54,7 +53,7 @@ class Rates:
         sizes = {name: sum(family_of(other) == family_of(name) for other in self._sums) for name in self._sums}
         found = [
             Sensitivity(
-                name, family_of(name),
+                name,
                 _tokens(log(1 / level) + log(len(FAMILIES) * sizes[name]), gain / self.tokens - FLOOR),
                 _tokens(log(1 / level), divergence / self.tokens),
             )

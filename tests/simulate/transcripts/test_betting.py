@@ -13,7 +13,7 @@ from veridraft.simulate.defects import DEFECTS
 from veridraft.simulate.transcripts import KnownRow, Transcript
 from veridraft.simulate.transcripts.betting.bets import BINS, Bets, alternatives, ranks
 from veridraft.simulate.transcripts.betting.control import PairedEvidence, departure
-from veridraft.simulate.transcripts.betting.laws import DRAFTED, law_of_mechanism
+from veridraft.simulate.transcripts.betting.laws import DRAFTED, cut_to_min_p, cut_to_top_p, law_of_mechanism
 from veridraft.simulate.transcripts.betting.texts import OF_TARGET, Text, text_of
 from veridraft.simulate.transcripts.simulated import chain_transcript
 
@@ -134,3 +134,26 @@ def test_bounds_on_the_departure_of_ranks_hold():
     bounds = [departure(rng.multinomial(5000, law)) for _ in range(200)]
     assert sum(not low <= 0.1 <= high for low, high in bounds) <= 5
     assert max(high - low for low, high in bounds) < 0.1
+
+
+@pytest.mark.parametrize("known", [5, 40])
+@pytest.mark.parametrize(("cut", "value"), [(cut_to_top_p, 0.5), (cut_to_top_p, 0.9), (cut_to_min_p, 0.05)])
+def test_settings_of_a_row_of_which_little_is_known_are_those_of_the_whole_row(known, cut, value):
+    """Trap: all unknown tokens together may be likelier than any known one, and yet are the first to be cut."""
+    row = np.full(200, 0.4 / 190)
+    row[:10] = 0.6 * 0.7 ** np.arange(10) / (0.7 ** np.arange(10)).sum()
+    whole, little = (
+        text_of(Transcript((0,), (0,), {}), [KnownRow(np.arange(count), row[:count])]) for count in (200, known)
+    )
+    true, found = cut(whole, value)[0], cut(little, value)[0]
+    if known == 5 and cut is cut_to_min_p:
+        assert found[known] == pytest.approx(little.target[0, known], abs=1e-5)
+        return
+    np.testing.assert_allclose(found[:known], true[:known], rtol=4e-3)  # the last token kept overshoots the share
+    assert found[known] == pytest.approx(true[known:].sum(), abs=2e-3)
+
+
+def test_rows_of_which_nothing_is_known_are_laws_too():
+    text = text_of(Transcript((0,), (0,), {}), [KnownRow(np.arange(0), np.zeros(0))])
+    for name, laws in alternatives(text, by_place=False):
+        np.testing.assert_allclose(laws, [[1.0]], err_msg=name)

@@ -15,10 +15,11 @@ SHAPES = ("llama.cpp", "openai")
 
 
 @pytest.fixture
-def asked(tmp_path, capsys):
+def asked(tmp_path, capsys, monkeypatch):
     """Runs the command on an address: its status, its answer and what it said on the error stream."""
 
     def ask(address, *more):
+        monkeypatch.chdir(tmp_path)
         file = tmp_path / "answer.json"
         status = main(["audit-server", address, "--out", str(tmp_path / "run"), "--json", str(file), *more])
         return status, json.loads(file.read_text()) if file.exists() else None, capsys.readouterr()
@@ -138,7 +139,7 @@ def test_rows_that_do_not_settle_the_settings_are_named(asked):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["http://127.0.0.1:9"], "Connection refused"),
+        (["http://127.0.0.1:9"], "Connection refused. With --wait S"),
         (["127.0.0.1:9"], "must begin with http"),
         (["http://127.0.0.1:9", "--top-p", "0"], "top-p must lie in (0, 1]"),
         (["http://127.0.0.1:9", "--requests", "0"], "requests must be at least 1"),
@@ -156,3 +157,66 @@ def test_bad_input_is_one_line_and_status_2(words, said, capsys, tmp_path, monke
     error = capsys.readouterr().err
     assert said in error and "Traceback" not in error
     assert not list(tmp_path.iterdir())
+
+
+def test_a_stream_that_leaves_tokens_out_is_not_taken_for_the_text(asked):
+    """Trap: llama.cpp streams no token that ends inside a letter; what stands behind it has another context then."""
+    with serving("llama.cpp", Behaviour(TokenWise(), left_out=5)) as address:
+        status, answer, said = asked(address, "--requests", "4", "--by-place")
+        assert (status, answer["requests"]) == (2, 0)
+        assert "streams 31 of 32 tokens" in said.err and "without their steps alone" in said.err
+        status, answer, _ = asked(address, "--requests", "4", "--out", "whole")
+        assert (status, answer["tokens"]) == (0, 128)
+
+
+def test_drafts_are_counted_and_their_absence_is_noted(asked):
+    with serving("llama.cpp", Behaviour(TokenWise())) as address:
+        notes = asked(address, "--requests", "2")[1]["notes"]
+    assert any("The server drafted" in note for note in notes)
+    with serving("llama.cpp", Behaviour()) as address:
+        notes = asked(address, "--requests", "2", "--out", "plain")[1]["notes"]
+    assert any("tells of no drafted token" in note for note in notes)
+
+
+def test_a_control_with_another_tokenizer_is_refused(asked, capsys):
+    with (
+        serving("llama.cpp", Behaviour(TokenWise())) as audited,
+        serving("llama.cpp", Behaviour(words=5)) as control,
+        pytest.raises(SystemExit) as stop,
+    ):
+        asked(audited, "--control", control)
+    assert stop.value.code == 2 and "the control have different tokenizers" in capsys.readouterr().err
+
+
+def test_a_control_of_another_model_is_spoken_of(asked):
+    with (
+        serving("llama.cpp", Behaviour(TokenWise())) as audited,
+        serving("llama.cpp", Behaviour(model="large")) as control,
+    ):
+        said = asked(audited, "--control", control, "--requests", "1")[2]
+    assert "The control is another model or build: large, b1" in said.err
+
+
+def test_an_address_may_end_in_v1_and_a_kind_is_checked(asked):
+    with serving("openai", Behaviour(TokenWise())) as address:
+        assert asked(address + "/v1/", "--requests", "1")[0] == 0
+        status, _, said = asked(address, "--requests", "1", "--kind", "llama.cpp")
+    assert status == 2 and "is no server of the shape llama.cpp" in said.err
+
+
+def test_the_command_is_kept_without_what_is_default(asked, tmp_path):
+    with serving("llama.cpp", Behaviour(TokenWise())) as address:
+        asked(address, "--requests", "1", "--temperature", "1.0")
+    kept = json.loads((tmp_path / "run" / "texts.jsonl").read_text().splitlines()[0])["command"]
+    assert kept.startswith(f"veridraft audit-server {address} --requests 1 --out ") and "--temperature" not in kept
+
+
+def test_a_server_that_makes_no_tokens_of_text_can_be_asked_by_ids(asked, tmp_path, capsys):
+    """Trap: llama.cpp answers status 500 for letters that a small vocabulary lacks, also when rows are asked for."""
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text("[[1, 2], [3]]")
+    with serving("llama.cpp", Behaviour(TokenWise(), words=None)) as address:
+        with pytest.raises(SystemExit) as stop:
+            asked(address)
+        assert stop.value.code == 2 and "prompt file of token ids needs no tokenizer" in capsys.readouterr().err
+        assert asked(address, "--prompts", str(prompts), "--requests", "2")[1]["tokens"] == 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Server
-from .http import Http, ServerError
+from .http import Http, NotReadyError, ServerError
 from .llama_cpp import LlamaCpp
 from .openai import OpenAi
 
@@ -11,20 +11,21 @@ SERVERS: dict[str, type[Server]] = {server.kind: server for server in (LlamaCpp,
 
 
 def server_at(address: str, kind: str | None, seconds: float) -> Server:
-    """The server at an address; without a kind the first of the table that answers for itself.
+    """The server at an address; without a kind the first of the table that answers as such.
 
-    Raises ``ValueError`` for an address or a kind that cannot be, :class:`ServerError` if nothing answers.
+    Raises ``ValueError`` for an address or a kind that cannot be, :class:`NotReadyError` if nothing answers yet,
+    :class:`ServerError` if what answers has no known shape.
     """
     http = Http(address, seconds)
-    if kind is not None:
-        return SERVERS[kind](http)
     problems = []
-    for one in SERVERS.values():
+    for one in SERVERS.values() if kind is None else (SERVERS[kind],):
         server = one(http)
         try:
             server.identity()
+        except NotReadyError:
+            raise
         except ServerError as error:
             problems.append(str(error))
         else:
             return server
-    raise ServerError(f"{address} is no server of a known shape ({', '.join(SERVERS)}): {'; '.join(problems)}")
+    raise ServerError(f"{address} is no server of the shape {kind or ' or '.join(SERVERS)}: {'; '.join(problems)}")

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from veridraft.simulate.transcripts import KnownRow
 
 from .http import Http, ServerError
@@ -15,14 +17,18 @@ Steps = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
 """How many drafts each step accepted, and how many it had; None, None where that is not known."""
 
 
+Drafts = tuple[int, int]
+"""How many tokens were drafted for a text, and how many of them were accepted."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """A text: its tokens, one that ended it among them; its steps, if told; whether it ended by itself."""
+    """A text: its tokens, one that ended it among them; whether it ended by itself; its steps and drafts, if told."""
 
     tokens: tuple[int, ...]
-    accepted: tuple[int, ...] | None
-    drafted: tuple[int, ...] | None
     ended: bool
+    steps: Steps = (None, None)
+    drafts: Drafts | None = None
 
 
 class Server(ABC):
@@ -42,13 +48,27 @@ class Server(ABC):
         """The tokens of a prompt."""
 
     @abstractmethod
-    def write(self, prompt: Sequence[int], tokens: int, settings: Mapping[str, float], seed: int) -> Answer:
-        """A text of at most so many tokens, drawn under the settings."""
+    def write(self, prompt: Sequence[int], tokens: int, settings: Mapping[str, float], seed: int,
+              steps: bool = False) -> Answer:  # fmt: skip
+        """A text of at most so many tokens, drawn under the settings; with its steps if they are wanted and told."""
 
     @abstractmethod
     def rows(self, prompt: Sequence[int], tokens: Sequence[int], settings: Mapping[str, float],
              known: int) -> list[KnownRow]:  # fmt: skip
         """The law of each token behind the settings (of the model itself at temperature 0), its ``known`` likeliest."""
+
+
+def asked_of(settings: Mapping[str, float], no_top_k: int) -> dict[str, Any]:
+    """The four settings, all of them: what is left out would have the server's own default."""
+    return {
+        "temperature": settings.get("temperature", 1.0), "top_k": int(settings.get("top_k", 0)) or no_top_k,
+        "top_p": settings.get("top_p", 1.0), "min_p": settings.get("min_p", 0.0),
+    }  # fmt: skip
+
+
+def of_rows(settings: Mapping[str, float]) -> Mapping[str, float]:
+    """The settings that the rows of a text stand behind: none of a greedy one's, which are the model's own."""
+    return {} if settings.get("temperature") == 0 else settings
 
 
 def field(answer: Any, name: str, where: str) -> Any:
@@ -64,6 +84,12 @@ def whole(values: Any, where: str) -> tuple[int, ...]:
     if not isinstance(values, list) or not all(isinstance(value, int) and value >= 0 for value in values):
         raise ServerError(f"{where} answers tokens that are no ids: {str(values)[:100]}")
     return tuple(values)
+
+
+def known_row(logs: Mapping[int, float], asked: int) -> KnownRow:
+    """The row of likeliest tokens with the logarithms of their probabilities; it is whole if fewer than asked came."""
+    masses = np.exp(list(logs.values()))
+    return KnownRow(np.array(list(logs), dtype=np.int64), masses / masses.sum() if len(logs) < asked else masses)
 
 
 def fitting(accepted: Sequence[int], drafted: Sequence[int], tokens: int) -> Steps:

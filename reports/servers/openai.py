@@ -6,12 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from veridraft.gpu.engines.objects import find_object
 from veridraft.simulate.transcripts import KnownRow, behind_settings
 
-from .base import Answer, Server, field, fitting, whole
+from .base import Answer, Drafts, Server, Steps, asked_of, field, fitting, known_row, of_rows, whole
 from .http import ServerError
 
 WHERE = "/v1/completions"
@@ -35,16 +33,17 @@ class OpenAi(Server):
         answer = self.http.post("/tokenize", {"model": self._named(), "prompt": text})
         return whole(field(answer, "tokens", "/tokenize"), "/tokenize")
 
-    def write(self, prompt: Sequence[int], tokens: int, settings: Mapping[str, float], seed: int) -> Answer:
-        """A text, in one answer."""
+    def write(self, prompt: Sequence[int], tokens: int, settings: Mapping[str, float], seed: int,
+              steps: bool = False) -> Answer:  # fmt: skip
+        """A text, in one answer; its steps are told whether they are wanted or not."""
         asked = {
             "model": self._named(), "prompt": list(prompt), "max_tokens": tokens, "seed": seed,
-            "return_token_ids": True, **_asked(settings),
+            "return_token_ids": True, **asked_of(settings, -1),
         }  # fmt: skip
         answer = self.http.post(WHERE, asked)
         choice = self._choice(answer)
         text = whole(field(choice, "token_ids", WHERE), WHERE)
-        return Answer(text, *_steps(answer, len(text)), choice.get("finish_reason") == "stop")
+        return Answer(text, choice.get("finish_reason") == "stop", *_speculated(answer, len(text)))
 
     def rows(self, prompt: Sequence[int], tokens: Sequence[int], settings: Mapping[str, float],
              known: int) -> list[KnownRow]:  # fmt: skip
@@ -58,8 +57,7 @@ class OpenAi(Server):
         told = choice.get("prompt_logprobs") or answer.get("prompt_logprobs")
         if not isinstance(told, list) or len(told) != len(prompt) + len(tokens):
             raise ServerError(f"{WHERE} answers no prompt_logprobs of {len(prompt) + len(tokens)} tokens")
-        kept = {name: value for name, value in settings.items() if settings.get("temperature") != 0}
-        return [behind_settings(_row(row), kept) for row in told[len(prompt) :]]
+        return [behind_settings(_row(row, known), of_rows(settings)) for row in told[len(prompt) :]]
 
     def _named(self) -> str:
         if not hasattr(self, "_model"):
@@ -74,26 +72,20 @@ class OpenAi(Server):
         return choices[0]
 
 
-def _asked(settings: Mapping[str, float]) -> dict[str, Any]:
-    return {
-        "temperature": settings.get("temperature", 1.0), "top_p": settings.get("top_p", 1.0),
-        "top_k": int(settings.get("top_k", 0)) or -1, "min_p": settings.get("min_p", 0.0),
-    }  # fmt: skip
-
-
-def _steps(answer: Any, tokens: int) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
-    """(accepted, drafted) of each step, of an answer with vLLM's detailed metrics."""
+def _speculated(answer: Any, tokens: int) -> tuple[Steps, Drafts | None]:
+    """Steps and drafts of an answer with vLLM's metrics; the steps of detailed ones alone."""
     found = find_object(answer)
     told = found.values if found else {}
+    counts = told.get("num_draft_tokens"), told.get("num_accepted_draft_tokens")
+    drafts = None if None in counts else (int(counts[0] or 0), int(counts[1] or 0))
     if told.get("per_step_accepted") is None or told.get("per_step_drafted") is None:
-        return None, None
-    return fitting(whole(told["per_step_accepted"], WHERE), whole(told["per_step_drafted"], WHERE), tokens)
+        return (None, None), drafts
+    return fitting(whole(told["per_step_accepted"], WHERE), whole(told["per_step_drafted"], WHERE), tokens), drafts
 
 
-def _row(told: Any) -> KnownRow:
+def _row(told: Any, asked: int) -> KnownRow:
     """A row of ``prompt_logprobs``: an object from token ids to ``{"logprob": ...}``."""
     if not isinstance(told, Mapping) or not told:
         raise ServerError(f"{WHERE} answers a row of prompt_logprobs that is {str(told)[:60]}")
-    ids = np.array([int(token) for token in told], dtype=np.int64)
-    logs = [value["logprob"] if isinstance(value, Mapping) else value for value in told.values()]
-    return KnownRow(ids, np.exp([-math.inf if log is None else float(log) for log in logs]))
+    logs = {token: value["logprob"] if isinstance(value, Mapping) else value for token, value in told.items()}
+    return known_row({int(token): -math.inf if log is None else float(log) for token, log in logs.items()}, asked)

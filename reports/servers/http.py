@@ -13,16 +13,23 @@ from typing import Any
 MOST_BYTES = 256 * 2**20
 """The longest answer that is read."""
 
+STARTING = 503
+"""The status of a server that is still loading its model."""
 
-class ServerError(Exception):
+
+class ServerError(ConnectionError):
     """What a server did wrong, in one line: it is gone, slow, or answers what cannot be used."""
 
 
+class NotReadyError(ServerError):
+    """Nothing answers at the address, or what answers is still starting."""
+
+
 class Http:
-    """A server at an address, each request with a time limit in seconds."""
+    """A server at an address, with or without the ``/v1`` of its paths; each request has a time limit in seconds."""
 
     def __init__(self, address: str, seconds: float) -> None:
-        self.address = address.rstrip("/")
+        self.address = address.rstrip("/").removesuffix("/v1")
         if not self.address.startswith(("http://", "https://")):
             raise ValueError(f"address {address!r} must begin with http:// or https://")
         self.seconds = seconds
@@ -58,12 +65,13 @@ class Http:
             with urllib.request.urlopen(request, timeout=self.seconds) as answer:
                 yield answer
         except urllib.error.HTTPError as error:
-            raise ServerError(f"{self.address}{path} answers status {error.code}: {_short(error.read(2000))}") from None
+            kind = NotReadyError if error.code == STARTING else ServerError
+            raise kind(f"{self.address}{path} answers status {error.code}: {_short(error.read(2000))}") from None
         except TimeoutError:
             raise ServerError(f"{self.address}{path} did not answer within {self.seconds:g} s") from None
         except (urllib.error.URLError, HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or error or type(error).__name__
-            raise ServerError(f"{self.address}{path} cannot be reached: {reason}") from None
+            raise NotReadyError(f"{self.address}{path} cannot be reached: {reason}") from None
 
     def _parsed(self, path: str, text: bytes) -> Any:
         try:

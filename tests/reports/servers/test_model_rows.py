@@ -13,7 +13,7 @@ from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.requests import Request
 from veridraft.gpu.trees.sampling import Sampling
 from veridraft.reports.cli import main
-from veridraft.reports.commands.texts.model_rows import ModelRows
+from veridraft.reports.servers.model_rows import ModelRows
 from veridraft.simulate.transcripts import Transcript, TranscriptWriter, audit_transcripts
 from veridraft.theory.policies import Chain, Iid
 

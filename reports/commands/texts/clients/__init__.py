@@ -1,1 +1,0 @@
-"""Servers that are asked for texts and rows."""

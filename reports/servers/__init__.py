@@ -1,0 +1,1 @@
+"""Servers that are asked for texts, and where the rows along these come from."""

@@ -1,0 +1,1 @@
+"""Real servers of llama.cpp, audited from outside."""

@@ -1,0 +1,67 @@
+"""What the best test could do: the nats a token by which the law that is true departs from the row that is scored.
+
+A test that knows the true law gains its divergence from the row on average at each token, and none gains more; so none
+needs fewer tokens, in the mean, than ``log(1/level)`` over the mean divergence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import log
+from statistics import fmean
+
+import numpy as np
+
+from veridraft.simulate.batches.rows import Floats
+from veridraft.simulate.transcripts import KnownRow, RowsAlong, Transcript, sampled_rows
+
+
+def of_settings(texts: Iterable[Transcript], rows: RowsAlong, settings: Mapping[str, float]) -> float:
+    """The mean over tokens that are drawn behind settings and scored at temperature 1; the known tokens are the row."""
+    known = [row.masses / row.masses.sum() for text in texts for row in rows(text)]
+    return fmean(divergence(sampled_rows(row[None], settings)[0], row) for row in known)
+
+
+def of_forced(texts: Iterable[Transcript], best: RowsAlong, rate: float) -> float:
+    """The mean over the tokens, if drafts are accepted at a rate and otherwise drawn from the target's row.
+
+    texts : with steps and rows
+    best : rows along a text whose likeliest token is what is drafted
+    """
+    return fmean(value for text in texts for value in _of_forced(text, best(text), rate))
+
+
+def _of_forced(text: Transcript, best: Sequence[KnownRow], rate: float) -> list[float]:
+    """Token by token; none behind all drafts of a step."""
+    assert text.rows is not None and text.bonus is not None
+    found = []
+    for row, drafted, bonus in zip(text.rows, best, text.bonus, strict=True):
+        likely = float(row.at(drafted.likeliest(1))[0])
+        law = np.array([rate + (1 - rate) * likely, (1 - rate) * (1 - likely)])
+        found.append(0.0 if bonus else divergence(law, np.array([likely, 1 - likely])))
+    return found
+
+
+def divergence(law: Floats, row: Floats) -> float:
+    """Kullback and Leibler's divergence of a law from a row, in nats."""
+    there = law > 0
+    return float((law[there] * np.log(law[there] / row[there])).sum())
+
+
+def total_variation(law: Floats, row: Floats) -> float:
+    """Half the sum of the differences."""
+    return float(np.abs(law - row).sum() / 2)
+
+
+def tokens_at_least(level: float, nats: float) -> float:
+    """The fewest tokens that any test needs, in the mean."""
+    return log(1 / level) / nats
+
+
+def mismatch(texts: Iterable[Transcript], one: RowsAlong, other: RowsAlong) -> tuple[float, float]:
+    """The mean divergence and total variation of one engine's rows from another's, all unknown tokens as one."""
+    pairs = [
+        (mine.at(mine.ids), theirs.at(mine.ids))
+        for text in texts for mine, theirs in zip(one(text), other(text), strict=True)
+    ]  # fmt: skip
+    return fmean(divergence(*pair) for pair in pairs), fmean(total_variation(*pair) for pair in pairs)
