@@ -1,6 +1,7 @@
 """Verifiers in the shapes of engines, right and wrong, written for the tests of the adapters."""
 
 import random
+from itertools import pairwise
 
 import torch
 
@@ -130,7 +131,7 @@ def vllm_v2_rejection_sample(
     """Drawn by each request's seed and first position; what stands behind a row's count is junk."""
     emitted, ends = [], cu_num_logits.tolist()
     assert pos.dtype == seed.dtype == torch.int64 and (temperature == 1).all()
-    for request, (start, end) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+    for request, (start, end) in enumerate(pairwise(ends)):
         held = slice(start, end)
         assert expanded_local_pos[held].tolist() == list(range(end - start))
         assert (expanded_idx_mapping[held] == request).all() and idx_mapping[request] == request

@@ -20,7 +20,8 @@ def of_equal_lengths(verifier: Callable[..., Ints]) -> Callable[..., Ints]:
     """
 
     def grouped(target: Any, draft: Any, tokens: Any, rng: Any) -> Ints:
-        rows, drafts, ids, generator = np.asarray(target), np.asarray(draft), np.asarray(tokens), as_numpy_generator(rng)
+        rows, drafts, ids = (np.asarray(array) for array in (target, draft, tokens))
+        generator = as_numpy_generator(rng)
         lengths = np.logical_and.accumulate(ids != NO_TOKEN, axis=1).sum(axis=1)
         emitted = np.full((len(ids), ids.shape[1] + 1), NO_TOKEN)
         for length in np.unique(lengths):

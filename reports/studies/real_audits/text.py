@@ -20,7 +20,7 @@ Record = dict[str, Any]
 def note(records: Sequence[Record], settings: Mapping[str, Any], command: str) -> Note:
     """The study as a page."""
     lossy = [record for record in records if record["verdict"] == "lossy"]
-    sections = [_verdicts(records), *(_confirmation(record) for record in _with_exact(lossy)), _traits(records)]
+    sections = [verdicts(records), *(confirmation(record) for record in _with_exact(lossy)), traits(records)]
     said = ", ".join(f"{name} {version}" for name, version in settings['versions'].items())
     lead = (
         f"{len(records)} audits at level 1e-6 each, {len(lossy)} lossy, of which "
@@ -33,7 +33,7 @@ def note(records: Sequence[Record], settings: Mapping[str, Any], command: str) -
     return Note("Code that people run, audited", lead, tuple(sections), command)
 
 
-def _verdicts(records: Sequence[Record]) -> Section:
+def verdicts(records: Sequence[Record]) -> Section:
     headers = "package", "what", "how", "verdict", "trials", "seconds", "would have found", "evidence"
     rows = tuple(
         (
@@ -77,7 +77,7 @@ def _with_exact(lossy: Sequence[Record]) -> list[Record]:
     return list(seen.values())
 
 
-def _confirmation(record: Record) -> Section:
+def confirmation(record: Record) -> Section:
     """The exact case of a lossy verdict: two laws and what came out."""
     exact = record["exact"]
     out = exact["comes_out"] or [""] * len(exact["target"])
@@ -94,7 +94,7 @@ def _confirmation(record: Record) -> Section:
     return Section(title, (exact["text"], verdict), ("outcome", "target", "comes out", "observed"), rows)
 
 
-def _traits(records: Sequence[Record]) -> Section:
+def traits(records: Sequence[Record]) -> Section:
     rows = tuple((record["key"], text) for record in records for text in record["observations"])
     words = () if rows else ("Nothing.",)
     if any("Universal" in key for key, _ in rows):
