@@ -34,6 +34,7 @@ def note(records: Sequence[Record], settings: Mapping[str, Any], command: str) -
 
 
 def verdicts(records: Sequence[Record]) -> Section:
+    """Every audit: what, how, the verdict and its evidence."""
     headers = "package", "what", "how", "verdict", "trials", "seconds", "would have found", "evidence"
     rows = tuple(
         (
@@ -86,15 +87,24 @@ def confirmation(record: Record) -> Section:
         for name, target, comes, count in zip(exact["outcomes"], exact["target"], out, exact["counts"], strict=True)
     )
     verdict = (
-        f"Total variation {exact['total_variation']}, exact. {exact['trials']:,} runs of the code itself: the target "
-        f"is {'excluded' if exact['target_excluded'] else 'not excluded'} at level 1e-9, the law worked out by hand is "
-        f"{'excluded' if exact['comes_out_excluded'] else 'not excluded'}."
+        f"{exact['trials']:,} runs of the code itself: the target is {_excluded(exact['target_excluded'])} at level "
+        "1e-9."
     )
+    if exact["comes_out"]:
+        verdict = (
+            f"Total variation {exact['total_variation']}, exact. {verdict[:-1]}, the law worked out by hand is "
+            f"{_excluded(exact['comes_out_excluded'])}."
+        )
     title = f"{record['package']} {record['version']}: {record['what']}"
     return Section(title, (exact["text"], verdict), ("outcome", "target", "comes out", "observed"), rows)
 
 
+def _excluded(found: bool) -> str:
+    return "excluded" if found else "not excluded"
+
+
 def traits(records: Sequence[Record]) -> Section:
+    """What was told of callables beside their verdicts."""
     rows = tuple((record["key"], text) for record in records for text in record["observations"])
     words = () if rows else ("Nothing.",)
     if any("Universal" in key for key, _ in rows):

@@ -59,15 +59,15 @@ class _Module(ModuleType):
 
 
 class StandIns(MetaPathFinder, Loader):
-    """Finds the packages of the given top-level names, and everything inside them, where nothing else does."""
+    """Finds the given packages, and everything inside them."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.names = frozenset(names)
+        self.names = tuple(names)
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """A package of stand-ins, for a name that is listed."""
-        top = fullname.split(".")[0]
-        return ModuleSpec(fullname, self, is_package=True) if top in self.names or fullname in self.names else None
+        """A package of stand-ins, for a name that is listed or lies below one."""
+        listed = any(fullname == name or fullname.startswith(f"{name}.") for name in self.names)
+        return ModuleSpec(fullname, self, is_package=True) if listed else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module."""
@@ -77,6 +77,7 @@ class StandIns(MetaPathFinder, Loader):
         """Nothing."""
 
 
-def install(names: Iterable[str]) -> None:
-    """From now on, what is listed and not installed is a stand-in."""
-    sys.meta_path.append(StandIns(names))
+def install(absent: Iterable[str] = (), replaced: Iterable[str] = ()) -> None:
+    """From now on, what is absent and not installed is a stand-in, and so is what is replaced, installed or not."""
+    sys.meta_path.append(StandIns(absent))
+    sys.meta_path.insert(0, StandIns(replaced))

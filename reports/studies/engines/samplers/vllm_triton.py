@@ -6,20 +6,20 @@ import logging
 from collections.abc import Callable
 from fractions import Fraction
 from importlib import import_module
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from veridraft.simulate.adapters.torch_tools import tensor
-from veridraft.simulate.adapters.vllm import vllm_v1, vllm_v2
+from veridraft.simulate.adapters.vllm import vllm_v2
 from veridraft.simulate.forms.cases import Case, default_cases
 from veridraft.simulate.forms.form import Form
 
 from ...real_audits.audited import ExactCase
 from ..audited import EngineAuditee
 from . import interpreter, stand_ins
-from .vllm_cpu import SERVER, Built, sampler, with_rows, without_rows
+from .vllm_cpu import SERVER, Built, with_rows, without_rows
 from .vllm_forward import MIXED, forward_cases, forward_verifier
 
 TRIALS = 3_000
@@ -31,6 +31,7 @@ def prepare() -> None:
     logging.disable(logging.WARNING)
     stand_ins.install(SERVER)
     interpreter.ready()
+    import_module("vllm.utils.torch_utils").PIN_MEMORY = False  # found to be possible where no device is visible
 
 
 def newer() -> Callable[..., Any]:
@@ -82,8 +83,7 @@ def _with_grammar(target_logits: Any, draft_logits: Any, draft_sampled: Any, *ot
 
 def _spans(ends: Any) -> list[tuple[int, int]]:
     """The places of each request's logits."""
-    places = np.asarray(ends).tolist()
-    return list(zip(places[:-1], places[1:], strict=True))
+    return list(pairwise(np.asarray(ends).tolist()))
 
 
 def _acceptable(rows: Any, tokens: Any) -> int:
