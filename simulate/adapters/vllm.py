@@ -82,7 +82,7 @@ def vllm_v2(function: Callable[..., Any], one_hot: bool = False, **options: Any)
         request, place = np.nonzero(held)
         sampled = np.concatenate([np.zeros((trials, 1), dtype=np.int64), ids], axis=1)[held]
         starts = np.concatenate([[0], np.cumsum(held.sum(axis=1))])
-        first = generator.integers(1, 2**20, size=trials)
+        first = np.asarray(generator.integers(1, 2**20, size=trials))
         with seeded(generator):
             emitted, counts = function(
                 logits(rows[held], "float32"), None if one_hot else logits(draft, "float32"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -92,5 +91,5 @@ def _unfinished(engine: Engine, auditee: EngineAuditee) -> dict[str, Any]:
     return said | {
         "version": engine.name.split()[-1], "form": auditee.form.value, "trials": 0, "seconds": 0.0, "cases": 0,
         "findings": [], "observations": [], "would_have_found": [1.0, 1.0], "largest_log_e": 0.0, "exact": None,
-        "lines": "", "printed": "", "python": sys.version.split()[0],
+        "lines": "", "printed": "",
     }  # fmt: skip

@@ -20,7 +20,7 @@ def ready() -> None:
 
     It patches ``triton.language`` anew at every launch and every inner call, which takes more than half of the time.
     """
-    interpreter = import_module("triton.runtime.interpreter")
+    interpreter: Any = import_module("triton.runtime.interpreter")
     builder = interpreter.interpreter_builder
     builder.options = dataclasses.replace(builder.options, sanitize_overflow=False)
     patch, seen = interpreter._patch_lang, set()
@@ -33,7 +33,8 @@ def ready() -> None:
         return _Kept()
 
     interpreter._patch_lang = patch_once
-    import_module("triton.language.extra.libdevice").log1p = _log1p
+    library: Any = import_module("triton.language.extra.libdevice")
+    library.log1p = _log1p
 
 
 class _Kept:

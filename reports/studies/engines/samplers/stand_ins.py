@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 
 class _Attributes(type):
@@ -47,7 +47,6 @@ def stand_in(name: str) -> Any:
 class _Module(ModuleType):
     """A module all of whose names are stand-ins."""
 
-    __path__: ClassVar[list[str]] = []
     __version__ = "0"
 
     def __getattr__(self, name: str) -> Any:

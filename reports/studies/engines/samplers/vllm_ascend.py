@@ -42,7 +42,7 @@ def prepare() -> None:
 
     logging.disable(logging.WARNING)
     stand_ins.install(SERVER, DEVICE)
-    for name in ("tensor", "arange", "ones", "zeros"):
+    for name in ("arange", "full", "ones", "tensor"):
         setattr(torch, name, _unpinned(getattr(torch, name)))
 
 
@@ -55,13 +55,14 @@ def _unpinned(make: Callable[..., Any]) -> Callable[..., Any]:
 
 def rejection(block: bool) -> Callable[..., Any]:
     """``rejection_sample`` under a configuration with or without block verification."""
-    module = import_module("vllm_ascend.sample.rejection_sampler")
+    module: Any = import_module("vllm_ascend.sample.rejection_sampler")
     rules = SimpleNamespace(
         enable_block_verify=block, enable_entropy_verify=False, posterior_threshold=0.95, posterior_alpha=0.4
     )
     config = SimpleNamespace(rejection_sampler_config=rules, enable_reduce_sample=False)
     module.get_ascend_config = lambda: config
-    return module.rejection_sample  # type: ignore[no-any-return]
+    found: Callable[..., Any] = module.rejection_sample
+    return found
 
 
 def limited(verifier: Callable[..., Any]) -> Callable[..., Any]:

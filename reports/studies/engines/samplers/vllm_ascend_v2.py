@@ -30,7 +30,8 @@ def prepare() -> None:
 def sampler() -> Callable[..., Any]:
     """``rejection_sample``."""
     name = "vllm_ascend.worker.v2.spec_decode.rejection_sampler_utils"
-    return import_module(name).rejection_sample  # type: ignore[no-any-return]
+    found: Callable[..., Any] = import_module(name).rejection_sample
+    return found
 
 
 def v2(one_hot: bool) -> Callable[[], Built]:
