@@ -58,9 +58,9 @@ _ALL = (
     Adapter("lmdeploy", Form.CHAIN, True,
             "lmdeploy's RejectionSamplingImpl.forward (tried: 0.18, default backend)", lmdeploy),
     Adapter("flashinfer-chain", Form.CHAIN, True,
-            "flashinfer's chain_speculative_sampling (written from its documentation of 0.6)", flashinfer_chain),
+            "flashinfer's chain_speculative_sampling (from its documentation; not tried)", flashinfer_chain),
     Adapter("trtllm", Form.CHAIN, True,
-            "TensorRT-LLM's rejection_sampling_one_model (written from its source of 1.2)", trtllm),
+            "TensorRT-LLM's rejection_sampling_one_model (from its source; not tried)", trtllm),
     Adapter("eagle", Form.TREE, False,
             "EAGLE's evaluate_posterior: one row of candidates for every leaf", eagle),
 )  # fmt: skip
