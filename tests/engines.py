@@ -1,6 +1,7 @@
 """Verifiers in the shapes of engines, right and wrong, written for the tests of the adapters."""
 
 import random
+from itertools import pairwise
 
 import torch
 
@@ -101,3 +102,102 @@ def eagle_posterior(logits, candidates, logits_processor, keeps_tried=False):
         best, length = chosen, length + 1
     weights = logits_processor(None, logits[best, length][None])[0].softmax(-1)
     return torch.tensor(best), length, weights
+
+
+def _one_chain(target, draft, tokens, from_target=False):
+    """Token-wise verification of one request: what is accepted, and one token more; ``from_target`` is wrong."""
+    emitted = []
+    for place, token in enumerate(tokens):
+        if torch.rand(()) * draft[place, token] < target[place, token]:
+            emitted.append(int(token))
+            continue
+        residual = target[place] if from_target else (target[place] - draft[place]).clamp_min(0)
+        return [*emitted, int(torch.multinomial(residual, 1))]
+    return [*emitted, int(torch.multinomial(target[len(tokens)], 1))]
+
+
+def _rows_of(chains, width):
+    """Lists of tokens as rows padded with -1, and their lengths."""
+    rows = torch.full((len(chains), width), -1, dtype=torch.int32)
+    for row, chain in zip(rows, chains, strict=True):
+        row[: len(chain)] = torch.tensor(chain)
+    return rows, torch.tensor([len(chain) for chain in chains])
+
+
+def vllm_v2_rejection_sample(
+    target_logits, draft_logits, draft_sampled, cu_num_logits, pos, idx_mapping, expanded_idx_mapping,
+    expanded_local_pos, temperature, seed, num_speculative_steps, from_target=False,
+):  # fmt: skip
+    """Drawn by each request's seed and first position; what stands behind a row's count is junk."""
+    emitted, ends = [], cu_num_logits.tolist()
+    assert pos.dtype == seed.dtype == torch.int64 and (temperature == 1).all()
+    for request, (start, end) in enumerate(pairwise(ends)):
+        held = slice(start, end)
+        assert expanded_local_pos[held].tolist() == list(range(end - start))
+        assert (expanded_idx_mapping[held] == request).all() and idx_mapping[request] == request
+        torch.manual_seed((int(seed[request]) + int(pos[start])) % 2**63)
+        target, tokens = target_logits[held].exp(), draft_sampled[held][1:].long()
+        one_hot = torch.nn.functional.one_hot(tokens, target.shape[-1]).float()
+        draft = one_hot if draft_logits is None else draft_logits[request].exp()
+        emitted.append(_one_chain(target, draft, tokens, from_target))
+    rows, counts = _rows_of(emitted, num_speculative_steps + 1)
+    return torch.where(rows < 0, 7, rows), counts
+
+
+def sglang_chain_sampling(
+    predicts, accept_index, accept_token_num, candidates, retrive_index, retrive_next_token, retrive_next_sibling,
+    uniform_samples, uniform_samples_for_final_sampling, target_probs, draft_probs, threshold_single, threshold_acc,
+    deterministic, block_verification=False, from_target=False,
+):  # fmt: skip
+    """Coins for the drafts and one for the last token, against its cumulative sums."""
+    assert not block_verification and (retrive_next_sibling == -1).all() and retrive_next_token[0, -1] == -1
+    for request, chain in enumerate(candidates):
+        target, draft, accepted = target_probs[request], draft_probs[request], 0
+        accept_index[request, 0] = retrive_index[request, 0]
+        while accepted < len(draft):
+            token = int(chain[accepted + 1])
+            if uniform_samples[request, accepted] * draft[accepted, token] >= target[accepted, token]:
+                break
+            predicts[retrive_index[request, accepted]] = token
+            accepted += 1
+            accept_index[request, accepted] = retrive_index[request, accepted]
+        weights = target[accepted]
+        if accepted < len(draft) and not from_target:
+            weights = (weights - draft[accepted]).clamp_min(0)
+        sums = weights.cumsum(0)
+        last = int((sums <= uniform_samples_for_final_sampling[request] * sums[-1]).sum())
+        predicts[retrive_index[request, accepted]] = last
+        accept_token_num[request] = accepted
+
+
+def lmdeploy_forward(
+    target_logits, draft_token_ids, bonus_token_ids, *, is_greedy, draft_probs=None, from_target=False
+):  # fmt: skip
+    """The bonus token is the caller's."""
+    target = target_logits.softmax(-1)
+    one_hot = torch.nn.functional.one_hot(draft_token_ids, target.shape[-1]).float()
+    draft, length = one_hot if draft_probs is None else draft_probs, draft_token_ids.shape[1]
+    emitted = []
+    for request, bonus in enumerate(bonus_token_ids):
+        sure = torch.nn.functional.one_hot(bonus, target.shape[-1])[None]
+        rows = torch.cat([target[request], sure])
+        emitted.append(_one_chain(rows, draft[request], draft_token_ids[request], from_target))
+    rows, counts = _rows_of(emitted, length + 1)
+    return rows, length + 1 - counts, rows.gather(1, counts[:, None] - 1)
+
+
+def flashinfer_chain(draft_probs, draft_token_ids, target_probs, deterministic=True, from_target=False):
+    """Tokens, and two counts."""
+    chains = [_one_chain(*rows, from_target) for rows in zip(target_probs, draft_probs, draft_token_ids, strict=True)]
+    rows, counts = _rows_of(chains, target_probs.shape[1])
+    return rows, counts - 1, counts - 1
+
+
+def trtllm_one_model(
+    draft_probs, draft_token_ids, target_probs, deterministic=True, seed=None, offset=None, from_target=False
+):  # fmt: skip
+    """Tokens, and how many of them are emitted; what stands behind those is junk."""
+    assert seed is not None and offset is not None
+    torch.manual_seed(seed)
+    rows, _, counts = flashinfer_chain(draft_probs, draft_token_ids, target_probs, deterministic, from_target)
+    return torch.where(rows < 0, 7, rows), counts + 1

@@ -18,6 +18,7 @@ STUDIES = {
     "auditing": "how good the auditor is: defects found, false alarms, sensitivity",
     "texts": "how good audits of texts are: tokens until departures are found, false alarms",
     "real-audits": "code that people run, audited: transformers, and packages of the Python index",
+    "engines": "serving engines' own samplers, audited on a CPU",
     "llama-cpp": "servers of llama.cpp, audited from outside: right, wrong on purpose, with checkpoints",
     "delayed": "where delayed expansion beats branching at the root",
     "lengths": "which defects show in the accepted lengths that engines report, and which cannot",

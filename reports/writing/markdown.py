@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import indent
 
 from .html import rendered
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, paragraphs, and perhaps a table (headers, rows of text) and a picture with its description.
+    """A heading, paragraphs, and perhaps lines of code, a table (headers, rows of text) and a picture, described.
 
     ``drawing()`` is the picture as SVG text; it is called where the picture is shown.
     """
@@ -21,6 +22,7 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
     drawing: Callable[[], str] | None = None
     caption: str = ""
+    code: str = ""
 
     @property
     def svg(self) -> str:
@@ -43,6 +45,8 @@ def note_text(note: Note) -> str:
     parts = [note.title, "=" * len(note.title), "", note.lead, ""]
     for section in note.sections:
         parts += [section.title, "-" * len(section.title), *section.paragraphs, ""]
+        if section.code:
+            parts += [indent(section.code.rstrip(), "    "), ""]
         if section.rows:
             parts += [text_table(section.headers, section.rows), ""]
     return "\n".join([*parts, f"Made by: {note.command}", ""])

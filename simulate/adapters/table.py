@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..forms.form import Form
-from .engines import eagle, sglang, sglang_greedy, vllm
+from .engines import eagle, flashinfer_chain, lmdeploy, trtllm
+from .sglang import sglang, sglang_chain, sglang_greedy
 from .transformers import generation, speculative_sampling
+from .vllm import vllm_v1, vllm_v2
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,26 @@ _ALL = (
             "transformers' _speculative_sampling", speculative_sampling),
     Adapter("transformers_generate", Form.GENERATE, False,
             "a transformers model's generate, assisted or not", generation),
-    Adapter("vllm", Form.CHAIN, True,
-            "vLLM's rejection_sample: flat requests of unequal lengths, -1 as placeholder", vllm),
+    Adapter("vllm-v1", Form.CHAIN, True,
+            "vLLM's v1/sample/rejection_sampler.rejection_sample, flat requests of unequal lengths, -1 as placeholder "
+            "(tried: 0.32 compiled for CPUs, 0.33; with takes_logits=True)", vllm_v1),
+    Adapter("vllm-v2", Form.CHAIN, True,
+            "vLLM's v1/worker/gpu/spec_decode.rejection_sample: logits, seeds and positions of requests (tried: 0.33)",
+            vllm_v2),
+    Adapter("vllm-ascend", Form.CHAIN, True,
+            "vllm-ascend's rejection_sample, of vllm-v1's shape (tried: 0.23; with takes_logits=True)", vllm_v1),
     Adapter("sglang", Form.TREE, False,
             "SGLang's tree_speculative_sampling_target_only: linked nodes, outputs written in place", sglang),
-    Adapter("sglang_greedy", Form.TREE, False,
+    Adapter("sglang-greedy", Form.TREE, False,
             "SGLang's verify_tree_greedy, given the target's own tokens", sglang_greedy),
+    Adapter("sglang-chain", Form.CHAIN, True,
+            "SGLang's chain_speculative_sampling_triton, with draft rows (tried: 0.5.23)", sglang_chain),
+    Adapter("lmdeploy", Form.CHAIN, True,
+            "lmdeploy's RejectionSamplingImpl.forward (tried: 0.18, default backend)", lmdeploy),
+    Adapter("flashinfer-chain", Form.CHAIN, True,
+            "flashinfer's chain_speculative_sampling (from its documentation; not tried)", flashinfer_chain),
+    Adapter("trtllm", Form.CHAIN, True,
+            "TensorRT-LLM's rejection_sampling_one_model (from its source; not tried)", trtllm),
     Adapter("eagle", Form.TREE, False,
             "EAGLE's evaluate_posterior: one row of candidates for every leaf", eagle),
 )  # fmt: skip

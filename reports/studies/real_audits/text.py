@@ -20,7 +20,7 @@ Record = dict[str, Any]
 def note(records: Sequence[Record], settings: Mapping[str, Any], command: str) -> Note:
     """The study as a page."""
     lossy = [record for record in records if record["verdict"] == "lossy"]
-    sections = [_verdicts(records), *(_confirmation(record) for record in _with_exact(lossy)), _traits(records)]
+    sections = [verdicts(records), *(confirmation(record) for record in _with_exact(lossy)), traits(records)]
     said = ", ".join(f"{name} {version}" for name, version in settings['versions'].items())
     lead = (
         f"{len(records)} audits at level 1e-6 each, {len(lossy)} lossy, of which "
@@ -33,7 +33,8 @@ def note(records: Sequence[Record], settings: Mapping[str, Any], command: str) -
     return Note("Code that people run, audited", lead, tuple(sections), command)
 
 
-def _verdicts(records: Sequence[Record]) -> Section:
+def verdicts(records: Sequence[Record]) -> Section:
+    """Every audit: what, how, the verdict and its evidence."""
     headers = "package", "what", "how", "verdict", "trials", "seconds", "would have found", "evidence"
     rows = tuple(
         (
@@ -77,7 +78,7 @@ def _with_exact(lossy: Sequence[Record]) -> list[Record]:
     return list(seen.values())
 
 
-def _confirmation(record: Record) -> Section:
+def confirmation(record: Record) -> Section:
     """The exact case of a lossy verdict: two laws and what came out."""
     exact = record["exact"]
     out = exact["comes_out"] or [""] * len(exact["target"])
@@ -86,15 +87,24 @@ def _confirmation(record: Record) -> Section:
         for name, target, comes, count in zip(exact["outcomes"], exact["target"], out, exact["counts"], strict=True)
     )
     verdict = (
-        f"Total variation {exact['total_variation']}, exact. {exact['trials']:,} runs of the code itself: the target "
-        f"is {'excluded' if exact['target_excluded'] else 'not excluded'} at level 1e-9, the law worked out by hand is "
-        f"{'excluded' if exact['comes_out_excluded'] else 'not excluded'}."
+        f"{exact['trials']:,} runs of the code itself: the target is {_excluded(exact['target_excluded'])} at level "
+        "1e-9."
     )
+    if exact["comes_out"]:
+        verdict = (
+            f"Total variation {exact['total_variation']}, exact. {verdict[:-1]}, the law worked out by hand is "
+            f"{_excluded(exact['comes_out_excluded'])}."
+        )
     title = f"{record['package']} {record['version']}: {record['what']}"
     return Section(title, (exact["text"], verdict), ("outcome", "target", "comes out", "observed"), rows)
 
 
-def _traits(records: Sequence[Record]) -> Section:
+def _excluded(found: bool) -> str:
+    return "excluded" if found else "not excluded"
+
+
+def traits(records: Sequence[Record]) -> Section:
+    """What was told of callables beside their verdicts."""
     rows = tuple((record["key"], text) for record in records for text in record["observations"])
     words = () if rows else ("Nothing.",)
     if any("Universal" in key for key, _ in rows):

@@ -41,6 +41,8 @@ WRONG = {
     "study run gaps --verifiers ,": "verifiers is empty",
     "study run gaps --verifiers nss,nss": "verifiers names 'nss' more than once",
     "study run real-audits --trials 0": "trials must be at least 1",
+    "study run engines --trials 0": "trials must be at least 1",
+    "study run engines --only nobody": "only 'nobody' leaves no audit of an engine",
     "what-if --gpu H100 --gpus 0": "gpus must be at least 1",
     "what-if --gpu H100 --contexts 0": "contexts must be at least 1",
     "what-if --gpu H100 --seed -1": "seed must be at least 0",

@@ -75,10 +75,16 @@ def softened(candidate_input_ids, candidate_logits, candidate_length, new_logits
 
 RIGHT_AND_WRONG = {
     "transformers_speculative_sampling": (lambda *a, **k: transformers_function()(*a, **k), softened),
-    "vllm": (engines.vllm_rejection_sample, partial(engines.vllm_rejection_sample, wrong_row=True)),
+    "vllm-v1": (engines.vllm_rejection_sample, partial(engines.vllm_rejection_sample, wrong_row=True)),
     "sglang": (engines.sglang_sampling, partial(engines.sglang_sampling, keeps_tried=True)),
-    "sglang_greedy": (engines.sglang_greedy, partial(engines.sglang_greedy, bonus_of_root=True)),
+    "sglang-greedy": (engines.sglang_greedy, partial(engines.sglang_greedy, bonus_of_root=True)),
     "eagle": (engines.eagle_posterior, partial(engines.eagle_posterior, keeps_tried=True)),
+    "vllm-ascend": (engines.vllm_rejection_sample, partial(engines.vllm_rejection_sample, wrong_row=True)),
+    "vllm-v2": (engines.vllm_v2_rejection_sample, partial(engines.vllm_v2_rejection_sample, from_target=True)),
+    "sglang-chain": (engines.sglang_chain_sampling, partial(engines.sglang_chain_sampling, from_target=True)),
+    "lmdeploy": (engines.lmdeploy_forward, partial(engines.lmdeploy_forward, from_target=True)),
+    "flashinfer-chain": (engines.flashinfer_chain, partial(engines.flashinfer_chain, from_target=True)),
+    "trtllm": (engines.trtllm_one_model, partial(engines.trtllm_one_model, from_target=True)),
 }
 
 
@@ -94,7 +100,7 @@ def test_right_function_follows_target_and_wrong_one_does_not(name):
 
 def test_every_adapter_is_tried_here():
     assert set(ADAPTERS) == {*RIGHT_AND_WRONG, "transformers_generate"}
-    with pytest.raises(ValueError, match=r"adapter must be one of .*vllm.*, but is 'vLLM'"):
+    with pytest.raises(ValueError, match=r"adapter must be one of .*vllm-v1.*, but is 'vLLM'"):
         get_adapter("vLLM")
 
 
@@ -105,7 +111,7 @@ def test_vllm_takes_requests_of_unequal_lengths():
         seen.append(arguments)
         return engines.vllm_rejection_sample(*arguments)
 
-    verifier = ADAPTERS["vllm"].wrap(spy)
+    verifier = ADAPTERS["vllm-v1"].wrap(spy)
     counts, law = counts_of(verifier, Form.CHAIN, True, Chain(2), 600, lengths=(2, 0, 1))
     assert farthest(counts, law) < 1
     ids, lengths, longest, cumulative, draft, target, bonus, _ = seen[0]
@@ -119,8 +125,26 @@ def test_vllm_options_hand_over_logits_or_no_draft():
         return engines.vllm_rejection_sample(ids, lengths, longest, cumulative, None, target.exp(), bonus, metadata)
 
     argmax = MarkovPair([[0.5, 0.3, 0.2]] * 3, [[0.0, 1.0, 0.0]] * 3)
-    verifier = ADAPTERS["vllm"].wrap(spy, takes_logits=True, one_hot=True)
+    verifier = ADAPTERS["vllm-v1"].wrap(spy, takes_logits=True, one_hot=True)
     assert farthest(*counts_of(verifier, Form.CHAIN, True, Chain(2), 600, pair=argmax)) < 1
+
+
+@pytest.mark.parametrize("name", [
+    name for name, adapter in ADAPTERS.items() if adapter.form is Form.CHAIN and adapter.batched
+])  # fmt: skip
+def test_batched_chains_take_requests_of_unequal_lengths(name):
+    right, wrong = (ADAPTERS[name].wrap(function) for function in RIGHT_AND_WRONG[name])
+    run = partial(counts_of, form=Form.CHAIN, batched=True, policy=Chain(2), lengths=(2, 0, 1))
+    assert farthest(*run(right, trials=900)) < 1
+    assert farthest(*run(wrong, trials=3000)) > 1
+
+
+@pytest.mark.parametrize("name", ["vllm-v2", "lmdeploy"])
+def test_drafts_without_rows_are_certain_ones(name):
+    argmax = MarkovPair([[0.5, 0.3, 0.2]] * 3, [[0.0, 1.0, 0.0]] * 3)
+    right, wrong = (ADAPTERS[name].wrap(function, one_hot=True) for function in RIGHT_AND_WRONG[name])
+    assert farthest(*counts_of(right, Form.CHAIN, True, Chain(2), 600, pair=argmax)) < 1
+    assert farthest(*counts_of(wrong, Form.CHAIN, True, Chain(2), 2000, pair=argmax)) > 1
 
 
 def test_equal_siblings_are_merged_with_their_children():

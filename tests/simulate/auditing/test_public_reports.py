@@ -115,7 +115,7 @@ def flat_arguments(drafted_alone):
 @pytest.mark.parametrize("drafted_alone", [True, False])
 def test_a_port_behind_the_adapter_of_vllm_is_judged_like_the_chain_that_it_is(drafted_alone):
     pytest.importorskip("torch")
-    adapted = ADAPTERS["vllm"].wrap(flat_arguments(drafted_alone))
+    adapted = ADAPTERS["vllm-v1"].wrap(flat_arguments(drafted_alone))
     result = audit(adapted, form="chain", batched=True, trials=40_000 if drafted_alone else 3_000)
     assert result.verdict is (Verdict.LOSSY if drafted_alone else Verdict.NO_DEFECT_FOUND)
     if drafted_alone:

@@ -115,12 +115,12 @@ BAD = {
     "audited_engine:COUNT": "function 'audited_engine:COUNT' is not callable, but int",
     "audited_engine:right --form circle": "--form: invalid choice: 'circle'",
     "audited_engine:right --adapter llama": "adapter must be one of transformers_speculative_sampling",
-    "audited_engine:right --adapter vllm --form tree": "adapter vllm has the form chain, but --form is tree",
+    "audited_engine:right --adapter vllm-v1 --form tree": "adapter vllm-v1 has the form chain, but --form is tree",
     "audited_engine:right --adapter eagle --batched": "adapter eagle is called with one trial at a time",
-    "audited_engine:right --adapter vllm --arrays torch": "adapter vllm makes its own tensors",
-    "audited_engine:right --adapter vllm --option 3": "--option must be NAME=VALUE, but is '3'",
-    "audited_engine:right --adapter vllm --option x=nope:x": "cannot import nope",
-    "audited_engine:right --adapter vllm --option height=3": "unexpected keyword argument 'height'",
+    "audited_engine:right --adapter vllm-v1 --arrays torch": "adapter vllm-v1 makes its own tensors",
+    "audited_engine:right --adapter vllm-v1 --option 3": "--option must be NAME=VALUE, but is '3'",
+    "audited_engine:right --adapter vllm-v1 --option x=nope:x": "cannot import nope",
+    "audited_engine:right --adapter vllm-v1 --option height=3": "unexpected keyword argument 'height'",
     "audited_engine:right --option x=3": "--option is for an adapter",
     "audited_engine:right --merged": "--merged is for the form tree, but the form is chain",
     "audited_engine:right --policy Bush(3)": "policy 'Bush(3)' is none of Chain(L)",
@@ -180,10 +180,10 @@ def test_json_goes_to_a_file_or_to_the_output_alone(folder, capsys):
 
 def test_the_command_is_said_with_what_is_not_the_default():
     words = ["a.b:c", "--form", "tree", "--merged", "--policy", "Iid(2, 2)", "--level", "1e-3",
-             "--adapter", "vllm", "--option", "x=1", "--option", "y=2", "--trials", "30", "--batched"]  # fmt: skip
+             "--adapter", "vllm-v1", "--option", "x=1", "--option", "y=2", "--trials", "30", "--batched"]  # fmt: skip
     again = typed(parser().parse_args(words))
     assert again == (
-        "veridraft audit a.b:c --form tree --batched --adapter vllm --option x=1 --option y=2 --policy 'Iid(2, 2)' "
+        "veridraft audit a.b:c --form tree --batched --adapter vllm-v1 --option x=1 --option y=2 --policy 'Iid(2, 2)' "
         "--merged --trials 30 --level 0.001"
     )
     assert typed(parser().parse_args(["a:b"])) == "veridraft audit a:b"

@@ -1,0 +1,36 @@
+"""Batches of drafts of unequal lengths, for functions that take equal ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from veridraft.theory.rows.distributions import NO_TOKEN
+
+from ..batches.rows import Ints, draw
+from .torch_tools import as_numpy_generator
+
+
+def of_equal_lengths(verifier: Callable[..., Ints]) -> Callable[..., Ints]:
+    """A batched verifier of chains that calls another for all drafts of one length at a time.
+
+    A token -1 ends a draft; a request without a draft samples its target, as an engine does.
+    """
+
+    def grouped(target: Any, draft: Any, tokens: Any, rng: Any) -> Ints:
+        rows, drafts, ids = (np.asarray(array) for array in (target, draft, tokens))
+        generator = as_numpy_generator(rng)
+        lengths = np.logical_and.accumulate(ids != NO_TOKEN, axis=1).sum(axis=1)
+        emitted = np.full((len(ids), ids.shape[1] + 1), NO_TOKEN)
+        for length in np.unique(lengths):
+            some = lengths == length
+            if length:
+                given = rows[some, : length + 1], drafts[some, :length], ids[some, :length]
+                emitted[some, : length + 1] = verifier(*given, generator)
+            else:
+                emitted[some, 0] = draw(rows[some, 0].astype(np.float64), generator)
+        return emitted
+
+    return grouped
