@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ class Behaviour:
     left_out : the place of the token that streams lack, as llama.cpp's do inside a letter
     words : what ``/tokenize`` multiplies letters by: another tokenizer; None if it cannot read text
     rows : whose rows are told, ``target`` or ``draft``
+    together : texts are written once so many are asked for at the same time, or a second has passed
+    mixed : every text of such a batch is drawn under the settings of the first that was asked for
     """
 
     verifier: object = None
@@ -61,9 +64,24 @@ class Behaviour:
     constant_seed: bool = False
     words: int | None = 1
     rows: str = "target"
+    together: int = 1
+    mixed: bool = False
     asked: list = field(default_factory=list)
+    flying: list = field(default_factory=list)
 
     def text(self, prompt, tokens, settings, seed):
+        self.flying.append(settings)
+        until = time.monotonic() + 1.0
+        while len(self.flying) < self.together and time.monotonic() < until:
+            time.sleep(0.001)
+        used = self.flying[0] if self.mixed else settings
+        try:
+            return self.written(prompt, tokens, used, seed)
+        finally:
+            time.sleep(0.005)
+            self.flying.remove(settings)
+
+    def written(self, prompt, tokens, settings, seed):
         rows = HashedRows(nearness=self.nearness, settings=settings if self.sampled is None else self.sampled)
         rng = np.random.default_rng(0 if self.constant_seed else seed)
         tokens -= self.short

@@ -12,6 +12,7 @@ from veridraft.simulate.auditing.verdict import Verdict
 from veridraft.simulate.transcripts import KnownRow, RowsAlong, TextCourse, Transcript
 
 from .base import Drafts, Server
+from .beside import ALONE, Beside
 from .http import ServerError
 
 
@@ -43,6 +44,7 @@ class Collector:
     settings : temperature, top_k, top_p, min_p
     seed : of the first request; every text of a run has another
     steps : whether to ask for the steps of the texts too
+    beside : the requests that the audited server answers at the same time
     """
 
     audited: Server
@@ -53,10 +55,12 @@ class Collector:
     settings: Mapping[str, float]
     seed: int
     steps: bool = False
+    beside: Beside = ALONE
 
     def cell(self, request: int) -> dict[str, Any]:
         """What the file keeps of a request."""
-        audited, drafts = self._text(self.audited, request, 2 * request)
+        with self.beside.running(self.audited, request, self.tokens, self.settings):
+            audited, drafts = self._text(self.audited, request, 2 * request)
         control = self._text(self.control, request, 2 * request + 1)[0].to_json() if self.control else None
         return {"request": request, "audited": audited.to_json(), "control": control, "drafts": drafts}
 

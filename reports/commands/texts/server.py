@@ -22,6 +22,7 @@ from ...running.files import check_file
 from ...running.options import COUNT, command_of
 from ...running.progress import ProgressLine, Talk
 from ...servers.base import Server
+from ...servers.beside import Beside
 from ...servers.collecting import Collector, ServerRows, TextsFile, judged
 from ...servers.http import NotReadyError, ServerError
 from ...servers.model_rows import ModelRows
@@ -61,6 +62,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--top-p": {"type": float, "default": 1.0, "help": "(default: %(default)g)"},
     "--min-p": {"type": float, "default": 0.0, "help": "(default: %(default)g)"},
     "--first-seed": {"metavar": "N", "type": COUNT, "default": 1, "help": "of the requests (default: %(default)s)"},
+    "--beside": {"metavar": "N", "type": COUNT, "default": 0,
+                 "help": "requests of other prompts, seeds and temperatures that the audited server answers while it "
+                 "answers the judged one, so that its batches vary (default: %(default)s)"},
     "--wait": {"metavar": "S", "type": float, "default": 0.0,
                "help": "for so long servers may still be starting (default: %(default)g)"},
     "--timeout": {"metavar": "S", "type": float, "default": 60.0, "help": "of one request (default: %(default)g)"},
@@ -102,14 +106,18 @@ def _prepared(options: argparse.Namespace) -> tuple[Collector, TextsFile]:
     asked = {
         "server": audited.identity(), "control": control and control.identity(), "rows": options.target or "server",
         "row_tokens": options.row_tokens, "sampling": settings, "tokens": options.tokens, "steps": options.by_place,
-        "prompts": [*map(list, ids)], "first_seed": options.first_seed, "requests": options.requests,
-        "cells": [[number] for number in range(options.requests)],
+        "prompts": [*map(list, ids)], "first_seed": options.first_seed, "beside": options.beside,
+        "requests": options.requests, "cells": [[number] for number in range(options.requests)],
     }  # fmt: skip
     if control and asked["server"] != asked["control"]:
         Talk.say(f"The control is another model or build: {asked['control']}, beside {asked['server']}")
     command = command_of(["audit-server", options.address], OPTIONS | JUDGING, options)
     file = TextsFile.open(options.out, command, asked, {})
-    return Collector(audited, control, rows, ids, options.tokens, settings, options.first_seed, options.by_place), file
+    beside = Beside(options.beside, ids)
+    made = Collector(
+        audited, control, rows, ids, options.tokens, settings, options.first_seed, options.by_place, beside
+    )
+    return made, file
 
 
 def _tokens_of(text: str, audited: Server, control: Server | None, tokenizer: Any) -> tuple[int, ...]:

@@ -64,6 +64,30 @@ def test_settings_that_are_asked_for_are_no_defect(shape, asked):
     assert (status, answer["verdict"]) == (0, "no defect found")
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_settings_that_a_batch_mixes_up_are_found_where_requests_run_beside(shape, asked):
+    mixed = Behaviour(TokenWise(), together=3, mixed=True)
+    with serving(shape, mixed) as address:
+        status, answer, _ = asked(address, "--beside", "2", "--requests", "200")
+    assert (status, answer["verdict"]) == (1, "lossy")
+    assert len(mixed.asked) == 3 * answer["requests"]
+    assert len({one["seed"] for one in mixed.asked}) == len(mixed.asked)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_server_that_keeps_its_requests_apart_passes_with_others_beside(shape, asked):
+    with serving(shape, Behaviour(TokenWise(), together=3)) as address:
+        status, answer, _ = asked(address, "--beside", "2", "--requests", "20")
+    assert (status, answer["verdict"], answer["tokens"]) == (0, "no defect found", 640)
+
+
+def test_a_request_beside_that_fails_is_an_error_and_what_was_judged_is_kept(asked):
+    with serving("llama.cpp", Behaviour(TokenWise(), together=2, fail_at=5)) as address:
+        status, answer, said = asked(address, "--beside", "1", "--requests", "20")
+    assert status == 2 and answer["requests"] == 2
+    assert "answers status 404" in said.err and "2 requests are kept" in said.err
+
+
 def test_a_control_convicts_what_sets_the_two_apart(asked):
     broken = Behaviour(DEFECTS["uniform_always_zero"].broken)
     with serving("llama.cpp", broken) as audited, serving("llama.cpp", Behaviour()) as control:
