@@ -53,8 +53,8 @@ DIALECTS = (
 
 RECORDED = {
     "vllm": DIALECTS[-1],
-    "sglang": replace(DIALECTS[-1], format=Format.SGLANG, engine="SGLang", first_token=False),
-    "tensorrt_llm": replace(DIALECTS[-1], format=Format.TENSORRT, engine="TensorRT-LLM", first_token=False),
+    "sglang": replace(DIALECTS[-1], format=Format.SGLANG, first_token=False),
+    "tensorrt_llm": replace(DIALECTS[-1], format=Format.TENSORRT, first_token=False),
 }
 """Whose steps AIPerf's records hold, by their field ``engine``; the names are vLLM's."""
 
