@@ -22,13 +22,14 @@ def of_settings(texts: Iterable[Transcript], rows: RowsAlong, settings: Mapping[
     return fmean(divergence(sampled_rows(row[None], settings)[0], row) for row in known)
 
 
-def of_forced(texts: Iterable[Transcript], best: RowsAlong, rate: float) -> float:
+def of_forced(texts: Iterable[Transcript], best: RowsAlong, rate: float) -> float | None:
     """The mean over the tokens, if drafts are accepted at a rate and otherwise drawn from the target's row.
 
-    texts : with steps and rows
+    texts : with rows; those whose steps are not told, as where nothing was drafted, are passed over; None if all are
     best : rows along a text whose likeliest token is what is drafted
     """
-    return fmean(value for text in texts for value in _of_forced(text, best(text), rate))
+    told = [text for text in texts if text.bonus is not None]
+    return fmean(value for text in told for value in _of_forced(text, best(text), rate)) if told else None
 
 
 def _of_forced(text: Transcript, best: Sequence[KnownRow], rate: float) -> list[float]:

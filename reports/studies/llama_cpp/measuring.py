@@ -104,7 +104,7 @@ class Measuring:
             differ = mismatch(texts[:COMPARED], wide, self._of_transformers)
         return {"nats": nats, "mismatch": differ}
 
-    def _of_forced(self, texts: Sequence[Transcript], files: Files, rate: float) -> float:
+    def _of_forced(self, texts: Sequence[Transcript], files: Files, rate: float) -> float | None:
         """With the draft's likeliest tokens from a server of its own."""
         with self.starter.running(2, files.draft) as draft:
             return of_forced(texts, ServerRows(draft, 1), rate)

@@ -309,6 +309,9 @@ def test_floors_are_divergences_of_the_true_law():
     law = np.array([0.7 + 0.3 * 0.3, 0.3 * 0.7])
     expected = (law * np.log(law / [0.3, 0.7])).sum() / 2
     assert floors.of_forced([text_], lambda one: [best] * 2, 0.7) == pytest.approx(expected)
+    untold = Transcript((1,), (0,), {}, rows=text_.rows[:1])
+    assert floors.of_forced([text_, untold], lambda one: [best] * 2, 0.7) == pytest.approx(expected)
+    assert floors.of_forced([untold], lambda one: [best], 0.7) is None
     assert floors.tokens_at_least(1e-6, 0.02) == pytest.approx(690.8, abs=0.1)
     kl, distance = floors.mismatch([text_], lambda one: one.rows, lambda one: [KnownRow.of_row(row[::-1])] * 2)
     assert distance == pytest.approx(0.3) and kl == pytest.approx((0.5 - 0.2) * np.log(2.5))
