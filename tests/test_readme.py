@@ -49,7 +49,7 @@ def test_a_changed_number_is_noticed():
 def test_committed_runs_are_shown_with_their_command(tmp_path):
     folder = tmp_path / "some-run"
     folder.mkdir()
-    row = {"verifier": "nss", "policy": "Iid(2, 2)", "temperature": 0.5, "top_p": 1.0, "trees": 3}
+    row = {"verifier": "nss", "policy": "Iid(2, 2)", "temperature": 0.5, "top_p": 1.0, "trees": 3, "compared": 2}
     row |= {
         "measured": 1.5,
         "predicted": 1.25,
@@ -64,7 +64,7 @@ def test_committed_runs_are_shown_with_their_command(tmp_path):
     CrosscheckFile.open(folder, "veridraft report --steps 3", settings, {}).add(row)
     shown = readme.real_tables(tmp_path)
     assert "`veridraft report --steps 3` (`reports/runs/some-run`)" in shown
-    assert "| nss | Iid(2, 2) | 3 | 1.500 | 1.250 | +0.250 | ±1.000 | 0.50 | – | −0.25 | agrees |\n" in f"{shown}\n"
+    assert "| nss | Iid(2, 2) | 2 of 3 | 1.500 | 1.250 | +0.250 | ±1.000 | 0.50 | – | −0.25 | agrees |\n" in f"{shown}\n"
 
 
 def test_every_file_that_is_named_exists():
