@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,19 +66,24 @@ class Behaviour:
     together: int = 1
     mixed: bool = False
     asked: list = field(default_factory=list)
-    flying: list = field(default_factory=list)
+    batch: list = field(default_factory=list)
+    arrival: threading.Condition = field(default_factory=threading.Condition)
 
     def text(self, prompt, tokens, settings, seed):
-        self.flying.append(settings)
-        until = time.monotonic() + 1.0
-        while len(self.flying) < self.together and time.monotonic() < until:
-            time.sleep(0.001)
-        used = self.flying[0] if self.mixed else settings
-        try:
-            return self.written(prompt, tokens, used, seed)
-        finally:
-            time.sleep(0.005)
-            self.flying.remove(settings)
+        batch = self.gathered(settings)
+        return self.written(prompt, tokens, batch[0] if self.mixed else settings, seed)
+
+    def gathered(self, settings):
+        """The settings of all texts that are written together with this one."""
+        with self.arrival:
+            batch = self.batch
+            batch.append(settings)
+            if len(batch) < self.together:
+                self.arrival.wait_for(lambda: self.batch is not batch, timeout=1.0)
+            if self.batch is batch:
+                self.batch = []
+                self.arrival.notify_all()
+        return batch
 
     def written(self, prompt, tokens, settings, seed):
         rows = HashedRows(nearness=self.nearness, settings=settings if self.sampled is None else self.sampled)

@@ -12,13 +12,14 @@ from .base import Server
 FAR = 1_000_000
 """Seeds of the requests beside begin so far behind those that are judged."""
 
-TEMPERATURES = (0.5, 1.5, 0.8, 1.2)
-"""Of the requests beside, by turns: none is that of the judged request, which is multiplied by it."""
+WARMER = 1.5
+"""The temperature of the requests beside, as a multiple of the judged one's: the same for all, so that settings which a
+batch mixes up depart in one way and do not cancel out."""
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Requests of other prompts, seeds, temperatures and lengths; what they answer is thrown away.
+    """Requests of other prompts, seeds and lengths, at another temperature; what they answer is thrown away.
 
     count : at once; 0 for none
     prompts : by turns, another one than that of the judged request where there are two
@@ -41,9 +42,8 @@ class Beside:
 
     def _ask(self, server: Server, number: int, place: int, tokens: int, settings: Mapping[str, float]) -> None:
         prompt = self.prompts[(number + 1 + place) % len(self.prompts)]
-        warmer = (settings.get("temperature") or 1.0) * TEMPERATURES[(number + place) % len(TEMPERATURES)]
-        seed = FAR * (1 + place) + number
-        server.write(prompt, tokens + 1 + place, dict(settings) | {"temperature": warmer}, seed)
+        other = dict(settings) | {"temperature": WARMER * (settings.get("temperature") or 1.0)}
+        server.write(prompt, tokens + 1 + place, other, FAR * (1 + place) + number)
 
 
 ALONE = Beside(0, ())

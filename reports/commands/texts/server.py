@@ -63,8 +63,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--min-p": {"type": float, "default": 0.0, "help": "(default: %(default)g)"},
     "--first-seed": {"metavar": "N", "type": COUNT, "default": 1, "help": "of the requests (default: %(default)s)"},
     "--beside": {"metavar": "N", "type": COUNT, "default": 0,
-                 "help": "requests of other prompts, seeds and temperatures that the audited server answers while it "
-                 "answers the judged one, so that its batches vary (default: %(default)s)"},
+                 "help": "requests of other prompts and seeds, at 1.5 times the temperature, that the audited server "
+                 "answers while it answers the judged one (default: %(default)s)"},
     "--wait": {"metavar": "S", "type": float, "default": 0.0,
                "help": "for so long servers may still be starting (default: %(default)g)"},
     "--timeout": {"metavar": "S", "type": float, "default": 60.0, "help": "of one request (default: %(default)g)"},
