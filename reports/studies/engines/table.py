@@ -54,7 +54,8 @@ LEFT_OUT: Mapping[str, str] = {
     "flashinfer-chain is tried on a function of its shape",
     "TensorRT-LLM": "no wheel for a machine without CUDA; its sampler of one-model drafts calls flashinfer's kernel",
     "llama.cpp": "its verification is inside a server: veridraft audit-server audits that",
-    "vllm-ascend, kernels of triton-ascend": "they need an NPU's own operations; its PyTorch path of V1 is audited",
+    "vllm-ascend V1, its Triton kernels": "written for triton-ascend, and not tried under the interpreter; the PyTorch "
+    "path, which runs without it, is audited",
     "vLLM V2, synthetic and fly": "lossy on purpose, and documented as such",
     "the verifier of greedy multi-path block verification by its authors": "not on the Python index",
     "transformers": "audited by the study real-audits, with its generators",
