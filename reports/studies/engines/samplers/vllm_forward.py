@@ -41,17 +41,22 @@ MIXED = Setting(), Setting(0.5, KEPT), Setting(2.0, None, 0.88), Setting(0.7, KE
 def forward_cases() -> list[Case]:
     """Five tokens, of which the target has three at every context, each with 0.12 at least."""
     rng = np.random.default_rng(51)
-    target = np.zeros((5, 5))
+    target = np.zeros((6, 5))
     for row in target:
         row[rng.permutation(5)[:KEPT]] = 0.12 + 0.64 * rng.dirichlet(np.ones(KEPT))
-    draft = rng.dirichlet(np.ones(5), size=5)
-    pair = MarkovPair(target, draft)
+    draft = rng.dirichlet(np.ones(5), size=6)
+    pair = MarkovPair(target[:5], draft[:5], (target[5], draft[5]))
     return [Case("three of five", pair, Chain(2), "settings of each request's own", ((), (0,), (1,)))]
 
 
 def raw_logits(rows: Any, settings: Sequence[Setting]) -> Any:
-    """Logits (T, L + 1, V) that the settings, one for each of T requests, turn into the logarithms of the rows."""
+    """Logits (T, L + 1, V) that the settings, one for each of T requests, turn into the logarithms of the rows.
+
+    Raises ``ValueError`` for rows of another number of positive entries, if they are to be cut.
+    """
     shares = np.array(rows, dtype=np.float64)
+    if any(setting.top_k or setting.top_p for setting in settings) and ((shares > 0).sum(axis=-1) != KEPT).any():
+        raise ValueError(f"rows must have {KEPT} positive entries each")
     for request, setting in zip(shares, settings, strict=True):
         if setting.top_k or setting.top_p:
             absent = request == 0

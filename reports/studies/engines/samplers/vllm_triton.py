@@ -35,6 +35,8 @@ def prepare() -> None:
     interpreter.ready()
     utilities: Any = import_module("vllm.utils.torch_utils")
     utilities.PIN_MEMORY = False  # found to be possible where no device is visible
+    filters: Any = import_module("vllm.v1.sample.ops.topk_topp_sampler")
+    filters.HAS_TRITON = False  # top-k and top-p in PyTorch: their kernel asks for a device's compute units
 
 
 def newer() -> Callable[..., Any]:
@@ -141,6 +143,10 @@ def auditees() -> tuple[EngineAuditee, ...]:
     }  # fmt: skip
     one, two = "rejection_sample", "worker/gpu rejection_sample"
     return (
+        EngineAuditee("vllm V2, grammar, draft rows", what=two, settings="Triton, draft rows, tokens that a grammar "
+                      "forbids", build=masked(True), exact=forbidden_draft, lines=GRAMMAR, **common),
+        EngineAuditee("vllm V2, grammar, one-hot", what=two, settings="Triton, no draft rows, tokens that a grammar "
+                      "forbids", build=masked(False), **common),
         EngineAuditee("vllm V1, draft rows", what=one, settings="Triton, draft rows", build=with_rows, **common),
         EngineAuditee("vllm V1, n-gram", what=one, settings="Triton, no draft rows", build=without_rows, **common),
         EngineAuditee("vllm V1, forward, mixed settings", what="RejectionSampler.forward", build=mixed_forward,
@@ -151,8 +157,4 @@ def auditees() -> tuple[EngineAuditee, ...]:
         EngineAuditee("vllm V2, one-hot", what=two, settings="Triton, no draft rows", build=v2(one_hot=True), **common),
         EngineAuditee("vllm V2, one-hot, block verification", what=two, settings="Triton, no draft rows",
                       build=v2(one_hot=True, use_block_verification=True), **common),
-        EngineAuditee("vllm V2, grammar, draft rows", what=two, settings="Triton, draft rows, tokens that a grammar "
-                      "forbids", build=masked(True), exact=forbidden_draft, lines=GRAMMAR, **common),
-        EngineAuditee("vllm V2, grammar, one-hot", what=two, settings="Triton, no draft rows, tokens that a grammar "
-                      "forbids", build=masked(False), **common),
     )  # fmt: skip
