@@ -221,11 +221,12 @@ def test_a_control_of_another_model_is_spoken_of(asked):
     assert "The control is another model or build: large, b1" in said.err
 
 
-def test_an_address_may_end_in_v1_and_a_kind_is_checked(asked):
+def test_an_address_may_end_in_v1_and_a_kind_is_checked(asked, capsys):
     with serving("openai", Behaviour(TokenWise())) as address:
         assert asked(address + "/v1/", "--requests", "1")[0] == 0
-        status, _, said = asked(address, "--requests", "1", "--kind", "llama.cpp")
-    assert status == 2 and "is no server of the shape llama.cpp" in said.err
+        with pytest.raises(SystemExit) as stop:
+            asked(address, "--requests", "1", "--kind", "llama.cpp")
+    assert stop.value.code == 2 and "is no server of the shape llama.cpp" in capsys.readouterr().err
 
 
 def test_the_command_is_kept_without_what_is_default(asked, tmp_path):
