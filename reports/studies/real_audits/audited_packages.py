@@ -7,10 +7,7 @@ from veridraft.simulate.forms.form import Form
 from . import exact_packages as exact
 from . import package_chains as chains
 from . import package_loops as loops
-from .audited import Auditee
-
-BATCHED = 200_000
-"""Trials of a batched verifier."""
+from .audited import BATCHED, Auditee
 
 CASES = "default cases, float32"
 ROUND = f"{loops.DEPTH} drafts of a pair of 4 tokens"

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from veridraft.simulate.adapters.lengths import accepted_and_one
 from veridraft.simulate.adapters.torch_tools import as_numpy_generator, logits, seeded, tensor, token_list
 from veridraft.simulate.forms.cases import Case
 from veridraft.simulate.forms.form import Form
 
+from .audited import Built
 from .audited_models import RowModel, prompt
-
-Built = tuple[Callable[..., Any], list[Case] | None]
-"""A verifier, and its cases; ``None`` for the default ones of its form."""
 
 
 def chain(decide: Callable[..., list[int]]) -> Built:
@@ -46,17 +45,9 @@ def _flashspec(name: str, with_draft: bool) -> Built:
         rows = [logits(draft, "float32")] if with_draft else []
         with seeded(as_numpy_generator(rng)):
             accepted, following = np.asarray(function(tensor(ids, "int64"), *rows, logits(target, "float32"))).T
-        return _emitted(ids, accepted, following)
+        return accepted_and_one(ids, accepted, following)
 
     return verifier, _equal_lengths()
-
-
-def _emitted(tokens: Any, accepted: Any, following: Any) -> Any:
-    """Accepted tokens and the one behind them, (T, L + 1), -1 behind those."""
-    emitted = np.concatenate([tokens, np.zeros((len(tokens), 1), dtype=np.int64)], axis=1)
-    emitted[np.arange(len(tokens)), accepted] = following
-    emitted[np.arange(emitted.shape[1]) > np.asarray(accepted)[:, None]] = -1
-    return emitted
 
 
 def _equal_lengths() -> list[Case]:
@@ -129,7 +120,7 @@ def economize_batch() -> Built:
         drafted = drafts(tokens=ids, lengths=[ids.shape[1]] * len(ids), probs=tensor(draft, "float32"))
         with seeded(as_numpy_generator(rng)):
             accepted, last = verifier.verify_batch(logits(target, "float32"), drafted, _Softmax(), ids, [0] * len(ids))
-        return _emitted(np.asarray(tokens), np.asarray(accepted), np.asarray(last))
+        return accepted_and_one(np.asarray(tokens), np.asarray(accepted), np.asarray(last))
 
     return batch, _equal_lengths()
 

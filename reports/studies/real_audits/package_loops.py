@@ -12,8 +12,8 @@ from veridraft.theory.pairs.base import Pair
 from veridraft.theory.pairs.families import dirichlet_pair
 from veridraft.theory.policies.paths import Chain
 
+from .audited import Built
 from .audited_models import RowModel, prompt, row_models
-from .package_chains import Built
 
 DEPTH = 2
 """Drafted tokens of a round."""

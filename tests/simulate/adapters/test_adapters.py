@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 import engines
 
+from veridraft.simulate.adapters.lengths import accepted_and_one
 from veridraft.simulate.adapters.table import ADAPTERS, get_adapter
 from veridraft.simulate.adapters.torch_tools import seeded, uniforms
 from veridraft.simulate.adapters.transformers import GeneratedTarget
@@ -229,3 +230,8 @@ def test_audit_of_generation_finds_another_temperature():
     wrap = partial(ADAPTERS["transformers_generate"].wrap, model.generate, new_tokens=3)
     assert audit(wrap(), "generate", cases=[case], trials=1500).verdict is Verdict.NO_DEFECT_FOUND
     assert audit(wrap(temperature=0.5), "generate", cases=[case], trials=1500).verdict is Verdict.LOSSY
+
+
+def test_what_is_accepted_and_one_token_more_is_cut_behind_it():
+    emitted = accepted_and_one(np.array([[4, 5], [6, 7], [8, 9]]), np.array([0, 1, 2]), np.array([1, 2, 3]))
+    assert emitted.tolist() == [[1, -1, -1], [6, 2, -1], [8, 9, 3]]

@@ -10,11 +10,9 @@ from typing import Any
 from veridraft.simulate.adapters.engines import lmdeploy
 from veridraft.simulate.forms.form import Form
 
+from ...real_audits.audited import BATCHED, Built
 from ..audited import EngineAuditee
 from . import stand_ins
-from .vllm_cpu import Built
-
-BATCHED = 200_000
 
 
 def prepare() -> None:

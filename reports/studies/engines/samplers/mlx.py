@@ -13,8 +13,8 @@ from veridraft.simulate.forms.form import Form
 from veridraft.theory.pairs.base import MarkovPair
 from veridraft.theory.policies.paths import Chain
 
+from ...real_audits.audited import Built
 from ..audited import EngineAuditee
-from .vllm_cpu import Built
 
 NEW_TOKENS = 3
 TRIALS = 20_000

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from veridraft.simulate.adapters.lengths import of_equal_lengths
+from veridraft.simulate.adapters.lengths import accepted_and_one, of_equal_lengths
 from veridraft.simulate.adapters.sglang import sglang_chain, sglang_greedy
 from veridraft.simulate.adapters.torch_tools import SEED_RANGE, as_numpy_generator, logits, tensor, uniforms
 from veridraft.simulate.forms.form import Form
 
+from ...real_audits.audited import BATCHED, Built
 from ..audited import EngineAuditee
 from . import interpreter, stand_ins
-from .vllm_cpu import Built
 from .vllm_triton import TRIALS
 
 VARIABLES = interpreter.VARIABLES | {"TORCHDYNAMO_DISABLE": "1"}
@@ -27,7 +27,6 @@ UNUSED = "flashinfer", "sglang.srt.speculative.dflash_utils", "sglang.srt.specul
 """What ``uno_utils`` imports for its dense path and for drawing drafts."""
 
 KERNELS = "sglang.kernels.ops.speculative"
-BATCHED = 200_000
 
 
 def prepare() -> None:
@@ -61,7 +60,7 @@ def dspark(one_hot: bool) -> Callable[[], Built]:
                 draft_logits=None if one_hot else logits(draft, "float32"), target_temperatures=one,
                 draft_temperatures=one, noise=_Noise(as_numpy_generator(rng)),
             )  # fmt: skip
-            return _emitted(ids, accepted, last)
+            return accepted_and_one(ids, np.asarray(accepted), np.asarray(last))
 
         return of_equal_lengths(verifier), None
 
@@ -83,7 +82,7 @@ def uno() -> Built:
         ids, generator = np.asarray(tokens), as_numpy_generator(rng)
         coins = uniforms(generator, ids.shape), uniforms(generator, ids.shape[:1])
         accepted, last = function(_behind(ids), *_support(target, generator), *_support(draft, generator), *coins)
-        return _emitted(ids, accepted, last)
+        return accepted_and_one(ids, np.asarray(accepted), np.asarray(last))
 
     return of_equal_lengths(verifier), None
 
@@ -97,14 +96,6 @@ def _support(rows: Any, rng: np.random.Generator) -> tuple[Any, Any]:
 def _behind(ids: Any) -> Any:
     """Drafts (T, L) behind a token that is already decided."""
     return tensor(np.concatenate([np.zeros((len(ids), 1), dtype=np.int64), ids], axis=1), "int64")
-
-
-def _emitted(ids: Any, accepted: Any, last: Any) -> Any:
-    """Accepted tokens and the one behind them, (T, L + 1), -1 behind those."""
-    counts, emitted = np.asarray(accepted), np.concatenate([ids, np.zeros((len(ids), 1), dtype=np.int64)], axis=1)
-    emitted[np.arange(len(ids)), counts] = np.asarray(last)
-    emitted[np.arange(emitted.shape[1]) > counts[:, None]] = -1
-    return emitted
 
 
 def auditees() -> tuple[EngineAuditee, ...]:

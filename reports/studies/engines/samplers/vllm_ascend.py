@@ -19,10 +19,10 @@ from veridraft.theory.pairs.base import MarkovPair
 from veridraft.theory.pairs.families import dirichlet_pair
 from veridraft.theory.policies.paths import Chain
 
-from ...real_audits.audited import ExactCase
+from ...real_audits.audited import Built, ExactCase
 from ..audited import EngineAuditee
 from . import stand_ins
-from .vllm_cpu import SERVER, Built
+from .vllm_cpu import SERVER
 
 DEVICE = (
     "torch_npu", "vllm_ascend.ascend_config", "vllm_ascend.ops", "vllm_ascend.sample.penalties",

@@ -13,10 +13,10 @@ import numpy as np
 from veridraft.simulate.adapters.vllm import vllm_v2
 from veridraft.simulate.forms.form import Form
 
-from ...real_audits.audited import ExactCase
+from ...real_audits.audited import Built, ExactCase
 from ..audited import EngineAuditee
 from . import interpreter, stand_ins
-from .vllm_cpu import SERVER, Built
+from .vllm_cpu import SERVER
 from .vllm_triton import TRIALS
 
 

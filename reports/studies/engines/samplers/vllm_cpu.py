@@ -13,7 +13,7 @@ import numpy as np
 from veridraft.simulate.adapters.vllm import vllm_v1
 from veridraft.simulate.forms.form import Form
 
-from ...real_audits.audited import ExactCase
+from ...real_audits.audited import BATCHED, Built, ExactCase
 from ..audited import EngineAuditee
 from . import stand_ins
 from .vllm_forward import MIXED, Setting, forward_cases, forward_verifier
@@ -23,10 +23,6 @@ SERVER = (
     "partial_json_parser", "prometheus_client", "pybase64", "uvloop", "xgrammar", "zmq",
 )  # fmt: skip
 """What vLLM imports for its server, its tool calls and its grammars."""
-
-Built = tuple[Callable[..., Any], Any]
-
-BATCHED = 200_000
 
 FORWARD = {
     "temperature 1": (Setting(),),

@@ -18,10 +18,10 @@ from veridraft.simulate.forms.form import Form
 from veridraft.theory.pairs.base import MarkovPair
 from veridraft.theory.policies.paths import Chain
 
-from ...real_audits.audited import ExactCase
+from ...real_audits.audited import Built, ExactCase
 from ..audited import EngineAuditee
 from . import interpreter, stand_ins
-from .vllm_cpu import SERVER, Built, with_rows, without_rows
+from .vllm_cpu import SERVER, with_rows, without_rows
 from .vllm_forward import MIXED, forward_cases, forward_verifier
 
 TRIALS = 2_000
