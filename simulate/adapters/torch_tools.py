@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,50 @@ def logits(rows: Any, dtype: str) -> Any:
 def token_list(tokens: Any) -> list[int]:
     """A flat list of plain integers: a tensor, an array or a sequence, of any shape."""
     return [int(token) for token in np.asarray(tokens).ravel()]
+
+
+def on_device(function: Callable[..., Any], device: str) -> Callable[..., Any]:
+    """The function, called with copies of its tensors on a device and answered with tensors on the CPU.
+
+    Tensors are looked for in lists, tuples, dictionaries and ``SimpleNamespace``.  What it writes into an argument is
+    written back; the device's own generator is seeded by a draw from the CPU's before each call, so that code that
+    draws from it is reproducible where :func:`seeded` seeds that.
+    """
+
+    def run(*arguments: Any, **keywords: Any) -> Any:
+        _seed_device(device)
+        sent: list[tuple[Any, Any]] = []
+        moved = _mapped((arguments, keywords), lambda tensor: _noted(tensor, tensor.to(device, copy=True), sent))
+        answer = function(*moved[0], **moved[1])
+        for own, copy in sent:
+            own.copy_(copy)
+        return _mapped(answer, lambda tensor: tensor.cpu())
+
+    return run
+
+
+def _seed_device(device: str) -> None:
+    import torch
+
+    if (kind := torch.device(device).type) != "cpu":
+        torch.get_device_module(kind).manual_seed_all(int(torch.randint(SEED_RANGE - 1, (1,))))
+
+
+def _noted(own: Any, copy: Any, sent: list[tuple[Any, Any]]) -> Any:
+    sent.append((own, copy))
+    return copy
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The value with every tensor in it changed."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if isinstance(value, SimpleNamespace):
+        return SimpleNamespace(**_mapped(vars(value), change))
+    if isinstance(value, dict):
+        return {name: _mapped(part, change) for name, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_mapped(part, change) for part in value)
+    return value

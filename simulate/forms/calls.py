@@ -240,6 +240,11 @@ def _check_device(arrays: str, device: str) -> None:
         if device != "cpu":
             raise ValueError(f"device is for arrays='torch', but arrays is {arrays!r} and device {device!r}")
         return
+    check_torch_device(device)
+
+
+def check_torch_device(device: str) -> None:
+    """``ValueError`` unless PyTorch can make tensors and a generator on the device."""
     import torch
 
     try:

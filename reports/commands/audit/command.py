@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from veridraft.simulate.adapters.table import Adapter, get_adapter
+from veridraft.simulate.adapters.torch_tools import on_device
 from veridraft.simulate.auditing.auditor import AuditInterrupted, audit
 from veridraft.simulate.auditing.findings import pattern_text
 from veridraft.simulate.auditing.verdict import Audit, Verdict
+from veridraft.simulate.forms.calls import check_torch_device
 from veridraft.simulate.forms.cases import Case
 from veridraft.simulate.forms.form import Form
 
@@ -75,6 +77,8 @@ def _asked(options: argparse.Namespace) -> Asked:
     keywords |= {"chosen_uniforms": not options.no_chosen_uniforms, "mechanism": not options.no_mechanism}
     keywords |= {"form": form, "batched": batched, "multiplicity": not options.merged, "cases": _cases(options.cases)}
     name = options.function + (f" through the adapter {adapter.name}" if adapter else "")
+    if adapter:
+        function, keywords["device"] = _sent(function, options.device), "cpu"
     return Asked(_adapted(function, adapter, options.option), name, keywords)
 
 
@@ -114,6 +118,14 @@ def _adapted(function: Callable[..., Any], adapter: Adapter | None, given: list[
             raise ValueError("--option is for an adapter, but --adapter is not given")
         return function
     return adapter.wrap(function, **dict(_option(text) for text in given))
+
+
+def _sent(function: Callable[..., Any], device: str) -> Callable[..., Any]:
+    """The function of an engine, whose tensors the adapter makes on the CPU, called on a device."""
+    if device == "cpu":
+        return function
+    check_torch_device(device)
+    return on_device(function, device)
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -41,7 +41,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--batched": {"action": "store_true", "help": "it decides many trials in one call"},
     "--arrays": {"choices": LIBRARIES, "default": "numpy", "help": "what it is given (default: %(default)s)"},
     "--dtype": {"metavar": "NAME", "default": "float64", "help": "type of the rows (default: %(default)s)"},
-    "--device": {"metavar": "NAME", "default": "cpu", "help": "with torch: of tensors and generator (default: cpu)"},
+    "--device": {
+        "metavar": "NAME",
+        "default": "cpu",
+        "help": "with torch or an adapter: where tensors and generator are (default: %(default)s)",
+    },
     "--adapter": {"metavar": "NAME", "help": f"it has an engine's shape: {', '.join(ADAPTERS)}"},
     "--option": {
         "metavar": "NAME=VALUE",

@@ -8,7 +8,17 @@ from importlib import import_module
 
 from .audited import EngineAuditee
 from .environments import Archive, Environment
-from .samplers import interpreter, lmdeploy, mlx, sglang, vllm_ascend, vllm_ascend_v2, vllm_cpu, vllm_triton
+from .samplers import (
+    interpreter,
+    lmdeploy,
+    mlx,
+    sglang,
+    transformers,
+    vllm_ascend,
+    vllm_ascend_v2,
+    vllm_cpu,
+    vllm_triton,
+)
 
 TRITON = "triton==3.9.0"
 ASCEND = Archive(
@@ -31,6 +41,7 @@ class Engine:
 
 
 ENGINES: tuple[Engine, ...] = (
+    Engine("transformers 5.23.0", Environment("transformers-5.23.0", ("transformers==5.23.0",)), transformers.__name__),
     Engine("mlx-lm 0.32.2", Environment("mlx-lm-0.32.2", ("mlx-lm==0.32.2", "mlx==0.32.4", "mlx-cpu==0.32.4")),
            mlx.__name__),
     Engine("lmdeploy 0.18.0", Environment("lmdeploy-0.18.0", ("lmdeploy==0.18.0",)), lmdeploy.__name__),
@@ -58,6 +69,5 @@ LEFT_OUT: Mapping[str, str] = {
     "path, which runs without it, is audited",
     "vLLM V2, synthetic and fly": "lossy on purpose, and documented as such",
     "the verifier of greedy multi-path block verification by its authors": "not on the Python index",
-    "transformers": "audited by the study real-audits, with its generators",
 }
 """What was looked at, or asked for, and is not audited here: why."""

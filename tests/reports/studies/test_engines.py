@@ -17,7 +17,7 @@ from veridraft.reports.studies.engines import environments, table
 from veridraft.reports.studies.engines.audited import printed
 from veridraft.reports.studies.engines.environments import MARKER, Archive, Environment
 from veridraft.reports.studies.engines.plan import EnginesPlan
-from veridraft.reports.studies.engines.samplers import stand_ins
+from veridraft.reports.studies.engines.samplers import stand_ins, transformers
 from veridraft.reports.studies.engines.samplers.vllm_forward import MIXED, forward_cases, raw_logits
 from veridraft.reports.studies.engines.table import ENGINES, LEFT_OUT, Engine
 from veridraft.reports.studies.engines.worker import audited_apart
@@ -118,8 +118,8 @@ def test_command_audits_in_a_process_of_its_own_and_goes_on(fake, tmp_path, caps
 
 def test_a_process_that_is_slow_or_gone_is_an_error_that_says_so(fake, tmp_path):
     place = tmp_path / "environments" / "fake-1.0"
-    slow = audited_apart("fake_audits", "other slow", 10, fake.environment, place, seconds=15)
-    assert slow == {"verdict": "error", "failure": "it was not finished after 15 s"}
+    slow = audited_apart("fake_audits", "other slow", 10, fake.environment, place, seconds=2)
+    assert slow == {"verdict": "error", "failure": "it was not finished after 2 s"}
     gone = EnginesPlan("gone", 10, tmp_path / "environments").measure("other gone")
     assert gone["verdict"] == "error" and gone["failure"].startswith("the process ended with status 3")
     assert gone["version"] == "1.0" and gone["trials"] == 0
@@ -206,3 +206,12 @@ def test_raw_logits_lead_back_to_the_rows_under_every_setting():
                 before = np.cumsum(share[ranked]) - share[ranked]
                 share[ranked[before >= setting.top_p]] = 0
             assert np.allclose(share / share.sum(), row[place], atol=1e-6)
+
+
+@pytest.mark.parametrize(("lines", "said"), [
+    (transformers.ARGMAX, "drawn [0.0, 0.0, 1.0] told [0.2, 0.25, 0.55] expected the same"),
+    (transformers.PERMUTED, "drawn {'a': 0.9, 'b': 0.1} told {'a': 0.1, 'b': 0.9} expected the same"),
+])  # fmt: skip
+def test_the_lines_for_transformers_stand_by_themselves(lines, said):
+    pytest.importorskip("transformers")
+    assert printed(lines) == said and len(lines.splitlines()) < 35

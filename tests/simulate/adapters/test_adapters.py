@@ -12,9 +12,10 @@ torch = pytest.importorskip("torch")
 
 import engines
 
+from veridraft.simulate.adapters import torch_tools
 from veridraft.simulate.adapters.lengths import accepted_and_one
 from veridraft.simulate.adapters.table import ADAPTERS, get_adapter
-from veridraft.simulate.adapters.torch_tools import seeded, uniforms
+from veridraft.simulate.adapters.torch_tools import on_device, seeded, uniforms
 from veridraft.simulate.adapters.transformers import GeneratedTarget
 from veridraft.simulate.adapters.trees import leaf_paths, merged_tree
 from veridraft.simulate.auditing.auditor import audit
@@ -235,3 +236,38 @@ def test_audit_of_generation_finds_another_temperature():
 def test_what_is_accepted_and_one_token_more_is_cut_behind_it():
     emitted = accepted_and_one(np.array([[4, 5], [6, 7], [8, 9]]), np.array([0, 1, 2]), np.array([1, 2, 3]))
     assert emitted.tolist() == [[1, -1, -1], [6, 2, -1], [8, 9, 3]]
+
+
+@pytest.mark.parametrize("name", RIGHT_AND_WRONG)
+def test_copies_give_what_the_tensors_themselves_give(name):
+    adapter, function = ADAPTERS[name], RIGHT_AND_WRONG[name][0]
+    policy = Chain(2) if adapter.form is Form.CHAIN else Iid(2, 2)
+    counts, sent = (
+        counts_of(adapter.wrap(one), adapter.form, adapter.batched, policy, 60, pair=PAIR)[0]
+        for one in (function, on_device(function, "cpu"))
+    )
+    assert counts.tolist() == sent.tolist()
+
+
+def test_every_tensor_is_sent_written_back_and_brought_home(monkeypatch):
+    monkeypatch.setattr(torch_tools, "_seed_device", lambda device: None)  # meta has no generator
+
+    def seen(rows, lengths, metadata, out, parts=()):
+        tensors = [rows, metadata.temperature, metadata.more["top_k"], out, *parts]
+        raise LookupError({one.device.type for one in tensors}, lengths, metadata.all_random)
+
+    row = torch.ones(2)
+    given = SimpleNamespace(temperature=row, more={"top_k": row}, all_random=True)
+    with pytest.raises(LookupError) as stop:
+        on_device(seen, "meta")(row, [1, 2], given, out=row, parts=[row, (row,)[0]])
+    assert stop.value.args == ({"meta"}, [1, 2], True)
+
+    def writes(rows, out):
+        assert rows is not row and out is not result
+        out[0] = 7
+        return rows * 2, [out.sum()]
+
+    result = torch.zeros(2)
+    doubled, (total,) = on_device(writes, "cpu")(row, out=result)
+    assert result.tolist() == [7, 0] and row.tolist() == [1, 1]
+    assert doubled.tolist() == [2, 2] and float(total) == 7
