@@ -97,12 +97,12 @@ def test_a_control_convicts_what_sets_the_two_apart(asked):
 
 
 def test_what_the_control_shows_as_well_is_no_defect(asked):
-    warm = {"temperature": 0.8}
+    warm = {"temperature": 0.5}
     with (
         serving("llama.cpp", Behaviour(TokenWise(), sampled=warm)) as audited,
         serving("llama.cpp", Behaviour(sampled=warm)) as control,
     ):
-        status, answer, said = asked(audited, "--control", control, "--requests", "120")
+        status, answer, said = asked(audited, "--control", control, "--requests", "30")
     assert (status, answer["verdict"]) == (0, "no defect found")
     assert answer["log_e"] > 14 and answer["control"]["own_log_e"] > 14
     assert "The control departs from the rows as well" in said.out
