@@ -45,6 +45,7 @@ class Collector:
     seed : of the first request; every text of a run has another
     steps : whether to ask for the steps of the texts too
     beside : the requests that the audited server answers at the same time
+    draft_rows : the draft's rows along a transcript; None if they are not known
     """
 
     audited: Server
@@ -56,6 +57,7 @@ class Collector:
     seed: int
     steps: bool = False
     beside: Beside = ALONE
+    draft_rows: RowsAlong | None = None
 
     def cell(self, request: int) -> dict[str, Any]:
         """What the file keeps of a request."""
@@ -73,7 +75,8 @@ class Collector:
                 f"{server.http.address} emitted {len(answer.tokens)} tokens of {self.tokens} and did not end the text"
             )
         told = Transcript(prompt, answer.tokens, dict(self.settings), seed, *answer.steps)
-        return replace(told, rows=tuple(self.rows(told))), answer.drafts
+        drafted = self.draft_rows and tuple(self.draft_rows(told))
+        return replace(told, rows=tuple(self.rows(told)), draft_rows=drafted), answer.drafts
 
 
 @dataclass(frozen=True)

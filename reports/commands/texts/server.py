@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,10 @@ example: veridraft audit-server http://127.0.0.1:8080 --control http://127.0.0.1
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--control": {"metavar": "ADDRESS", "help": "the same engine and model without speculation"},
+    "--draft": {
+        "metavar": "ADDRESS",
+        "help": "the draft model alone: with its rows, settings applied, wrong acceptance shows many times sooner",
+    },
     "--kind": {"choices": tuple(SERVERS), "help": "the servers' shape (default: the one that answers)"},
     "--target": {"metavar": "MODEL", "help": "take the rows from this model, named as in the other commands"},
     "--prompts": {
@@ -101,10 +105,13 @@ def _prepared(options: argparse.Namespace) -> tuple[Collector, TextsFile]:
     prompts = _read_prompts(options.prompts)
     audited = _started(options, options.address)
     control = _started(options, options.control) if options.control else None
+    draft = _started(options, options.draft) if options.draft else None
     rows, tokenizer = _rows(options, control or audited)
-    ids = [one if isinstance(one, tuple) else _tokens_of(one, audited, control, tokenizer) for one in prompts]
+    others = {"the control": control, "the draft": draft}
+    ids = [one if isinstance(one, tuple) else _tokens_of(one, audited, others, tokenizer) for one in prompts]
     asked = {
-        "server": audited.identity(), "control": control and control.identity(), "rows": options.target or "server",
+        "server": audited.identity(), "control": control and control.identity(),
+        "draft": draft and draft.identity(), "rows": options.target or "server",
         "row_tokens": options.row_tokens, "sampling": settings, "tokens": options.tokens, "steps": options.by_place,
         "prompts": [*map(list, ids)], "first_seed": options.first_seed, "beside": options.beside,
         "requests": options.requests, "cells": [[number] for number in range(options.requests)],
@@ -115,21 +122,22 @@ def _prepared(options: argparse.Namespace) -> tuple[Collector, TextsFile]:
     file = TextsFile.open(options.out, command, asked, {})
     beside = Beside(options.beside, ids)
     made = Collector(
-        audited, control, rows, ids, options.tokens, settings, options.first_seed, options.by_place, beside
-    )
+        audited, control, rows, ids, options.tokens, settings, options.first_seed, options.by_place, beside,
+        ServerRows(draft, options.row_tokens) if draft else None,
+    )  # fmt: skip
     return made, file
 
 
-def _tokens_of(text: str, audited: Server, control: Server | None, tokenizer: Any) -> tuple[int, ...]:
+def _tokens_of(text: str, audited: Server, others: Mapping[str, Server | None], tokenizer: Any) -> tuple[int, ...]:
     """The audited server's tokens of a prompt; ``ValueError`` if whoever gives the rows makes others of it."""
     try:
         tokens = audited.tokens_of(text)
     except ServerError as error:
         raise ServerError(f"{error}; a prompt file of token ids needs no tokenizer") from None
-    others = {"the control": control and control.tokens_of(text)}
+    found = {who: server.tokens_of(text) for who, server in others.items() if server}
     if tokenizer is not None:
-        others["the target of the rows"] = tuple(tokenizer(text)["input_ids"])
-    for who, made in others.items():
+        found["the target of the rows"] = tuple(tokenizer(text)["input_ids"])
+    for who, made in found.items():
         if made and not _same_tokens(tokens, made):
             raise ValueError(
                 f"the server and {who} have different tokenizers: of {text[:20]!r} they make {list(tokens[:6])} and "

@@ -108,6 +108,26 @@ def test_what_the_control_shows_as_well_is_no_defect(asked):
     assert "The control departs from the rows as well" in said.out
 
 
+def test_a_draft_server_brings_wrong_acceptance_to_light_sooner(asked):
+    forced, drafted = Behaviour(DEFECTS["uniform_always_zero"].broken), Behaviour(rows="draft")
+    with serving("llama.cpp", forced) as address, serving("llama.cpp", drafted) as draft:
+        status, known, _ = asked(address, "--requests", "60", "--draft", draft)
+        untold = asked(address, "--requests", "60", "--out", "untold")[1]
+    assert status == 1 and known["found_after"] < untold["tokens"] / 2
+    with serving("llama.cpp", Behaviour(TokenWise())) as address, serving("llama.cpp", drafted) as draft:
+        assert asked(address, "--requests", "20", "--draft", draft, "--out", "right")[0] == 0
+
+
+def test_a_draft_with_another_tokenizer_is_refused(asked, capsys):
+    with (
+        serving("llama.cpp", Behaviour(TokenWise())) as audited,
+        serving("llama.cpp", Behaviour(words=5)) as draft,
+        pytest.raises(SystemExit) as stop,
+    ):
+        asked(audited, "--draft", draft)
+    assert stop.value.code == 2 and "the draft have different tokenizers" in capsys.readouterr().err
+
+
 def test_a_greedy_server_is_held_against_the_likeliest_tokens(asked):
     with serving("llama.cpp", Behaviour(TokenWise())) as address:
         status, answer, _ = asked(address, "--requests", "5", "--temperature", "0")
