@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class ModelRows:
-    """The target's rows of a pair along a transcript, behind its sampling settings; the model's own if it is greedy."""
+    """The target's rows of a pair along a transcript, behind its sampling settings; the model's own if it is greedy.
 
-    def __init__(self, pair: ModelPair) -> None:
-        self._pair = pair
+    known : the likeliest tokens that are kept of each row, the others as one; None keeps all, which is a megabyte of
+        JSON for each token at V = 49,152
+    """
+
+    def __init__(self, pair: ModelPair, known: int | None = None) -> None:
+        self._pair, self._known = pair, known or pair.vocabulary_size
 
     def __call__(self, transcript: Transcript) -> Sequence[KnownRow]:
         """One row for each token; ``ValueError`` for tokens that the model does not have."""
@@ -32,7 +36,7 @@ class ModelRows:
             )
         rows = _rows(self._pair.target, text, len(transcript.prompt))
         kept = rows if transcript.greedy else sampled_rows(rows, transcript.sampling)
-        return [KnownRow.of_row(row) for row in kept]
+        return [KnownRow.of_row(row).cut(self._known) for row in kept]
 
 
 def _rows(network: Any, text: Sequence[int], prompt: int) -> Floats:

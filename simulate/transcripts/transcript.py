@@ -80,6 +80,13 @@ class KnownRow:
             return self.ids
         return np.asarray(self.ids[np.argpartition(-self.masses, count - 1)[:count]])
 
+    def cut(self, count: int) -> KnownRow:
+        """The row with its ``count`` likeliest tokens alone; the others count as one."""
+        if len(self.ids) <= count:
+            return self
+        kept = np.sort(np.argpartition(-self.masses, count - 1)[:count])
+        return KnownRow(self.ids[kept], self.masses[kept])
+
 
 @dataclass(frozen=True, eq=False)
 class Transcript:

@@ -195,7 +195,7 @@ def _rows(options: argparse.Namespace, server: Server) -> tuple[RowsAlong, Any]:
     from veridraft.gpu.models.pairs import load_alone
 
     pair = load_alone(options.target)
-    return ModelRows(pair), pair.tokenizer
+    return ModelRows(pair, options.row_tokens), pair.tokenizer
 
 
 def _audited(options: argparse.Namespace, collector: Collector, file: TextsFile, course: TextCourse) -> int:

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from veridraft.gpu.models.prompts import PROMPTS
-from veridraft.simulate.transcripts import RowsAlong, TextCourse, TokenAudit, Transcript
+from veridraft.simulate.transcripts import TextCourse, TokenAudit, Transcript
 from veridraft.simulate.transcripts.audit import LEVEL
 from veridraft.simulate.transcripts.betting.greedy import MARGIN
 from veridraft.simulate.transcripts.rows_along import own_rows
@@ -26,6 +26,9 @@ from .audits import AUDITS, ServerAudit
 from .floors import mismatch, of_forced, of_settings
 from .models import SEED, WORDS, Files, files_of
 from .running import Starter
+
+if TYPE_CHECKING:
+    from veridraft.gpu.models.pairs import ModelPair
 
 KNOWN, MANY, FIRST_SEED = 512, 4096, 1000
 """Likeliest tokens of a row that are asked for; those of a row that is compared; the seed of the first request."""
@@ -74,7 +77,7 @@ class Measuring:
         collector = Collector(
             OtherSettings(audited, audit.sampled) if audit.sampled else audited,
             plain if audit.target else None,
-            self._of_transformers if audit.target else ServerRows(plain, KNOWN),
+            ModelRows(self._transformers, KNOWN) if audit.target else ServerRows(plain, KNOWN),
             prompts_of(audit.pair, plain), audit.tokens, audit.settings, FIRST_SEED, audit.steps,
         )  # fmt: skip
         planned = {"requests": audit.requests, "cells": [[number] for number in range(audit.requests)]}
@@ -85,11 +88,11 @@ class Measuring:
         return file, course.result(audit.name)
 
     @cached_property
-    def _of_transformers(self) -> RowsAlong:
-        """Rows of the embedded model in float32."""
+    def _transformers(self) -> ModelPair:
+        """The embedded model in float32."""
         from veridraft.gpu.models.pairs import load_alone
 
-        return ModelRows(load_alone())
+        return load_alone()
 
     def _beside(self, audit: ServerAudit, file: TextsFile, plain: LlamaCpp, files: Files) -> dict[str, Any]:
         """The nats a token that the best test gains, where the true law is known; how rows of two engines differ."""
@@ -101,7 +104,7 @@ class Measuring:
         if audit.forced is not None and audit.steps:
             nats = self._of_forced(texts, files, audit.forced)
         if audit.target:
-            differ = mismatch(texts[:COMPARED], wide, self._of_transformers)
+            differ = mismatch(texts[:COMPARED], wide, ModelRows(self._transformers, MANY))
         return {"nats": nats, "mismatch": differ}
 
     def _of_forced(self, texts: Sequence[Transcript], files: Files, rate: float) -> float | None:

@@ -52,6 +52,18 @@ def test_rows_are_those_of_a_pass_over_the_text():
         np.testing.assert_allclose(rows[place].masses, expected, atol=1e-6)
 
 
+def test_rows_are_cut_to_their_likeliest_tokens_behind_the_settings():
+    text = texts("naive", Chain(3), {"temperature": 0.7}, count=1)[0]
+    for whole, cut in zip(ModelRows(PAIR)(text), ModelRows(PAIR, 5)(text), strict=True):
+        likeliest = np.sort(np.argsort(-whole.masses, kind="stable")[:5])
+        assert cut.ids.tolist() == whole.ids[likeliest].tolist()
+        np.testing.assert_array_equal(cut.masses, whole.masses[likeliest])
+        assert cut.rest == pytest.approx(1 - whole.masses[likeliest].sum())
+    assert ModelRows(PAIR, 64)(text)[0].ids.tolist() == list(range(64))
+    wrong = [replace(text, sampling={"temperature": 0.6}) for text in texts("naive", Chain(3), {})]
+    assert audit_transcripts(wrong, ModelRows(PAIR, 5)).exit_status == 1
+
+
 def test_the_command_takes_the_rows_from_a_folder(tmp_path, capsys):
     PAIR.target.save_pretrained(tmp_path / "model")
     writer = TranscriptWriter(tmp_path / "log.jsonl")
