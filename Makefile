@@ -3,7 +3,8 @@
 #   make report   install what the main job needs, run it, write one HTML page (its path is the last line printed)
 #   make test     every test, on the CPU
 #   make lint     ruff, and mypy on the installed package
-#   make readme   compute the README's tables again
+#   make docs     the documentation as pages, in site/; nothing in it points outside
+#   make tables   compute the tables of docs/ again
 #   make clean    remove what the targets above made
 
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ SOURCES := pyproject.toml constraints.txt Makefile \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --config-settings editable_mode=strict --editable
 
-.PHONY: report test lint readme clean
+.PHONY: report test lint docs tables clean
 
 report: $(VENV)/.with-report
 	@$(BIN)/veridraft report --out $(OUT)
@@ -31,11 +32,15 @@ lint: $(VENV)/.with-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(foreach room,$(filter-out veridraft,$(ROOMS)),-p veridraft.$(room)) -p veridraft
 
-readme: $(VENV)/.with-report
-	@$(BIN)/python -m veridraft.reports.commands.report.readme README.md
+docs: $(VENV)/.with-docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo site/index.html
+
+tables: $(VENV)/.with-report
+	@$(BIN)/python -m veridraft.reports.commands.report.doc_tables docs
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks $(OUT)
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks $(OUT) site docs/pictures
 
 $(VENV)/.created: constraints.txt
 	@$(if $(PYTHON),:,echo "veridraft needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3" >&2; exit 1)
@@ -47,6 +52,11 @@ $(VENV)/.created: constraints.txt
 $(VENV)/.with-report: $(VENV)/.created $(SOURCES)
 	@echo "Installing veridraft with the extras gpu and report (PyTorch is large: some minutes the first time)"
 	@$(INSTALL) '.[gpu,report]'
+	@touch $@
+
+$(VENV)/.with-docs: $(VENV)/.created $(SOURCES)
+	@echo "Installing veridraft with the extra docs"
+	@$(INSTALL) '.[report,docs]'
 	@touch $@
 
 $(VENV)/.with-dev: $(VENV)/.created $(SOURCES)

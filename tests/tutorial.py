@@ -10,8 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-TUTORIAL = Path(__file__).parent.parent / "TUTORIAL.md"
-README = TUTORIAL.with_name("README.md")
+README = Path(__file__).parent.parent / "README.md"
+TUTORIAL = README.parent / "docs" / "tutorial.md"
 INSTALL = ("python3 -m venv", ". env/", "pip install")
 """Commands that a test leaves out: what they install is there."""
 

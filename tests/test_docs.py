@@ -1,0 +1,94 @@
+"""The documentation: examples run, commands exist with their options, pages are reached, pictures and formulas made."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from veridraft.reports.cli import COMMANDS, main
+from veridraft.reports.writing.trees import tree_svg
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+EXAMPLES = [page for page in PAGES if ">>>" in page.read_text()]
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(?:\$ )?veridraft ((?:[\w-]+)(?:.|\\\n)*?)(?:\s+#.*)?$", flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
+def test_examples_print_what_they_say(page):
+    found = doctest.testfile(str(page), module_relative=False)
+    assert found.attempted > 0 and found.failed == 0
+
+
+def test_every_page_is_in_the_contents_and_every_link_leads_somewhere():
+    contents = (ROOT / "mkdocs.yml").read_text()
+    for page in PAGES:
+        assert f": {page.relative_to(DOCS)}" in contents
+        for link in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / link).exists(), (page, link)
+
+
+def commands():
+    """Every command of the fenced blocks, in words."""
+    for page in PAGES:
+        for kind, block in FENCED.findall(page.read_text()):
+            if kind in ("", "console"):
+                found = (one[1].replace("\\\n", " ") for one in COMMAND.finditer(block))
+                yield from (shlex.split(one, comments=True) for one in found)
+
+
+def test_every_command_exists_with_the_options_that_it_is_given(capsys):
+    wanted: dict[tuple[str, ...], set[str]] = {}
+    for words in commands():
+        length = 3 if words[:2] in (["study", "run"], ["study", "show"]) else 2 if words[0] == "study" else 1
+        options = {word.split("=")[0] for word in words if word.startswith("--")}
+        wanted.setdefault(tuple(words[:length]), set()).update(options)
+    assert len(wanted) > 10 and {words[0] for words in wanted} <= set(COMMANDS)
+    for words, options in wanted.items():
+        with pytest.raises(SystemExit) as stop:
+            main([*words, "--help"])
+        told = capsys.readouterr().out
+        assert stop.value.code == 0 and all(re.search(rf"{option}\b", told) for option in options), (words, options)
+
+
+def test_a_tree_is_drawn_with_its_words_multiplicities_and_places():
+    sys.path.insert(0, str(DOCS))
+    try:
+        import drawing
+    finally:
+        sys.path.remove(str(DOCS))
+    tree = drawing.example()
+    svg = tree_svg(tree, ["<the>", "a", "cat", "dog"], {0: "0.5"}, {1: 0.25, 2: 0.0})
+    assert svg.count("<line") == tree.size - 1 and svg.count("×2") == 1
+    assert svg.count('fill-opacity="0.25"') == 1 and "&lt;the&gt;" in svg and "<the>" not in svg
+    assert svg.count("<circle") == tree.size + 1
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
+    assert all(15 <= float(x) <= width - 15 for x in re.findall(r'cx="([\d.]+)"', svg))
+    shares = [float(share) for share in re.findall(r">(0\.\d\d)<", drawing.step_picture("specinfer"))]
+    assert sum(shares) == pytest.approx(1, abs=0.005 * tree.size)
+
+
+def test_pictures_are_todays(tmp_path):
+    subprocess.run([sys.executable, DOCS / "drawing.py", tmp_path], check=True)
+    drawn = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    committed = {path.name: path.read_text() for path in (DOCS / "pictures").iterdir()}
+    assert drawn == committed, "draw them anew: python docs/drawing.py docs/pictures"
+
+
+def test_formulas_are_made_outside_code_alone():
+    pytest.importorskip("latex2mathml")
+    sys.path.insert(0, str(DOCS))
+    try:
+        import building
+    finally:
+        sys.path.remove(str(DOCS))
+    text = building.on_page_markdown("at $p$ and `$q$`\n\n```\n$r$\n```\n", None, None, None)
+    assert text.count("<math") == 1 and "`$q$`" in text and "$r$" in text
