@@ -1,7 +1,7 @@
 """The tutorial: every file saved, every command run in an empty folder, every output compared, apart from times."""
 
 import pytest
-from tutorial import INSTALL, README, TUTORIAL, Block, blocks, carried_out, repeated, rewritten, runs, timeless
+from tutorial import INSTALL, README, SIX, TUTORIAL, Block, blocks, carried_out, repeated, rewritten, runs, timeless
 
 TEXT = TUTORIAL.read_text()
 
@@ -15,6 +15,14 @@ def test_the_tutorial_says_what_happens(tmp_path):
             expected = "" if block.name else block.output
             assert timeless(output) == timeless(expected), "write the outputs anew: python tests/tutorial.py"
     assert (tmp_path / "audit.html").exists()
+
+
+def test_six_questions_are_answered_as_the_page_says(tmp_path):
+    pytest.importorskip("torch", reason="one of them is asked on torch")
+    for block in blocks(SIX.read_text()):
+        output = carried_out(block, tmp_path)
+        expected = "" if block.name else block.output
+        assert timeless(output) == timeless(expected), "write the outputs anew: python tests/tutorial.py"
 
 
 def test_it_goes_from_installing_to_a_failing_and_a_passing_test():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 README = Path(__file__).parent.parent / "README.md"
 TUTORIAL = README.parent / "docs" / "tutorial.md"
+SIX = TUTORIAL.with_name("questions") / "six.md"
 INSTALL = ("python3 -m venv", ". env/", "pip install")
 """Commands that a test leaves out: what they install is there."""
 
@@ -99,5 +100,6 @@ def repeated(readme: str, tutorial: str) -> str:
 
 
 if __name__ == "__main__":
-    TUTORIAL.write_text(rewritten(TUTORIAL.read_text()))
+    for page in (TUTORIAL, SIX):
+        page.write_text(rewritten(page.read_text()))
     README.write_text(repeated(README.read_text(), TUTORIAL.read_text()))
