@@ -8,7 +8,8 @@ from math import inf
 from typing import Any
 
 from veridraft.gpu.latency.file import LatencyFile
-from veridraft.theory.speed.hardware import DEVICES, NETWORKS, get_device, get_network
+from veridraft.theory.speed.hardware import DEVICES, get_device
+from veridraft.theory.speed.networks import NETWORKS, get_network
 from veridraft.theory.speed.rates import LatencyModel, Term, roofline_model
 from veridraft.theory.verifiers.table import VERIFIERS
 
