@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 from typing import Any
@@ -30,6 +30,10 @@ class PassTime(ABC):
     @abstractmethod
     def seconds(self, context: int, new: int) -> Seconds:
         """The seconds of a pass over ``new`` >= 1 tokens behind ``context`` >= 0 cached ones."""
+
+    def at_batch(self, batch: int) -> PassTime:
+        """The passes of so many requests at once; ``ValueError`` where they are not known."""
+        raise ValueError(f"batch must be left out: these passes were measured for their own, not for {batch} requests")
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,10 @@ class NoPass(PassTime):
         """0."""
         return 0
 
+    def at_batch(self, batch: int) -> NoPass:
+        """Nothing for each of them."""
+        return self
+
 
 @dataclass(frozen=True)
 class Roofline(PassTime):
@@ -150,6 +158,10 @@ class Roofline(PassTime):
         for name in ("layer_overhead", "pass_overhead", "all_reduce"):
             if not 0 <= getattr(self, name) < inf:
                 raise ValueError(f"{name} must be at least 0 and finite, but is {getattr(self, name)}")
+
+    def at_batch(self, batch: int) -> Roofline:
+        """The same with so many requests."""
+        return replace(self, batch=batch)
 
     def memory_seconds(self, context: int, new: int) -> Seconds:
         """The seconds in which weights and caches are read."""

@@ -120,6 +120,22 @@ class LatencyModel:
         """True if the time of its verification is known."""
         return self._line(verifier) is not None
 
+    def at_batch(self, batch: int) -> LatencyModel:
+        """The model of so many requests at once; ``ValueError`` for passes that were measured for their own only."""
+        share = check_count("batch", batch, 1) / self.batch
+        lines = {name: replace(line, per_node=line.per_node * share) for name, line in self.verification.items()}
+        passes = {"target": self.target.at_batch(batch), "draft": self.draft.at_batch(batch)}
+        return replace(self, verification=lines, batch=batch, **passes)
+
+    def most_requests(self, tokens: int) -> int | None:
+        """How many requests of so many cached tokens fit beside the weights; ``None`` where no memory is known."""
+        passes = [one for one in (self.target, self.draft) if isinstance(one, Roofline)]
+        if not passes:
+            return None
+        weights = sum(one.network.parameters * one.weight_bytes for one in passes)
+        cache = tokens * sum(one.network.cache_entries * one.cache_bytes for one in passes)
+        return int((passes[0].device.memory - weights) // cache)
+
     def _line(self, verifier: str | Verifier) -> Line | None:
         name = verifier if verifier == "*" else get_verifier(verifier).name
         return self.verification.get(str(name), self.verification.get("*"))

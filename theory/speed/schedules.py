@@ -10,6 +10,7 @@ import numpy as np
 from ..policies.arguments import get_policy
 from ..policies.base import Policy
 from ..policies.best_first import TopK
+from ..policies.dyspec import DySpec
 from ..policies.paths import Delayed
 from ..policies.static import Static
 from ..policies.top_plus_one import HubPairs, TopPlusOne
@@ -46,6 +47,20 @@ class Schedule:
             drafted = sum(policy.k * expanded for expanded in inner)
             return cls(inner, 1 + min(policy.budget, drafted))
         return cls.of_levels(_planned_levels(policy))
+
+    @classmethod
+    def of_drawn(cls, policy: Policy, tree: DraftTree) -> Schedule:
+        """The passes of one tree of a policy: as it is grown, not only as it looks.
+
+        DySpec with a budget asks for one row at a time.  EAGLE-2's tree is drafted whole and cut.  All others are
+        grown level by level; OPT-Tree's search reads some rows more than those of the nodes that it keeps, which are
+        not counted.
+        """
+        if isinstance(policy, DySpec) and policy.budget is not None:
+            return cls((1,) * sum(bool(listed) for listed in tree.child_lists), tree.size)
+        if isinstance(policy, TopK):
+            return cls(cls.of_policy(policy).draft, tree.size)
+        return cls.of_tree(tree)
 
     @classmethod
     def of_levels(cls, levels: Sequence[tuple[int, int]]) -> Schedule:
