@@ -1,6 +1,6 @@
 """What to run: verifiers, policies and shapes searched for the most tokens per second on some hardware."""
 
-from .acceptance import AcceptanceRates, MeanLength
+from .acceptance import AcceptanceRates, MeanLengths
 from .answers import Answer, Expected, answer_of, gains_by_batch
 from .halving import SEARCHED, Found, best_tree, search
 from .shapes import shapes_up_to
@@ -13,7 +13,7 @@ __all__ = [
     "Expected",
     "Found",
     "LackError",
-    "MeanLength",
+    "MeanLengths",
     "PairTrees",
     "TreeSource",
     "answer_of",

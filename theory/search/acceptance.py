@@ -1,14 +1,14 @@
 """Acceptance as people know it: rates by position of a drafted chain, or a mean length, and what these determine.
 
 Three conventions are about.  *Unconditional* rates (vLLM's ``synthetic_acceptance_rates``): entry i is the probability
-that the first i + 1 drafted tokens are all accepted.  *Conditional* rates (AIConfigurator's ``nextn_accept_rates``): that
-token i + 1 is accepted given that those before it are.  *Mean lengths*: E[tau + 1] alone, at one number of drafted
+that the first i + 1 drafted tokens are all accepted.  *Conditional* rates (AIConfigurator's ``nextn_accept_rates``):
+that token i + 1 is accepted given that those before it are.  *Mean lengths*: E[tau + 1] alone, at one number of drafted
 tokens each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import isfinite
@@ -46,18 +46,6 @@ class AcceptanceRates:
         _check_unit("conditional rates", rates)
         return cls(tuple(accumulate(rates, mul)))
 
-    @classmethod
-    def of_lengths(cls, lengths: Sequence[Any]) -> AcceptanceRates:
-        """The rates whose chains of 1, 2, ... tokens have these mean lengths E[tau + 1], for a token-wise rule.
-
-        Each length exceeds the one before it by the rate of its position.  Raises ``ValueError`` where these
-        differences are no unconditional rates.
-        """
-        try:
-            return cls(tuple(after - before for before, after in pairwise((1, *lengths))))
-        except ValueError as error:
-            raise ValueError(f"lengths {', '.join(map(str, lengths))} are no chains' of one rule: {error}") from None
-
     @property
     def depth(self) -> int:
         """L, the most tokens of which the rates speak."""
@@ -77,19 +65,25 @@ class AcceptanceRates:
 
 
 @dataclass(frozen=True)
-class MeanLength:
-    """A mean acceptance length E[tau + 1] of chains of ``drafted`` tokens; no distribution, and of that length alone."""
+class MeanLengths:
+    """Mean acceptance lengths E[tau + 1], each by the number of drafted tokens that it was measured at.
 
-    tokens: Any
-    drafted: int
+    They are no distributions, and each speaks of chains of its own length alone: lengths that were measured one by one
+    need not grow as those of one rule would.
+    """
+
+    by_drafted: Mapping[int, Any]
 
     def __post_init__(self) -> None:
-        check_count("drafted", self.drafted, 1)
-        if not 1 <= self.tokens <= self.drafted + 1:
-            raise ValueError(
-                f"acceptance length must lie in [1, {self.drafted + 1}], as {self.drafted} tokens are drafted and one "
-                f"more is emitted, but is {self.tokens}"
-            )
+        if not self.by_drafted:
+            raise ValueError("acceptance lengths must be at least one")
+        for drafted, tokens in self.by_drafted.items():
+            check_count("drafted", drafted, 1)
+            if not 1 <= tokens <= drafted + 1:
+                raise ValueError(
+                    f"acceptance length must lie in [1, {drafted + 1}], as {drafted} tokens are drafted and one more "
+                    f"is emitted, but is {tokens}"
+                )
 
 
 def _check_unit(name: str, rates: Sequence[Any]) -> None:

@@ -25,13 +25,19 @@ SEARCHED = ("naive", "block", "specinfer", "spectr", "traversal", "lifted_k_seq"
             "spechub", "nss")  # fmt: skip
 """The verifiers that are searched unless others are named: they are fast at any vocabulary."""
 
-STAGES = (6, 20, 60)
-"""Trees of a pairing behind each stage of the search; a quarter of the pairings goes on."""
+SCOUTS = ("traversal", "block", "univer", "lifted_spechub", "spechub")
+"""The first of these that fits a policy stands for all of its verifiers while there are many policies."""
 
-KEPT, FINALISTS = 4, 12
-"""One in so many goes on from a stage; so many at least, and into the last one so many."""
+STAGES = ((4, 24), (20, 8))
+"""Trees of a policy behind a stage of the search, and how many policies go on from it."""
 
-TREES = 200
+PAIRED, FINALISTS = 20, 10
+"""Trees with which the verifiers of the last policies are told apart, all on the same; and pairings that go on."""
+
+BEST_CHAINS = 2
+"""So many chains go on to the end in any case, since every engine drafts chains."""
+
+TREES = 100
 """Trees from which what is shown is computed, none of them among those that the choice was made by."""
 
 
@@ -39,11 +45,13 @@ TREES = 200
 class Found:
     """What a search found.
 
-    answers : best first, each from trees of its own; considered : how many pairings of a verifier with a policy were
-    looked at; left_out : why policies were not; model, lengths : what their times are of
+    answers : best first, from trees drawn behind the choice; chains : what chains of every length accept, from fewer;
+    considered : how many pairings of a verifier with a policy were looked at; left_out : why policies were not;
+    model, lengths : what the times are of
     """
 
     answers: tuple[Answer, ...]
+    chains: tuple[Expected, ...]
     considered: int
     left_out: tuple[str, ...]
     model: LatencyModel
@@ -64,7 +72,8 @@ class Found:
 
         See :func:`.answers.last_paying`; ``ValueError`` for a measured model.
         """
-        return last_paying([one.expected for one in self.answers], self.model, self.lengths, most)
+        offered = [*(one.expected for one in self.answers), *self.chains]
+        return last_paying(offered, self.model, self.lengths, most)
 
     def records(self, per_hour: float | None = None) -> list[dict[str, Any]]:
         """The answers as JSON values, best first."""
@@ -112,24 +121,17 @@ def search(
     policies: Sequence[Policy] | None = None, budget: int = 16, trees: int = TREES, seed: int = 0,
     book: Book | None = None,
 ) -> Found:  # fmt: skip
-    """As :func:`best_tree`; the book of an earlier search of the same source saves what it has computed."""
+    """As :func:`best_tree`, over contexts; the book of an earlier search of the same source saves what it computed."""
     check_count("trees", trees, 2)
-    for length in lengths:
-        check_count("context", length, 1)
     names = [get_verifier(name).name for name in verifiers]
-    offered, reasons = shapes_of(source, budget, seed) if policies is None else (list(policies), [])
-    pairs, left_out = pairings(names, offered)
-    race = _Race(book or Book(source, seed), model, tuple(lengths))
-    considered = len(pairs)
-    for count in STAGES:
-        pairs = race.best(pairs, count, max(FINALISTS, -(-len(pairs) // KEPT)))
-    finalists = pairs[:FINALISTS]
-    finalists += [one for one in race.chains if one not in finalists]
-    answers = race.answers(finalists, trees, final=True)
+    offered, left_out = shapes_of(source, budget, seed) if policies is None else (list(policies), [])
+    pairs, unfit = pairings(names, offered)
+    race = _Race(book or Book(source, seed), model, tuple(check_count("context", one, 1) for one in lengths))
+    answers, chains = race.run(pairs, trees)
+    reasons = tuple(dict.fromkeys([*left_out, *([] if policies is None else unfit), *race.reasons]))
     if not answers:
-        raise LackError(f"nothing can be predicted: {'; '.join([*reasons, *left_out, *race.reasons][:3])}")
-    told = dict.fromkeys([*reasons, *([] if policies is None else left_out), *race.reasons])
-    return Found(tuple(answers), considered, tuple(told), model, tuple(lengths))
+        raise LackError(f"nothing can be predicted: {'; '.join((reasons or tuple(unfit))[:3])}")
+    return Found(tuple(answers), tuple(chains), len(pairs), reasons, model, race.lengths)
 
 
 def shapes_of(source: TreeSource, budget: int, seed: int) -> tuple[list[Policy], list[str]]:
@@ -146,22 +148,23 @@ class Book:
 
     def __init__(self, source: TreeSource, seed: int) -> None:
         self.source, self.seed = source, seed
-        self._trees: dict[tuple[Policy, bool], list[DraftTree]] = {}
+        self._trees: dict[tuple[Policy, bool], list[tuple[DraftTree, Schedule]]] = {}
         self._laws: dict[tuple[str, Policy, bool], list[tuple[float, Any]]] = {}
 
     def expected(self, verifier: str, policy: Policy, count: int, final: bool = False) -> Expected:
         """What the verifier accepts of so many trees; those of the final are drawn from another seed."""
-        trees = self._drawn(policy, count, final)
+        held = self._drawn(policy, count, final)
         laws = self._laws.setdefault((verifier, policy, final), [])
-        laws += [_read(verifier, policy, tree) for tree in trees[len(laws) :]]
-        mean = np.mean([reach for _, reach in laws[:count]], axis=0)
-        schedules = tuple(Schedule.of_drawn(policy, tree) for tree in trees)
-        return Expected(verifier, policy, tuple(tokens for tokens, _ in laws[:count]), schedules, tuple(mean.tolist()))
+        laws += [_read(verifier, policy, tree) for tree, _ in held[len(laws) :]]
+        tokens, reach = zip(*laws[: len(held)], strict=True)
+        mean = np.mean(reach, axis=0).tolist()
+        return Expected(verifier, policy, tokens, tuple(schedule for _, schedule in held), tuple(mean))
 
-    def _drawn(self, policy: Policy, count: int, final: bool) -> list[DraftTree]:
+    def _drawn(self, policy: Policy, count: int, final: bool) -> list[tuple[DraftTree, Schedule]]:
         held = self._trees.setdefault((policy, final), [])
         if len(held) < count:
-            held += self.source.trees(policy, count - len(held), self.seed + final, len(held))
+            new = self.source.trees(policy, count - len(held), self.seed + final, len(held))
+            held += [(tree, Schedule.of_drawn(policy, tree)) for tree in new]
         if not held:
             raise LackError(f"{policy.name}: no tree of it is held")
         return held[:count]
@@ -172,34 +175,58 @@ def _read(verifier: str, policy: Policy, tree: DraftTree) -> tuple[float, Any]:
     law = get_verifier(verifier).law(tree)
     by_depth = np.zeros(policy.depth + 1)
     np.add.at(by_depth, tree.depths, law.stopping)
-    reach = by_depth[::-1].cumsum()[::-1]
-    return float(law.block_efficiency), reach
+    return float(law.block_efficiency), by_depth[::-1].cumsum()[::-1]
+
+
+Pairing = tuple[str, Policy]
 
 
 class _Race:
-    """The pairings on one machine."""
+    """The pairings on one machine; ``reasons`` say what could not be had."""
 
     def __init__(self, book: Book, model: LatencyModel, lengths: tuple[int, ...]) -> None:
         self.book, self.model, self.lengths = book, model, lengths
-        self.chains: list[tuple[str, Policy]] = []
         self.reasons: list[str] = []
 
-    def best(self, pairs: Sequence[tuple[str, Policy]], count: int, kept: int) -> list[tuple[str, Policy]]:
-        """The best pairings with so many trees each, best first; all chains that can be had are remembered."""
-        found = self.answers(pairs, count)
-        going = [(one.verifier, one.expected.policy) for one in found]
-        self.chains = self.chains or [one for one in going if isinstance(one[1], Chain)]
-        return going[:kept]
+    def run(self, pairs: Sequence[Pairing], trees: int) -> tuple[list[Answer], list[Expected]]:
+        """The answers to the best pairings and the best chain, best first; and what all chains accept."""
+        found, going = [], _scouts(pairs)
+        for count, kept in STAGES:
+            found = self.answers(going, count)
+            going = [_pairing(one) for rank, one in enumerate(found) if rank < kept or _is_chain(one)]
+        policies = {policy for _, policy in going[: STAGES[-1][1]]}
+        policies |= {one.expected.policy for one in [one for one in found if _is_chain(one)][:BEST_CHAINS]}
+        last = self.answers([one for one in pairs if one[1] in policies], PAIRED)
+        finalists = [_pairing(one) for one in last[:FINALISTS]]
+        finalists += [_pairing(one) for one in last[FINALISTS:] if _is_chain(one)][:BEST_CHAINS]
+        chains = [one.expected for one in found if _is_chain(one)]
+        return self.answers(finalists, trees, final=True), chains
 
-    def answers(self, pairs: Sequence[tuple[str, Policy]], count: int, final: bool = False) -> list[Answer]:
+    def answers(self, pairs: Sequence[Pairing], count: int, final: bool = False) -> list[Answer]:
         """The answers, best first; what cannot be had is noted with its reason."""
         found = list(self._each(pairs, count, final))
         return sorted(found, key=lambda one: one.tokens_per_second, reverse=True)
 
-    def _each(self, pairs: Sequence[tuple[str, Policy]], count: int, final: bool) -> Iterator[Answer]:
+    def _each(self, pairs: Sequence[Pairing], count: int, final: bool) -> Iterator[Answer]:
         for verifier, policy in pairs:
             try:
                 yield answer_of(self.book.expected(verifier, policy, count, final), self.model, self.lengths)
             except ValueError as error:
                 text = str(error)
                 self.reasons.append(text if policy.name in text else f"{policy.name}: {text}")
+
+
+def _pairing(answer: Answer) -> Pairing:
+    return answer.verifier, answer.expected.policy
+
+
+def _is_chain(answer: Answer) -> bool:
+    return isinstance(answer.expected.policy, Chain)
+
+
+def _scouts(pairs: Sequence[Pairing]) -> list[Pairing]:
+    """One pairing of each policy."""
+    fitting: dict[Policy, list[str]] = {}
+    for verifier, policy in pairs:
+        fitting.setdefault(policy, []).append(verifier)
+    return [(next((one for one in SCOUTS if one in names), names[0]), policy) for policy, names in fitting.items()]

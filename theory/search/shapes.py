@@ -50,8 +50,8 @@ def shapes_up_to(budget: int) -> list[Policy]:
 
 
 def _delayed(width: int, budget: int, depth: int) -> Iterator[Policy]:
-    """Trunks of one to four tokens, then so many paths."""
-    for trunk in range(1, 5):
+    """Trunks of one to three tokens, then so many paths."""
+    for trunk in range(1, 4):
         for branch in range(1, depth - trunk + 1):
             if trunk + width * branch <= budget:
                 yield Delayed(width, trunk, branch)
@@ -68,7 +68,7 @@ def _by_budget(budget: int, depth: int) -> Iterator[Policy]:
         for levels in sorted({min(2, depth), min(4, depth), depth}):
             yield OptTree(nodes, 0, levels)
             yield DySpec(nodes, depth=levels)
-            for width in (2, 4, 8):
+            for width in (4, 8):
                 if width <= nodes:
                     yield TopK(width, levels, nodes)
 

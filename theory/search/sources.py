@@ -21,7 +21,7 @@ class TreeSource(ABC):
 
     @abstractmethod
     def trees(self, policy: Policy, count: int, seed: int, first: int = 0) -> list[DraftTree]:
-        """Trees ``first`` to ``first + count`` of an endless list that the seed determines, spread evenly over contexts.
+        """Trees ``first`` to ``first + count`` of an endless list that the seed determines, spread over contexts.
 
         A source that holds fewer gives those that it has.  Raises :class:`LackError` where it has none.
         """

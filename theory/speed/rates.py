@@ -124,8 +124,8 @@ class LatencyModel:
         """The model of so many requests at once; ``ValueError`` for passes that were measured for their own only."""
         share = check_count("batch", batch, 1) / self.batch
         lines = {name: replace(line, per_node=line.per_node * share) for name, line in self.verification.items()}
-        passes = {"target": self.target.at_batch(batch), "draft": self.draft.at_batch(batch)}
-        return replace(self, verification=lines, batch=batch, **passes)
+        target, draft = self.target.at_batch(batch), self.draft.at_batch(batch)
+        return replace(self, target=target, draft=draft, verification=lines, batch=batch)
 
     def most_requests(self, tokens: int) -> int | None:
         """How many requests of so many cached tokens fit beside the weights; ``None`` where no memory is known."""
