@@ -22,9 +22,9 @@ from ..rows.distributions import check_count
 class AcceptanceRates:
     """Unconditional rates by position, (L,), in [0, 1] and never rising.
 
-    They determine the acceptance length of a chain of L tokens under the rule that they were measured with, and of a
-    shorter chain if the rule decides token by token (naive rejection, the target's own sampling).  Under a rule that
-    looks ahead (block verification) they hold for L alone.  Of trees they say nothing: that needs rows.
+    They determine the acceptance length of a chain of L tokens under the rule that they were measured with, and of
+    shorter ones: under every rule of the table, block verification too, what is drafted deeper changes nothing above.
+    Of other rules, of trees, and of more tokens they say nothing: that needs rows.
     """
 
     unconditional: tuple[Any, ...]

@@ -6,18 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..pairs.base import Pair
 from ..policies.arguments import get_policy
 from ..policies.base import Policy
 from ..policies.paths import Chain
 from ..rows.distributions import check_count
-from ..rows.trees import DraftTree
 from ..speed.rates import LatencyModel
-from ..speed.schedules import Schedule
 from ..verifiers.table import get_verifier
-from .answers import Answer, Expected, answer_of, last_paying
+from .answers import Answer, answer_of, last_paying
+from .book import Book
 from .shapes import pairings, sequoia_shapes, shapes_up_to
 from .sources import LackError, PairTrees, TreeSource
 
@@ -28,14 +25,11 @@ SEARCHED = ("naive", "block", "specinfer", "spectr", "traversal", "lifted_k_seq"
 SCOUTS = ("traversal", "block", "univer", "lifted_spechub", "spechub")
 """The first of these that fits a policy stands for all of its verifiers while there are many policies."""
 
-STAGES = ((4, 24), (20, 8))
+STAGES = ((4, 24), (16, 8))
 """Trees of a policy behind a stage of the search, and how many policies go on from it."""
 
-PAIRED, FINALISTS = 20, 10
-"""Trees with which the verifiers of the last policies are told apart, all on the same; and pairings that go on."""
-
-BEST_CHAINS = 2
-"""So many chains go on to the end in any case, since every engine drafts chains."""
+PAIRED, FINALISTS = 16, 10
+"""Trees with which the last policies' verifiers are told apart, all on the same; and pairings that go on."""
 
 TREES = 100
 """Trees from which what is shown is computed, none of them among those that the choice was made by."""
@@ -45,13 +39,12 @@ TREES = 100
 class Found:
     """What a search found.
 
-    answers : best first, from trees drawn behind the choice; chains : what chains of every length accept, from fewer;
+    answers : best first, from trees drawn behind the choice: the best of all, and all chains, which every engine drafts
     considered : how many pairings of a verifier with a policy were looked at; left_out : why policies were not;
     model, lengths : what the times are of
     """
 
     answers: tuple[Answer, ...]
-    chains: tuple[Expected, ...]
     considered: int
     left_out: tuple[str, ...]
     model: LatencyModel
@@ -72,8 +65,7 @@ class Found:
 
         See :func:`.answers.last_paying`; ``ValueError`` for a measured model.
         """
-        offered = [*(one.expected for one in self.answers), *self.chains]
-        return last_paying(offered, self.model, self.lengths, most)
+        return last_paying([one.expected for one in self.answers], self.model, self.lengths, most)
 
     def records(self, per_hour: float | None = None) -> list[dict[str, Any]]:
         """The answers as JSON values, best first."""
@@ -126,12 +118,13 @@ def search(
     names = [get_verifier(name).name for name in verifiers]
     offered, left_out = shapes_of(source, budget, seed) if policies is None else (list(policies), [])
     pairs, unfit = pairings(names, offered)
-    race = _Race(book or Book(source, seed), model, tuple(check_count("context", one, 1) for one in lengths))
-    answers, chains = race.run(pairs, trees)
+    contexts = tuple(check_count("context", one, 1) for one in lengths)
+    race = _Race((book or Book(source, seed)).of(offered), model, contexts)
+    answers = race.run(pairs, trees)
     reasons = tuple(dict.fromkeys([*left_out, *([] if policies is None else unfit), *race.reasons]))
     if not answers:
         raise LackError(f"nothing can be predicted: {'; '.join((reasons or tuple(unfit))[:3])}")
-    return Found(tuple(answers), tuple(chains), len(pairs), reasons, model, race.lengths)
+    return Found(tuple(answers), len(pairs), reasons, model, contexts)
 
 
 def shapes_of(source: TreeSource, budget: int, seed: int) -> tuple[list[Policy], list[str]]:
@@ -141,41 +134,6 @@ def shapes_of(source: TreeSource, budget: int, seed: int) -> tuple[list[Policy],
         return offered + [one for one in sequoia_shapes(source, budget, seed) if one not in offered], []
     except LackError as error:
         return offered, [f"Sequoia's shapes: {error}"]
-
-
-class Book:
-    """Trees and laws of a source that were computed, each once."""
-
-    def __init__(self, source: TreeSource, seed: int) -> None:
-        self.source, self.seed = source, seed
-        self._trees: dict[tuple[Policy, bool], list[tuple[DraftTree, Schedule]]] = {}
-        self._laws: dict[tuple[str, Policy, bool], list[tuple[float, Any]]] = {}
-
-    def expected(self, verifier: str, policy: Policy, count: int, final: bool = False) -> Expected:
-        """What the verifier accepts of so many trees; those of the final are drawn from another seed."""
-        held = self._drawn(policy, count, final)
-        laws = self._laws.setdefault((verifier, policy, final), [])
-        laws += [_read(verifier, policy, tree) for tree, _ in held[len(laws) :]]
-        tokens, reach = zip(*laws[: len(held)], strict=True)
-        mean = np.mean(reach, axis=0).tolist()
-        return Expected(verifier, policy, tokens, tuple(schedule for _, schedule in held), tuple(mean))
-
-    def _drawn(self, policy: Policy, count: int, final: bool) -> list[tuple[DraftTree, Schedule]]:
-        held = self._trees.setdefault((policy, final), [])
-        if len(held) < count:
-            new = self.source.trees(policy, count - len(held), self.seed + final, len(held))
-            held += [(tree, Schedule.of_drawn(policy, tree)) for tree in new]
-        if not held:
-            raise LackError(f"{policy.name}: no tree of it is held")
-        return held[:count]
-
-
-def _read(verifier: str, policy: Policy, tree: DraftTree) -> tuple[float, Any]:
-    """E[tau + 1 | tree], and (L + 1,) the probability that tau is at least 0, 1, ..."""
-    law = get_verifier(verifier).law(tree)
-    by_depth = np.zeros(policy.depth + 1)
-    np.add.at(by_depth, tree.depths, law.stopping)
-    return float(law.block_efficiency), by_depth[::-1].cumsum()[::-1]
 
 
 Pairing = tuple[str, Policy]
@@ -188,19 +146,16 @@ class _Race:
         self.book, self.model, self.lengths = book, model, lengths
         self.reasons: list[str] = []
 
-    def run(self, pairs: Sequence[Pairing], trees: int) -> tuple[list[Answer], list[Expected]]:
-        """The answers to the best pairings and the best chain, best first; and what all chains accept."""
-        found, going = [], _scouts(pairs)
+    def run(self, pairs: Sequence[Pairing], trees: int) -> list[Answer]:
+        """The answers to the best pairings, and to all chains, best first."""
+        going = _scouts(pairs)
         for count, kept in STAGES:
-            found = self.answers(going, count)
-            going = [_pairing(one) for rank, one in enumerate(found) if rank < kept or _is_chain(one)]
-        policies = {policy for _, policy in going[: STAGES[-1][1]]}
-        policies |= {one.expected.policy for one in [one for one in found if _is_chain(one)][:BEST_CHAINS]}
+            going = [_pairing(one) for one in self.answers(going, count)][:kept]
+        policies = {policy for _, policy in going}
         last = self.answers([one for one in pairs if one[1] in policies], PAIRED)
         finalists = [_pairing(one) for one in last[:FINALISTS]]
-        finalists += [_pairing(one) for one in last[FINALISTS:] if _is_chain(one)][:BEST_CHAINS]
-        chains = [one.expected for one in found if _is_chain(one)]
-        return self.answers(finalists, trees, final=True), chains
+        finalists += [one for one in pairs if isinstance(one[1], Chain) and one not in finalists]
+        return self.answers(finalists, trees, final=True)
 
     def answers(self, pairs: Sequence[Pairing], count: int, final: bool = False) -> list[Answer]:
         """The answers, best first; what cannot be had is noted with its reason."""
@@ -218,10 +173,6 @@ class _Race:
 
 def _pairing(answer: Answer) -> Pairing:
     return answer.verifier, answer.expected.policy
-
-
-def _is_chain(answer: Answer) -> bool:
-    return isinstance(answer.expected.policy, Chain)
 
 
 def _scouts(pairs: Sequence[Pairing]) -> list[Pairing]:

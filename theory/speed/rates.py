@@ -240,7 +240,7 @@ class Throughput:
         seconds = [float(time.total) for time in self.times]
         squares = sum((float(tokens) - ratio * s) ** 2 for tokens, s in zip(self.tokens, seconds, strict=True))
         error = sqrt(squares * count / (count - 1)) / sum(seconds)
-        half = float(scipy.stats.t.ppf((1 + level) / 2, count - 1)) * error
+        half = float(scipy.special.stdtrit(count - 1, (1 + level) / 2)) * error
         return ratio - half, ratio + half
 
 

@@ -192,8 +192,7 @@ def _how(options: argparse.Namespace, known: Known) -> str:
     if isinstance(known, MeanLengths):
         return "other lengths need rates, other verifiers and trees need rows"
     if isinstance(known, AcceptanceRates):
-        return ("shorter chains hold if the rule decides token by token (not for block verification); other verifiers, "
-                f"trees and more than {known.depth} tokens need rows")  # fmt: skip
+        return f"other verifiers, trees, and more than {known.depth} tokens need rows"
     if options.exact:
         return "exact, passes as planned"
     trees = options.trees or (TREES if options.search else TREES_OF_A_POLICY)

@@ -10,7 +10,8 @@ from veridraft.theory.policies.paths import Chain
 from veridraft.theory.rows.trees import DraftTree
 from veridraft.theory.search.acceptance import AcceptanceRates, MeanLengths
 from veridraft.theory.search.answers import Answer, Expected, answer_of, last_paying
-from veridraft.theory.search.halving import Book, Found, search
+from veridraft.theory.search.book import Book
+from veridraft.theory.search.halving import Found, search
 from veridraft.theory.search.sources import LackError
 from veridraft.theory.speed.rates import LatencyModel
 from veridraft.theory.speed.schedules import Schedule

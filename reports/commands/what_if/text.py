@@ -89,7 +89,7 @@ def paying_text(paying: Paying, lengths: Sequence[int], batch: int) -> str:
     elif paying.last >= paying.fitting:
         said = f"it pays at every batch that fits ({fit})"
     else:
-        said = f"it stops to pay above {paying.last} requests ({fit})"
+        said = f"it stops paying above {paying.last} requests ({fit})"
     gains = ", ".join(f"{size}: {gain:.2f}" for size, gain in paying.gains.items())
     return f"  {said}; gain by requests: {gains}"
 
