@@ -132,11 +132,20 @@ def _asked(
     verifiers = verifiers or (SEARCHED if options.search else SHOWN)
     if options.verifiers is not None:
         check_verifiers(options.verifiers)
+    trees = trees_of(options, known)
     if options.search:
-        return SearchQuestion(tuple(models), known, samplings, verifiers, lengths, options.budget or BUDGET,
-                              options.trees or TREES, options.seed, options.policies)  # fmt: skip
-    return Question(tuple(models), known, samplings, verifiers, options.policies or policies(SHAPES), lengths,
-                    options.trees or TREES_OF_A_POLICY, options.seed, options.exact)  # fmt: skip
+        return SearchQuestion(tuple(models), known, samplings, verifiers, lengths, options.budget or BUDGET, trees,
+                              options.seed, options.policies)  # fmt: skip
+    return Question(tuple(models), known, samplings, verifiers, options.policies or policies(SHAPES), lengths, trees,
+                    options.seed, options.exact)  # fmt: skip
+
+
+def trees_of(options: argparse.Namespace, known: Source) -> int:
+    """How many trees each answer is computed from: of a trace as many as there are, up to the most of any."""
+    if options.trees is not None:
+        return int(options.trees)
+    drawn = TREES if options.search else TREES_OF_A_POLICY
+    return drawn if known.trees_at_most is None else max(2, min(known.trees_at_most, TREES_OF_A_POLICY))
 
 
 def _about_rates(
@@ -195,5 +204,4 @@ def _how(options: argparse.Namespace, known: Known) -> str:
         return f"other verifiers, trees, and more than {known.depth} tokens need rows"
     if options.exact:
         return "exact, passes as planned"
-    trees = options.trees or (TREES if options.search else TREES_OF_A_POLICY)
-    return f"{trees} trees a policy, +- 95 %"
+    return f"{trees_of(options, known)} trees a policy, +- 95 %"

@@ -96,9 +96,12 @@ class Question:
 
     def _of_policy(self, sampling: Sampling, policy: Policy) -> Iterator[WhatIf | str]:
         """The answers of a policy, or reasons."""
-        fitting = [name for name in self.verifiers if get_verifier(name).supports(policy)]
-        if not fitting:
+        lossless = [name for name in self.verifiers if get_verifier(name).supports(policy)]
+        fitting = [name for name in lossless if not self.source.lacks(name)]
+        if not lossless:
             yield f"{policy.name}: none of the verifiers is lossless for it"
+        yield from (self.source.lacks(name) for name in lossless if name not in fitting)
+        if not fitting:
             return
         try:
             trees = [] if self.exact else self.source.trees(policy, sampling, self.trees, self.seed)
@@ -121,7 +124,7 @@ class Question:
         if not model.knows(expected.verifier):
             return f"{expected.verifier} on {model.name}: its verification was not measured"
         try:
-            return WhatIf.at(answer_of(expected, model, self.lengths), sampling)
+            return WhatIf.at(answer_of(expected, model, self.lengths), self.source.label(sampling))
         except ValueError as error:
             return f"{expected.verifier}, {expected.policy.name} on {model.name}: {error}"
 
@@ -146,20 +149,21 @@ class SearchQuestion:
     def reply(self) -> Reply:
         """The answers of every search, best first, and where speculation pays."""
         answers: list[WhatIf] = []
-        left_out: list[str] = []
+        left_out = [reason for name in self.verifiers if (reason := self.source.lacks(name))]
         paying: dict[tuple[str, Sampling | None], Paying] = {}
         considered = 0
         for sampling in self.samplings:
             source = Sampled(self.source, sampling)
             book = Book(source, self.seed)
             for model in self.models:
-                verifiers = tuple(name for name in self.verifiers if model.knows(name))
+                verifiers = tuple(name for name in self.verifiers if model.knows(name) and not self.source.lacks(name))
                 found = search(source, model, self.lengths, verifiers, self.policies, self.budget, self.trees,
                                self.seed, book)  # fmt: skip
-                answers += [WhatIf.at(one, sampling) for one in found.answers]
+                label = self.source.label(sampling)
+                answers += [WhatIf.at(one, label) for one in found.answers]
                 left_out += found.left_out
                 considered += found.considered
-                paying |= _paying_of(found, sampling)
+                paying |= _paying_of(found, label)
         return Reply(_best_first(answers), list(dict.fromkeys(left_out)), considered, paying)
 
 
@@ -219,7 +223,7 @@ def _paying(
     return paying
 
 
-def _paying_of(found: Found, sampling: Sampling) -> dict[tuple[str, Sampling | None], Paying]:
+def _paying_of(found: Found, sampling: Sampling | None) -> dict[tuple[str, Sampling | None], Paying]:
     """Where what a search found pays; empty for a measured model."""
     most = _most(found.model, found.lengths)
     if not most:

@@ -61,6 +61,16 @@ class Source(ABC):
     """Where trees and rows come from."""
 
     name: str
+    trees_at_most: int | None = None
+    """How many trees there are of a policy; ``None`` for any number."""
+
+    def label(self, sampling: Sampling) -> Sampling | None:
+        """What answers are labelled by; ``None`` where rows are of a sampling that is not known."""
+        return sampling
+
+    def lacks(self, verifier: str) -> str:
+        """Why the source cannot say what a verifier accepts; empty if it can."""
+        return ""
 
     @property
     @abstractmethod
@@ -177,16 +187,37 @@ class TraceSource(Source):
     """A trace: the recorded trees themselves, cut to what a policy drafts, or drawn afresh from the rows of a root.
 
     Of K drafted paths the first ones, and of long ones their beginnings, are what fewer and shorter paths would have
-    been; and a tree of one level needs no row but the root's.
+    been; and a tree of one level needs no row but the root's.  Rows over two tokens stand for the drafted one and all
+    others (:mod:`veridraft.gpu.engines.traces`): naive rejection of the drafted chain is all that they tell of.
     """
 
     name: str
     trace: Trace
 
     @property
+    def trees_at_most(self) -> int:  # type: ignore[override]
+        """Its steps."""
+        return self.trace.steps
+
+    def label(self, sampling: Sampling) -> None:
+        """Its rows are those of the engine's own settings."""
+
+    @property
+    def in_short(self) -> bool:
+        """True if rows hold the drafted token and all others."""
+        return int(self.trace.arrays["vocabulary_size"]) == 2
+
+    def lacks(self, verifier: str) -> str:
+        """Short rows tell of naive rejection alone."""
+        if not self.in_short or verifier == "naive":
+            return ""
+        return f"{verifier}: {self.name} holds of each row the drafted token and all others, which tells of naive alone"
+
+    @property
     def told(self) -> str:
         """Its name, steps and size."""
-        return f"trace {self.name}, {self.trace.steps} steps, |V| = {int(self.trace.arrays['vocabulary_size'])}"
+        size = "rows in short" if self.in_short else f"|V| = {int(self.trace.arrays['vocabulary_size'])}"
+        return f"trace {self.name}, {self.trace.steps} steps, {size}"
 
     def trees(self, policy: Policy, sampling: Sampling, count: int, seed: int, first: int = 0) -> list[DraftTree]:
         """Those of the steps in turn, each step once."""
@@ -196,11 +227,12 @@ class TraceSource(Source):
             try:
                 steps = self.trace.steps_that_hold(policy)
             except ValueError as error:
-                if policy.depth != 1:
+                if policy.depth != 1 or self.in_short:
                     raise LackError(str(error)) from None
             else:
-                return [self.trace.cut(step, policy) for step in steps[first : first + count]]
-        if policy.depth != 1:
+                turns = np.random.default_rng(seed).permutation(steps)
+                return [self.trace.cut(int(step), policy) for step in turns[first : first + count]]
+        if policy.depth != 1 or self.in_short:
             raise LackError(f"{policy.name}: {self.name} holds rows along its own drafts only")
         return [policy.sample(self._roots[index], np.random.default_rng([seed, index]))
                 for index in range(first, min(first + count, self.trace.steps))]  # fmt: skip
@@ -228,5 +260,5 @@ def source_of(text: str, vocabulary_size: int = VOCABULARY_SIZE, normalise: bool
         meant = did_you_mean(text, list(KNOWN))
         raise ValueError(f"pair {text!r} is neither a file nor a family; families are {', '.join(KNOWN)}{meant}")
     if is_trace(text):
-        return TraceSource(text, load_trace(text))
-    return RecordingSource(text, RecordedPair.load(text, normalise=normalise))
+        return TraceSource(Path(text).name, load_trace(text))
+    return RecordingSource(Path(text).name, RecordedPair.load(text, normalise=normalise))
