@@ -174,6 +174,7 @@ def roofline_model(
     _require_room(device, [pass_time for pass_time in (large, small) if isinstance(pass_time, Roofline)], tokens)
     moved = batch * target.vocabulary_size * ROW_BYTES / (device.bandwidth * large.bandwidth_share)
     name = f"{device.name}, {target.name} with {draft.name if draft else 'n-grams'}"
+    name += f" in {kind.name}" if kind.name != "bf16" else ""
     note = "roofline from published figures, not measured"
     return LatencyModel(large, small, {"*": Line(VERIFICATION_FLOOR, moved)}, Line(STEP_OVERHEAD), name, note, batch)
 

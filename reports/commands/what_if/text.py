@@ -63,7 +63,7 @@ def _speeds(each: float, batch: int) -> str:
 
 
 def _besides(here: Sequence[WhatIf]) -> Iterator[str]:
-    """The best published verifier and the best chain, where the best of all is neither."""
+    """The best published verifier and the best chain, where the best of all is neither; and how many are as good."""
     best = here[0]
     published = next((one for one in here if _is_published(one.verifier)), None)
     if published and not _is_published(best.verifier):
@@ -71,6 +71,14 @@ def _besides(here: Sequence[WhatIf]) -> Iterator[str]:
     chain = next((one for one in here if isinstance(one.expected.policy, Chain)), None)
     if chain and chain is not best:
         yield f"  of chains, which every engine drafts: {_short(chain)}"
+    if close := sum(one.tokens_per_second > _low(best) for one in here[1:]):
+        yield f"  as far as the trees tell, {close} more may be as fast: they lie in its interval"
+
+
+def _low(answer: WhatIf) -> float:
+    """The lower end of the interval of its tokens per second."""
+    known = len(answer.expected.schedules) > 1
+    return answer.result.confidence_interval()[0] if known else answer.tokens_per_second
 
 
 def _is_published(name: str) -> bool:
@@ -97,13 +105,17 @@ def paying_text(paying: Paying, lengths: Sequence[int], batch: int) -> str:
 def _table(reply: Reply, told: str, how: str, top: int, price: float | None) -> str:
     """The best answers, one a row."""
     shown = reply.answers[:top]
-    columns = ["hardware", "verifier", "policy", "T", "nodes", "E[tau+1]", "step ms", *SHORT.values(), "tokens/s", "+-",
-               "in all", "x plain"]  # fmt: skip
+    columns = ["verifier", "policy", "T", "nodes", "E[tau+1]", "step ms", *SHORT.values(), "tokens/s", "+-", "in all",
+               "x plain"]  # fmt: skip
     columns += ["$/M tokens"] if price is not None else []
     count = f" of {reply.considered} verifiers with trees" if reply.considered else ""
     caption = f"The best {len(shown)}{count}; acceptance: {told}; {how}"
     rows = tuple(_cells(answer, price) for answer in shown)
-    return Table(caption, tuple(columns), rows, names=3).text()
+    several = len({answer.hardware for answer in reply.answers}) > 1
+    if several:
+        columns = ["hardware", *columns]
+        rows = tuple((one.hardware, *row) for one, row in zip(shown, rows, strict=True))
+    return Table(caption, tuple(columns), rows, names=2 + several).text()
 
 
 def _cells(answer: WhatIf, price: float | None) -> tuple[str, ...]:
@@ -112,7 +124,7 @@ def _cells(answer: WhatIf, price: float | None) -> tuple[str, ...]:
     low, high = result.confidence_interval() if known else (0.0, 0.0)
     nodes = sum(schedule.nodes for schedule in answer.expected.schedules) / len(answer.expected.schedules)
     cells = (
-        answer.hardware, "as measured" if answer.verifier == AS_MEASURED else answer.verifier, answer.policy,
+        "as measured" if answer.verifier == AS_MEASURED else answer.verifier, answer.policy,
         f"{answer.sampling.temperature:g}" if answer.sampling else "-", f"{nodes:.1f}",
         f"{float(result.block_efficiency):.3f}", f"{1e3 * float(time.total):.2f}",
         *(f"{1e3 * float(part):.2f}" for part in time.terms.values()),

@@ -123,7 +123,7 @@ def test_policies_that_draw_alike_are_still_told_apart() -> None:
     ("drafted", "policy"), [(Iid(3, 2), Iid(2, 2)), (Iid(3, 2), Chain(1)), (Delayed(3, 1, 1), Delayed(2, 1, 1)),
                             (Delayed(2, 1, 2), Chain(3)), (Chain(3), Chain(2))],
 )  # fmt: skip
-def test_the_first_draws_of_a_larger_tree_have_exactly_the_law_of_the_smaller(drafted: Delayed, policy: Delayed) -> None:
+def test_first_draws_of_a_larger_tree_have_exactly_the_law_of_the_smaller(drafted: Delayed, policy: Delayed) -> None:
     pair = ExactPair(2, "full", 0)
 
     def key(tree: DraftTree) -> tuple[tuple[object, ...], ...]:
