@@ -22,6 +22,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,11 @@ class Trace:
             depths.append(1 if parent < 0 else depths[parent] + 1)
         return Counter(depths)
 
+    @cached_property
+    def _all_depths(self) -> list[Counter[int]]:
+        """The draws by depth of every step."""
+        return [self.depths(step) for step in range(self.steps)]
+
     def whole_steps(self, policy: Policy) -> list[int]:
         """The steps whose draws are as many at every depth as the policy's; all if that number is not fixed.
 
@@ -110,7 +116,7 @@ class Trace:
         A chain is held by any tree as deep; K paths below a trunk by as many or more, as deep or deeper, below the same
         trunk.  Raises ``ValueError`` that shows the first step if there is none.
         """
-        found = [step for step in range(self.steps) if _holds(self.depths(step), policy)]
+        found = [step for step, drawn in enumerate(self._all_depths) if _holds(drawn, policy)]
         if not found:
             raise ValueError(f"{policy.name}: no step of the trace holds its draws; step 0 drew "
                              f"{dict(self.depths(0))} tokens by depth")  # fmt: skip

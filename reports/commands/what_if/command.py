@@ -40,7 +40,7 @@ DESCRIPTION = (
 
 SHOWN = ("block", "specinfer", "spectr", "traversal", "lifted_k_seq")
 SHAPES = "Chain(2); Chain(4); Iid(2, 3); Iid(4, 3); Delayed(2, 2, 2)"
-BUDGET, TREES_OF_A_POLICY = 16, 400
+BUDGET, TREES_OF_A_POLICY, TREES_OF_A_TRACE = 16, 400, 200
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--search": {"action": "store_true", "help": "look at every verifier and shape up to --budget nodes"},
@@ -56,7 +56,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
                    "help": f"with semicolons between them (default: '{SHAPES}'; of a search all shapes)"},
     "--price": {"type": float, "metavar": "DOLLARS", "help": "of one GPU an hour: adds the price of a million tokens"},
     "--trees": {"type": COUNT, "help": "of each policy, the same for all verifiers (default: "
-                f"{TREES_OF_A_POLICY}; of a search's answers {TREES})"},
+                f"{TREES_OF_A_POLICY}; of a search's answers {TREES}, {TREES_OF_A_TRACE} of a trace)"},
     "--exact": {"action": "store_true", "help": "expectations over all trees; passes as planned, none merged"},
     "--seed": {"type": COUNT, "default": 0, "help": "of the trees (default: 0)"},
     "--top": {"type": COUNT, "help": "rows to print (default: 10 of a search, else 20)"},
@@ -144,8 +144,8 @@ def trees_of(options: argparse.Namespace, known: Source) -> int:
     """How many trees each answer is computed from: of a trace as many as there are, up to the most of any."""
     if options.trees is not None:
         return int(options.trees)
-    drawn = TREES if options.search else TREES_OF_A_POLICY
-    return drawn if known.trees_at_most is None else max(2, min(known.trees_at_most, TREES_OF_A_POLICY))
+    drawn, most = (TREES, TREES_OF_A_TRACE) if options.search else (TREES_OF_A_POLICY, TREES_OF_A_POLICY)
+    return drawn if known.trees_at_most is None else max(2, min(known.trees_at_most, most))
 
 
 def _about_rates(

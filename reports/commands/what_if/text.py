@@ -67,7 +67,7 @@ def _besides(here: Sequence[WhatIf]) -> Iterator[str]:
     best = here[0]
     published = next((one for one in here if _is_published(one.verifier)), None)
     if published and not _is_published(best.verifier):
-        yield f"  {best.verifier} is not published by others; of published rules: {_short(published)}"
+        yield f"  of {best.verifier} no publication is known; of published rules: {_short(published)}"
     chain = next((one for one in here if isinstance(one.expected.policy, Chain)), None)
     if chain and chain is not best:
         yield f"  of chains, which every engine drafts: {_short(chain)}"
