@@ -12,6 +12,7 @@ from veridraft.theory.search.acceptance import AcceptanceRates, MeanLengths
 
 from ...running.console import names
 from ...running.options import COUNT, decimals, words_of
+from .models import EMBEDDED, check_model_words, model_source
 from .sources import KNOWN, MARKOV, Source, source_of
 
 VOCABULARY = 256
@@ -26,6 +27,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--normalise": {"action": "store_true", "help": "divide the rows of a recording by their sums, as rows of less "
                     "precision than float64 need"},
     "--vocabulary": {"type": COUNT, "default": VOCABULARY, "metavar": "V", "help": "of a family (default: 256)"},
+    "--models": {"nargs": "+", "metavar": "MODEL", "help": f"a target and a draft, as of `veridraft latency`, or "
+                 f"{EMBEDDED}: trees are drafted afresh, for --policies that are named"},
+    "--device": {"default": "cpu", "help": "of --models: cpu or cuda (default: cpu)"},
     "--rates": {"type": names, "metavar": "R,R", "help": "unconditional acceptance by position (the first i tokens are "
                 "all accepted), as vLLM's synthetic_acceptance_rates; or a file of an engine's accepted lengths"},
     "--conditional-rates": {"type": words_of(decimals), "metavar": "R,R", "help": "the same, each given that those "
@@ -35,7 +39,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--drafted": {"type": COUNT, "metavar": "K", "help": "tokens that were drafted for --acceptance-length"},
 }  # fmt: skip
 
-GIVEN = ("pair", "rates", "conditional_rates", "acceptance_length")
+GIVEN = ("pair", "models", "rates", "conditional_rates", "acceptance_length")
 
 
 Known = Source | AcceptanceRates | MeanLengths
@@ -55,6 +59,11 @@ def acceptance_of(options: argparse.Namespace) -> Known:
         return AcceptanceRates.of_conditional(options.conditional_rates)
     if options.acceptance_length is not None:
         return _lengths_of(options.acceptance_length, options.drafted)
+    if options.models is not None:
+        check_model_words(options.models)
+        if not options.policies:
+            raise ValueError("--policies is missing: --models draft every tree anew, so say which")
+        return model_source(options.models, options.device)
     return source_of(options.pair or MARKOV.name, options.vocabulary, options.normalise)
 
 
