@@ -31,11 +31,11 @@ from .times import contexts_of, models_of
 DESCRIPTION = (
     "What to run: predicted tokens per second, E[tau + 1] / E[T], of verifiers with the trees that they are lossless "
     "for. Time comes from published figures of GPUs (--gpu) or a latency file. Acceptance comes from your rows "
-    "(--pair), your models (--models), your rates (--rates, --conditional-rates, --acceptance-length), or, if you give "
-    "none, from a synthetic family that the first line names. --search looks at every verifier and shape up to a "
-    "budget of nodes. Rates alone determine chains of the rule that they were measured with, and no trees. Example, 8B with a "
-    "1B draft on an H100 at temperature 0.6, 16 requests at once: veridraft what-if --search --gpu H100 --target 8B "
-    "--draft 1B --temperatures 0.6 --batch 16"
+    "(--pair), your models (--models), your rates (--rates, --conditional-rates, --acceptance-length), or, if you "
+    "give none, from a synthetic family that the first line names. --search looks at every verifier and shape up to a "
+    "budget of nodes. Rates alone determine chains of the rule that they were measured with, and no trees. Example, "
+    "8B with a 1B draft on an H100 at temperature 0.6, 16 requests at once: veridraft what-if --search --gpu H100 "
+    "--target 8B --draft 1B --temperatures 0.6 --batch 16"
 )
 
 SHOWN = ("block", "specinfer", "spectr", "traversal", "lifted_k_seq")
