@@ -49,13 +49,17 @@ class Book:
 
         Raises ``LackError`` if the source has no tree of the policy.
         """
+        reach = self.reach(verifier, policy, count, final)
+        schedules = tuple(Schedule.of_drawn(policy, tree) for tree in self._drawn(policy, count, final)[1])
+        return Expected(verifier, policy, tuple(reach.sum(axis=1).tolist()), schedules,
+                        tuple(reach.mean(axis=0).tolist()))  # fmt: skip
+
+    def reach(self, verifier: str, policy: Policy, count: int, final: bool = False) -> Row:
+        """(trees, L + 1) the probability that tau is at least 0, 1, ..., given each of so many trees."""
         drawn, trees = self._drawn(policy, count, final)
         known = self._reach.setdefault((verifier, drawn, final), [])
         known += [_reach(verifier, drawn, tree) for tree in trees[len(known) :]]
-        reach = np.array(known[: len(trees)])[:, : policy.depth + 1]
-        schedules = tuple(Schedule.of_drawn(policy, tree) for tree in trees)
-        return Expected(verifier, policy, tuple(reach.sum(axis=1).tolist()), schedules,
-                        tuple(reach.mean(axis=0).tolist()))  # fmt: skip
+        return np.array(known[: len(trees)])[:, : policy.depth + 1]
 
     def _drawn(self, policy: Policy, count: int, final: bool) -> tuple[Policy, list[DraftTree]]:
         """The deepest policy of the family of which the source has trees, and these."""
