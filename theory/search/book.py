@@ -15,7 +15,7 @@ from ..policies.top_plus_one import HubPairs, TopPlusOne
 from ..rows.distributions import Row
 from ..rows.trees import DraftTree
 from ..speed.schedules import Schedule
-from ..verifiers.table import get_verifier
+from ..verifiers.table import VERIFIERS, get_verifier
 from .answers import Expected
 from .sources import LackError, TreeSource
 
@@ -26,6 +26,7 @@ class Book:
     How often a verifier accepts as far as some depth depends on nothing that is drafted below it: top-down because it
     comes there first, bottom-up because a subtree is accepted with the weight that its parent gave it, whatever it
     holds.  So the law of a deep tree tells those of all trees that are cut off above, and one tree serves all lengths.
+    That is so for every rule of the table; a rule of one's own may look ahead, and is asked about each policy's trees.
     """
 
     def __init__(self, source: TreeSource, seed: int) -> None:
@@ -50,20 +51,20 @@ class Book:
         Raises ``LackError`` if the source has no tree of the policy.
         """
         reach = self.reach(verifier, policy, count, final)
-        schedules = tuple(Schedule.of_drawn(policy, tree) for tree in self._drawn(policy, count, final)[1])
+        schedules = tuple(Schedule.of_drawn(policy, tree) for tree in self._drawn(verifier, policy, count, final)[1])
         return Expected(verifier, policy, tuple(reach.sum(axis=1).tolist()), schedules,
                         tuple(reach.mean(axis=0).tolist()))  # fmt: skip
 
     def reach(self, verifier: str, policy: Policy, count: int, final: bool = False) -> Row:
         """(trees, L + 1) the probability that tau is at least 0, 1, ..., given each of so many trees."""
-        drawn, trees = self._drawn(policy, count, final)
+        drawn, trees = self._drawn(verifier, policy, count, final)
         known = self._reach.setdefault((verifier, drawn, final), [])
         known += [_reach(verifier, drawn, tree) for tree in trees[len(known) :]]
         return np.array(known[: len(trees)])[:, : policy.depth + 1]
 
-    def _drawn(self, policy: Policy, count: int, final: bool) -> tuple[Policy, list[DraftTree]]:
-        """The deepest policy of the family of which the source has trees, and these."""
-        for deeper in self._deeper(policy):
+    def _drawn(self, verifier: str, policy: Policy, count: int, final: bool) -> tuple[Policy, list[DraftTree]]:
+        """The policy whose trees tell of this one: the deepest of its family of which the source has some."""
+        for deeper in self._deeper(policy) if verifier in VERIFIERS else [policy]:
             if deeper not in self._lacking:
                 try:
                     return deeper, self._of_policy(deeper, count, final)

@@ -46,7 +46,7 @@ class ActionPlan:
         """What determines the numbers."""
         samplings, seeds = (SAMPLINGS[2:3], SEEDS[:1]) if self.quick else (SAMPLINGS, SEEDS)
         cells = [[family, temperature, top_p, seed]
-                 for family, (temperature, top_p), seed in product(GROWTHS, samplings, seeds)]  # fmt: skip
+                 for seed, (temperature, top_p), family in product(seeds, samplings, GROWTHS)]  # fmt: skip
         return {"vocabulary_size": VOCABULARY_SIZE, "start": START, "spread": SPREAD, "growths": GROWTHS,
                 "trees": self._trees(), "cells": cells}  # fmt: skip
 

@@ -28,6 +28,7 @@ from veridraft.theory.search.book import Book, family_of
 from veridraft.theory.search.halving import PAIRED, search
 from veridraft.theory.search.shapes import RANK_TREES, pairings, rank_rates, sequoia_shapes
 from veridraft.theory.speed import ByLength, Device, Line, Network, Roofline
+from veridraft.theory.verifiers import add_verifier
 
 ROWS = [[0.5, 0.3, 0.15, 0.05], [0.1, 0.6, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25], [0.7, 0.1, 0.1, 0.1]]
 DRAFT = [[0.3, 0.4, 0.2, 0.1], [0.3, 0.3, 0.2, 0.2], [0.4, 0.2, 0.2, 0.2], [0.4, 0.2, 0.2, 0.2]]
@@ -273,6 +274,23 @@ def test_a_book_is_read_again_on_another_machine():
 
 CUT = [(Chain(1), Chain(4)), (Iid(3, 1), Iid(3, 3)), (Delayed(2, 2, 1), Delayed(2, 2, 2)),
        (HubPairs(1), HubPairs(2)), (TopPlusOne(3, 1), TopPlusOne(3, 2))]  # fmt: skip
+
+
+def test_a_rule_of_ones_own_is_asked_about_each_policys_trees():
+    """It may look ahead: what it accepts of a short tree need not be what it accepts of a deep one so far."""
+    add_verifier("mine:block", get_verifier("block"))
+    asked = set()
+
+    class Watched(PairTrees):
+        def trees(self, policy, count, seed, first=0):
+            asked.add(policy)
+            return super().trees(policy, count, seed, first)
+
+    book = Book(Watched([PAIR]), 0).of([Chain(1), Chain(3)])
+    book.expected("mine:block", Chain(1), 4)
+    assert asked == {Chain(1)}
+    book.expected("block", Chain(1), 4)
+    assert asked == {Chain(1), Chain(3)}
 
 
 @pytest.mark.parametrize("policies", CUT)
