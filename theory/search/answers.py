@@ -17,9 +17,9 @@ MILLION, HOUR = 1_000_000, 3600
 class Expected:
     """What a verifier accepts, whatever the machine.
 
-    verifier : its name, or ``*`` for the rule that acceptance was measured with; tokens : E[tau + 1] of each tree, or of each context, or
-    the one mean; schedules : the passes of each, or of all; reach : (L + 1,) the mean probability that tau is at least
-    0, 1, ..., empty if it is not known
+    verifier : its name, or ``*`` for the rule that acceptance was measured with; tokens : E[tau + 1] of each tree, or
+    of each context, or the one mean; schedules : the passes of each, or of all; reach : (L + 1,) the mean probability
+    that tau is at least 0, 1, ..., empty if it is not known
     """
 
     verifier: str

@@ -39,7 +39,7 @@ TREES = 100
 class Found:
     """What a search found.
 
-    answers : best first, from trees drawn behind the choice: the best of all, and all chains, which every engine drafts;
+    answers : best first, from trees drawn behind the choice: the best of all, and all chains, as engines draft them;
     considered : how many pairings of a verifier with a policy were looked at; left_out : why policies were not;
     model, lengths : what the times are of
     """
