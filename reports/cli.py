@@ -27,7 +27,7 @@ COMMANDS = {
     "audit-server": ("commands.texts.server", "does a running server that speculates emit the target's law?"),
     "certify": ("commands.certify.command", "exact certificates on many random pairs"),
     "crosscheck": ("commands.crosscheck.command", "predicted against measured: a real pair, or an engine's report"),
-    "what-if": ("commands.speed.what_if_command", "predicted tokens per second on measured or published hardware"),
+    "what-if": ("commands.what_if.command", "what to run, and how fast, on your acceptance and hardware"),
     "latency": ("commands.speed.latency", "measure passes, verification and overhead here"),
     "distil": ("commands.speed.distil", "teach a small draft the rows of a target"),
     "study": ("studies.table", "list, run or show a study: committed tables that anybody can compute again"),

@@ -34,6 +34,7 @@ INNER_ARROWS = {
         "bounds": {"rows", "pairs", "policies"},
         "efficiency": {"rows", "pairs", "solvers", "policies", "verifiers"},
         "speed": {"rows", "pairs", "policies", "verifiers", "efficiency"},
+        "search": {"rows", "pairs", "policies", "verifiers", "speed"},
     },
     "simulate": {
         "batches": set(),

@@ -38,6 +38,7 @@ from .policies import (
     parse_policy,
 )
 from .rows import Context, DraftTree, Row, exact, total_variation
+from .search import AcceptanceRates, best_tree
 from .speed import (
     LatencyModel,
     Schedule,
@@ -51,6 +52,7 @@ from .verifiers import VERIFIERS, Certificate, Rule, TreeLaw, Verifier, bottom_u
 
 __all__ = [
     "VERIFIERS",
+    "AcceptanceRates",
     "BlockEfficiency",
     "CaDDTree",
     "Certificate",
@@ -81,6 +83,7 @@ __all__ = [
     "TreeLaw",
     "TreeOptimum",
     "Verifier",
+    "best_tree",
     "block_efficiency",
     "bottom_up",
     "certify",

@@ -4,7 +4,8 @@
 >>> round(float(vd.block_efficiency("traversal", vd.Iid(2, 2), vd.zipf_pair(8, 0)).value), 2) > 1
 True
 
-- Laws: :func:`block_efficiency`, :func:`certify`, :func:`tree_optimum`, :func:`throughput`, the table ``VERIFIERS``.
+- Laws: :func:`block_efficiency`, :func:`certify`, :func:`tree_optimum`, :func:`throughput`,
+  :func:`best_tree`, the table ``VERIFIERS``.
 - Audits: :func:`audit`, :func:`assert_lossless`.
 - Real models (the extra ``gpu``): :func:`load_pair`, :class:`BatchDecoder`.
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         Pair,
         RecordedPair,
         TablePair,
+        best_tree,
         block_efficiency,
         certify,
         dirichlet_pair,
@@ -50,6 +52,7 @@ __all__ = [
     "__version__",
     "assert_lossless",
     "audit",
+    "best_tree",
     "block_efficiency",
     "certify",
     "dirichlet_pair",
@@ -72,6 +75,6 @@ __getattr__ = lazily(
         "veridraft.gpu": "BatchDecoder load_pair",
         "veridraft.simulate": "assert_lossless audit",
         "veridraft.theory": "VERIFIERS Chain Delayed Iid MarkovPair Pair RecordedPair TablePair "
-        "block_efficiency certify dirichlet_pair parse_policy throughput tree_optimum zipf_pair",
+        "best_tree block_efficiency certify dirichlet_pair parse_policy throughput tree_optimum zipf_pair",
     },
 )

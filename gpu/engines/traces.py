@@ -22,6 +22,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridraft.theory.policies.base import Policy
-from veridraft.theory.policies.paths import Delayed
+from veridraft.theory.policies.paths import Delayed, first_draws
 from veridraft.theory.rows.trees import NO_PARENT, NO_TOKEN, DraftTree
 
 from .runs import EngineRun, Format, RequestSteps
@@ -92,6 +93,11 @@ class Trace:
             depths.append(1 if parent < 0 else depths[parent] + 1)
         return Counter(depths)
 
+    @cached_property
+    def _all_depths(self) -> list[Counter[int]]:
+        """The draws by depth of every step."""
+        return [self.depths(step) for step in range(self.steps)]
+
     def whole_steps(self, policy: Policy) -> list[int]:
         """The steps whose draws are as many at every depth as the policy's; all if that number is not fixed.
 
@@ -103,6 +109,22 @@ class Trace:
             raise ValueError(f"trace: no step drafted as {policy.name} does; step 0 drew {dict(self.depths(0))} tokens "
                              f"by depth, not {dict(wanted or {})}")  # fmt: skip
         return found
+
+    def steps_that_hold(self, policy: Delayed) -> list[int]:
+        """The steps whose draws, or the first of them, are those that the policy would have made.
+
+        A chain is held by any tree as deep; K paths below a trunk by as many or more, as deep or deeper, below the same
+        trunk.  Raises ``ValueError`` that shows the first step if there is none.
+        """
+        found = [step for step, drawn in enumerate(self._all_depths) if _holds(drawn, policy)]
+        if not found:
+            raise ValueError(f"{policy.name}: no step of the trace holds its draws; step 0 drew "
+                             f"{dict(self.depths(0))} tokens by depth")  # fmt: skip
+        return found
+
+    def cut(self, step: int, policy: Delayed) -> DraftTree:
+        """The tree that the policy would have drafted in a step that holds it: its first draws, not so deep."""
+        return first_draws(policy, self.tree(step))
 
     def run(self, steps: list[int], depth: int) -> EngineRun:
         """The accepted lengths of these steps by request, as a run that drafts up to ``depth`` tokens along a path.
@@ -130,6 +152,17 @@ def drawn_by(policy: Policy) -> Counter[int] | None:
     if isinstance(policy, Delayed):
         return Counter({depth: 1 if depth <= policy.L1 else policy.K for depth in range(1, policy.depth + 1)})
     return None
+
+
+def _holds(drawn: Counter[int], policy: Delayed) -> bool:
+    """True if so many draws by depth are a trunk and paths of which the policy's are a part, or hold its one path."""
+    counts = [drawn[depth] for depth in range(1, max(drawn, default=0) + 1)]
+    if len(counts) < policy.depth:
+        return False
+    if policy.K == 1 or policy.L2 == 0:
+        return True
+    trunk, paths = counts[: policy.L1], counts[policy.L1 :]
+    return set(trunk) <= {1} and len(set(paths)) == 1 and paths[0] >= policy.K
 
 
 def _merged(step: int, drawn: Iterator[tuple[int, int]]) -> tuple[list[int], list[int], list[list[int]], list[int]]:

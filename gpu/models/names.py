@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from veridraft.theory.rows.near_names import did_you_mean
-from veridraft.theory.speed.hardware import NETWORKS, get_network
+from veridraft.theory.speed.networks import NETWORKS, get_network
 
 from . import embedded
 

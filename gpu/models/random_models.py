@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from veridraft.theory.speed.hardware import Network, get_network
+from veridraft.theory.speed.networks import Network, get_network
 
 from .backend import torch, transformers
 from .layer_skip import without_layers
@@ -33,7 +33,12 @@ def load_timing_pair(
 
 
 def random_model(shape: Network, device: str = "cpu", dtype: str = "float32", seed: int = 0) -> Any:
-    """A Llama of that shape, its weights drawn on the device itself; ``ValueError`` for an unknown device or dtype."""
+    """A Llama of that shape, its weights drawn on the device itself.
+
+    Raises ``ValueError`` for an unknown device or dtype, and a shape with experts.  Biases are left out.
+    """
+    if shape.experts > 1:
+        raise ValueError(f"shape {shape.name} is a mixture of experts: random weights are those of a dense network")
     check_device(device)
     kind = dtype_of(dtype)
     config = transformers.LlamaConfig(

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from veridraft.gpu.models.names import DTYPES, check_names
-from veridraft.theory.speed.hardware import NETWORKS
+from veridraft.theory.speed.networks import NETWORKS
 
 from .progress import Talk
 

@@ -23,6 +23,7 @@ from ..writing.html import require_page_packages
 from ..writing.markdown import Note, note_text, render_note
 from .console import BAD_INPUT, FAILED, STOPPED, Parser, bad_input, broken_off, say_stopped
 from .options import Options, command_of
+from .parallel import in_processes
 from .progress import ProgressLine, Talk
 from .sources import source_digest
 from .verifiers import SOURCES
@@ -73,16 +74,21 @@ class Plan(Protocol):
         """The finished cell of a key, which is added to it."""
 
 
-def cell_by_cell(file: type[CellFile], plan: Plan, folder: Path, command: str) -> Iterator[StudyStep]:
-    """The steps of a plan, in the code of its module as it is.
+def cell_by_cell(
+    file: type[CellFile], plan: Plan, folder: Path, command: str, jobs: int = 1
+) -> Iterator[StudyStep]:
+    """The steps of a plan, in the code of its module as it is; with several ``jobs`` cells finish in any order.
 
-    Raises ``ValueError`` for a folder that holds cells of other settings, code or versions.
+    Raises ``ValueError`` for a folder that holds cells of other settings, code or versions, and for no job.
     """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, but is {jobs}")
     check_folder(folder)
     settings = plan.settings() | {"code": source_digest(type(plan).__module__)}
     own = {name: SOURCES[name] for name in getattr(plan, "verifiers", ()) if name in SOURCES}
     settings |= {"own": own} if own else {}
-    return file.open(folder, command, settings, versions()).finish(plan.measure)
+    opened = file.open(folder, command, settings, versions())
+    return opened.finish(plan.measure) if jobs == 1 else in_processes(opened, plan, jobs)
 
 
 def noted(note: Callable[[Any], Note]) -> dict[str, Any]:

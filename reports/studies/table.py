@@ -20,6 +20,7 @@ STUDIES = {
     "real-audits": "code that people run, audited: transformers, and packages of the Python index",
     "engines": "serving engines' own samplers, audited on a CPU",
     "llama-cpp": "servers of llama.cpp, audited from outside: right, wrong on purpose, with checkpoints",
+    "actions": "the actions of 2602.16994: each verifier's best paths, trunk and branches at eight samplings",
     "delayed": "where delayed expansion beats branching at the root",
     "lengths": "which defects show in the accepted lengths that engines report, and which cannot",
     "suites": "every verifier with its policies on a real pair, predicted and measured",

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..rows.distributions import Row, check_count, draw
 from ..rows.lists import TokenList, ordered_iid_lists
+from ..rows.trees import Context, DraftTree, grow
 from .base import DraftLaw, RecursivePolicy, State
 
 
@@ -45,6 +46,27 @@ class WithReplacement(RecursivePolicy):
         """Independent draws from the row."""
         count = self.draws(state)
         return tuple(draw(draft_row, rng.random(count)).tolist()) if count else ()
+
+
+def first_draws(policy: WithReplacement, tree: DraftTree) -> DraftTree:
+    """The tree that the policy drafts if the draws of another tree come first: of every list its beginning.
+
+    Where the lists of ``tree`` are independent draws, as many as the policy's or more whatever was drawn, this is a
+    tree of the policy.  Raises ``ValueError`` for a list that is too short.
+    """
+    places: dict[Context, tuple[int, State]] = {(): (0, policy.root_state)}
+
+    def child_list(below: Context) -> tuple[TokenList, tuple[bool, ...]]:
+        node, state = places[below]
+        nodes = tree.child_lists[node][: policy.draws(state)]
+        if len(nodes) < policy.draws(state):
+            raise ValueError(f"{policy.name} draws {policy.draws(state)} tokens where the tree has {len(nodes)}")
+        tokens = tuple(int(tree.tokens[child]) for child in nodes)
+        children = zip(dict.fromkeys(nodes), policy.child_states(state, tokens), strict=True)
+        places.update({(*below, int(tree.tokens[child])): (child, deeper) for child, deeper in children})
+        return tokens, (True,) * len(set(tokens))
+
+    return grow(child_list, lambda below: tree.target[places[below][0]], lambda below: tree.draft[places[below][0]])
 
 
 @dataclass(frozen=True, repr=False)

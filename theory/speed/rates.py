@@ -8,7 +8,7 @@ fed since then to j + 1 attends to l + j; the target's pass over N nodes attends
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import inf, sqrt
 from typing import Any
@@ -24,15 +24,19 @@ from ..policies.paths import Delayed
 from ..rows.distributions import check_count
 from ..rows.trees import Context
 from ..verifiers.table import Verifier, get_verifier
-from .hardware import Device, Network
-from .latency import Line, PassTime, Roofline, Seconds
+from .hardware import Device, NumberFormat, get_format
+from .latency import Line, NoPass, PassTime, Roofline, Seconds
+from .networks import Network
 from .schedules import Schedule
 
-ROW_BYTES = 128
-"""Bytes that verification moves for each node and token: two float64 rows, each read or written eight times."""
+ROW_BYTES = 32
+"""Bytes that verification moves for each node and token: two float32 rows, each read or written four times."""
 
 VERIFICATION_FLOOR, STEP_OVERHEAD = 2e-4, 5e-4
 """Seconds a step that do not grow with the tree: kernels of the verifier; host work between passes.  Round numbers."""
+
+PADDING = 256
+"""Tables of one vocabulary differ by less: Qwen2.5's small ones have 151,936 rows, its large ones 152,064."""
 
 NOTHING = Line()
 """A part that takes no time."""
@@ -84,6 +88,7 @@ class LatencyModel:
 
     target, draft : their passes; verification : by verifier's name, ``"*"`` for all that are not named
     overhead : of a step; name : stands in tables; note : what a reader should know
+    batch : requests that a step serves at once, all with trees of one size: every time is that of the whole batch
     """
 
     target: PassTime
@@ -92,6 +97,7 @@ class LatencyModel:
     overhead: Line = NOTHING
     name: str = "latency model"
     note: str = ""
+    batch: int = 1
 
     def step(self, schedule: Schedule, context: int, verifier: str | Verifier = "*") -> StepTime:
         """The seconds of a step whose root is the last of ``context`` >= 1 tokens.
@@ -114,41 +120,92 @@ class LatencyModel:
         """True if the time of its verification is known."""
         return self._line(verifier) is not None
 
+    def at_batch(self, batch: int) -> LatencyModel:
+        """The model of so many requests at once; ``ValueError`` for passes that were measured for their own only."""
+        share = check_count("batch", batch, 1) / self.batch
+        lines = {name: replace(line, per_node=line.per_node * share) for name, line in self.verification.items()}
+        target, draft = self.target.at_batch(batch), self.draft.at_batch(batch)
+        return replace(self, target=target, draft=draft, verification=lines, batch=batch)
+
+    def most_requests(self, tokens: int) -> int | None:
+        """How many requests of so many cached tokens fit beside the weights; ``None`` where no memory is known."""
+        passes = [one for one in (self.target, self.draft) if isinstance(one, Roofline)]
+        if not passes:
+            return None
+        weights = sum(one.network.parameters * one.weight_bytes for one in passes)
+        cache = tokens * sum(one.network.cache_entries * one.cache_bytes for one in passes)
+        return int((passes[0].device.memory - weights) // cache)
+
     def _line(self, verifier: str | Verifier) -> Line | None:
         name = verifier if verifier == "*" else get_verifier(verifier).name
         return self.verification.get(str(name), self.verification.get("*"))
 
     def plain(self, context: int) -> Seconds:
-        """The seconds of one target pass for one token: decoding without a draft, its overhead left out."""
-        return self.target.seconds(check_count("context", context, 1) - 1, 1)
+        """The seconds of one token without a draft: the target's pass, and the overhead of a step of one node."""
+        return self.target.seconds(check_count("context", context, 1) - 1, 1) + self.overhead.seconds(1)
 
 
-def roofline_model(target: Network, draft: Network, device: Device, **options: Any) -> LatencyModel:
+def roofline_model(
+    target: Network,
+    draft: Network | None,
+    device: Device,
+    *,
+    number_format: str | NumberFormat = "bf16",
+    batch: int = 1,
+    tokens: int = 0,
+    **options: Any,
+) -> LatencyModel:
     """The latency model of a pair on a device, from its published figures.
 
-    ``options`` are those of :class:`.Roofline`.  Verification moves ``ROW_BYTES`` for each node and token, and has a
-    floor; both are assumptions.  Raises ``ValueError`` for vocabularies that differ, and weights that do not fit.
+    draft : ``None`` costs nothing, as n-grams do; a head of the target: ``target.head()``
+    number_format : of the weights of both; batch : requests at once; tokens : cached of each, which must fit as well
+    options : those of :class:`.Roofline`, in place of the format's
+
+    Verification moves ``ROW_BYTES`` for each node and token of every request, and has a floor; both are assumptions.
+    Raises ``ValueError`` for vocabularies that differ by more than the padding of tables, and for weights and caches
+    that do not fit.
     """
-    if target.vocabulary_size != draft.vocabulary_size:
-        raise ValueError(
-            f"target {target.name} and draft {draft.name} must share a vocabulary, but have "
-            f"{target.vocabulary_size} and {draft.vocabulary_size} tokens"
-        )
-    large, small = (Roofline(network, device, **options) for network in (target, draft))
-    weights = (target.parameters + draft.parameters) * large.weight_bytes
-    device.require_room(weights, f"the pair {target.name} and {draft.name}")
-    moved = target.vocabulary_size * ROW_BYTES / (device.bandwidth * large.bandwidth_share)
-    name = f"{device.name}, {target.name} with {draft.name}"
+    kind = number_format if isinstance(number_format, NumberFormat) else get_format(number_format)
+    _check_vocabularies(target, draft)
+    shared = {"weight_bytes": kind.weight_bytes, "bandwidth_share": kind.bandwidth_share, "batch": batch, **options}
+    reached = replace(device, peak=device.peak_of(kind))
+    large = Roofline(target, reached, **shared)
+    small = Roofline(draft, reached, **shared) if draft else NoPass()
+    _require_room(device, [pass_time for pass_time in (large, small) if isinstance(pass_time, Roofline)], tokens)
+    moved = batch * target.vocabulary_size * ROW_BYTES / (device.bandwidth * large.bandwidth_share)
+    name = f"{device.name}, {target.name} with {draft.name if draft else 'n-grams'}"
+    name += f" in {kind.name}" if kind.name != "bf16" else ""
     note = "roofline from published figures, not measured"
-    return LatencyModel(large, small, {"*": Line(VERIFICATION_FLOOR, moved)}, Line(STEP_OVERHEAD), name, note)
+    return LatencyModel(large, small, {"*": Line(VERIFICATION_FLOOR, moved)}, Line(STEP_OVERHEAD), name, note, batch)
+
+
+def _check_vocabularies(target: Network, draft: Network | None) -> None:
+    """Raise ``ValueError`` unless the tables are of one vocabulary, up to padding."""
+    sizes = target.vocabulary_size, draft.vocabulary_size if draft else target.vocabulary_size
+    if max(sizes) - min(sizes) > PADDING:
+        raise ValueError(
+            f"target {target.name} and draft {draft.name if draft else None} must share a vocabulary, but have "
+            f"{sizes[0]} and {sizes[1]} tokens"
+        )
+
+
+def _require_room(device: Device, passes: Sequence[Roofline], tokens: int) -> None:
+    """Raise ``ValueError`` unless the weights fit, and then the caches of all requests."""
+    names = " and ".join(one.network.name for one in passes)
+    what = f"the pair {names}" if len(passes) > 1 else names
+    weights = sum(one.network.parameters * one.weight_bytes for one in passes)
+    device.require_room(weights, what)
+    batch = passes[0].batch
+    caches = sum(batch * tokens * one.network.cache_entries * one.cache_bytes for one in passes)
+    device.require_room(weights + caches, f"{what} with {batch} requests of {tokens} tokens")
 
 
 @dataclass(frozen=True)
 class Throughput:
     """Tokens per second over contexts or trees that count alike: ``tokens`` and ``times`` of each, at least one."""
 
-    tokens: tuple[Any, ...]
-    times: tuple[StepTime, ...]
+    tokens: tuple[Any, ...] = field(repr=False)
+    times: tuple[StepTime, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
         if not self.tokens or len(self.tokens) != len(self.times):
@@ -184,7 +241,7 @@ class Throughput:
         seconds = [float(time.total) for time in self.times]
         squares = sum((float(tokens) - ratio * s) ** 2 for tokens, s in zip(self.tokens, seconds, strict=True))
         error = sqrt(squares * count / (count - 1)) / sum(seconds)
-        half = float(scipy.stats.t.ppf((1 + level) / 2, count - 1)) * error
+        half = float(scipy.special.stdtrit(count - 1, (1 + level) / 2)) * error
         return ratio - half, ratio + half
 
 

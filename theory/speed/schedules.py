@@ -10,6 +10,7 @@ import numpy as np
 from ..policies.arguments import get_policy
 from ..policies.base import Policy
 from ..policies.best_first import TopK
+from ..policies.dyspec import DySpec
 from ..policies.paths import Delayed
 from ..policies.static import Static
 from ..policies.top_plus_one import HubPairs, TopPlusOne
@@ -48,17 +49,33 @@ class Schedule:
         return cls.of_levels(_planned_levels(policy))
 
     @classmethod
+    def of_drawn(cls, policy: Policy, tree: DraftTree) -> Schedule:
+        """The passes of one tree of a policy, or of one that is deeper: as it is grown, not only as it looks.
+
+        DySpec with a budget asks for one row at a time.  EAGLE-2's tree is drafted whole and cut.  All others are
+        grown level by level; OPT-Tree's search reads some rows more than those of the nodes that it keeps, which are
+        not counted.
+        """
+        if isinstance(policy, DySpec) and policy.budget is not None:
+            return cls((1,) * sum(bool(listed) for listed in tree.child_lists), tree.size)
+        if isinstance(policy, TopK):
+            return cls(cls.of_policy(policy).draft, tree.size)
+        return cls.of_tree(tree, policy.depth)
+
+    @classmethod
     def of_levels(cls, levels: Sequence[tuple[int, int]]) -> Schedule:
         """The passes of a tree with so many (nodes, nodes with children) at depths 0, 1, ...: one pass per level."""
         return cls(tuple(inner for _, inner in levels if inner), sum(size for size, _ in levels))
 
     @classmethod
-    def of_tree(cls, tree: DraftTree) -> Schedule:
-        """The passes of one tree that is grown level by level; draws that agreed are one node."""
-        depths = tree.depths
+    def of_tree(cls, tree: DraftTree, depth: int | None = None) -> Schedule:
+        """The passes of one tree that is grown level by level, as far as a depth; draws that agreed are one node."""
         inner = np.array([bool(listed) for listed in tree.child_lists])
-        levels = range(int(depths.max()) + 1)
-        return cls.of_levels([(int((depths == d).sum()), int((inner & (depths == d)).sum())) for d in levels])
+        sizes, expanded = np.bincount(tree.depths).tolist(), np.bincount(tree.depths[inner]).tolist()
+        levels = list(zip(sizes, [*expanded, *[0] * len(sizes)], strict=False))
+        if depth is not None and depth < len(levels) - 1:
+            levels = [*levels[:depth], (levels[depth][0], 0)]
+        return cls.of_levels(levels)
 
 
 def _planned_levels(policy: Policy) -> list[tuple[int, int]]:

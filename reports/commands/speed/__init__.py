@@ -1,1 +1,1 @@
-"""Commands about seconds and drafts: latency, speed, what-if, distil."""
+"""Commands about seconds and drafts: latency, distil."""

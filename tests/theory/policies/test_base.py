@@ -14,6 +14,7 @@ from strategies import ExactPair, exact_pairs, policies
 
 from veridraft.theory import Chain, Delayed, DraftTree, Iid, Policy, TablePair, parse_policy
 from veridraft.theory.policies.base import RecursivePolicy
+from veridraft.theory.policies.paths import first_draws
 from veridraft.theory.verifiers import emitted_law
 from veridraft.theory.verifiers.table import VERIFIERS
 
@@ -116,3 +117,29 @@ def test_a_name_reads_back_as_the_policy(policy: Policy) -> None:
 def test_policies_that_draw_alike_are_still_told_apart() -> None:
     assert Iid(1, 2) != Chain(2)
     assert Delayed(2, 0, 2) != Iid(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("drafted", "policy"), [(Iid(3, 2), Iid(2, 2)), (Iid(3, 2), Chain(1)), (Delayed(3, 1, 1), Delayed(2, 1, 1)),
+                            (Delayed(2, 1, 2), Chain(3)), (Chain(3), Chain(2))],
+)  # fmt: skip
+def test_first_draws_of_a_larger_tree_have_exactly_the_law_of_the_smaller(drafted: Delayed, policy: Delayed) -> None:
+    pair = ExactPair(2, "full", 0)
+
+    def key(tree: DraftTree) -> tuple[tuple[object, ...], ...]:
+        return tuple((tree.context(node), tree.tokens[list(tree.child_lists[node])].tolist().__repr__())
+                     for node in range(tree.size))  # fmt: skip
+
+    found: Counter[object] = Counter()
+    for probability, tree in drafted.enumerate(pair):
+        found[key(first_draws(policy, tree))] += probability
+    expected: Counter[object] = Counter()
+    for probability, tree in policy.enumerate(pair):
+        expected[key(tree)] += probability
+    assert found == expected
+
+
+def test_first_draws_of_a_tree_that_has_fewer_are_refused() -> None:
+    tree = Chain(2).sample(ExactPair(2, "full", 0), np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"Iid\(2, 1\) draws 2 tokens where the tree has 1"):
+        first_draws(Iid(2, 1), tree)

@@ -11,7 +11,8 @@ import pytest
 from veridraft.gpu.engines.recorder import write_tree
 from veridraft.gpu.engines.trace_writer import TraceWriter
 from veridraft.reports.cli import main
-from veridraft.reports.commands.speed.what_if import FamilySource, Question, Sampling, TraceSource, source_of
+from veridraft.reports.commands.what_if.questions import Question
+from veridraft.reports.commands.what_if.sources import FamilySource, Sampling, TraceSource, source_of
 from veridraft.theory import (
     Chain,
     Iid,
@@ -109,7 +110,7 @@ def test_a_trace_gives_the_trees_that_it_holds(tmp_path):
 
 
 def test_the_command_ranks_presets(capsys):
-    words = ["what-if", "--gpu", "H100,RTX 4090", "--target-shape", "8B", "--draft-shape", "1B", "--pair", "near",
+    words = ["what-if", "--gpu", "H100,RTX 4090", "--target", "8B", "--draft", "1B", "--pair", "near",
              "--verifiers", "block", "--policies", "Chain(2);Chain(4)", "--trees", "20"]  # fmt: skip
     assert main([*words, "--json", "-"]) == 0
     held = json.loads(capsys.readouterr().out)
@@ -122,8 +123,8 @@ def test_the_command_ranks_presets(capsys):
     assert main([*words, "--top", "1"]) == 0
     printed = capsys.readouterr().out
     assert "3 more rows" in printed
-    best = printed[: printed.index("Predicted throughput")]
-    assert all(best.count(name) == 1 for name in ("H100, 8B with 1B", "RTX4090, 8B with 1B"))
+    best = printed[: printed.index("The best 1")]
+    assert all(best.count(f"on {name}") == 1 for name in ("H100, 8B with 1B", "RTX4090, 8B with 1B"))
     assert "roofline from published figures, not measured" in printed
 
 
@@ -132,7 +133,7 @@ def test_the_command_ranks_presets(capsys):
     [
         ((), "--latency FILE or --gpu NAME is missing"),
         (("--gpu", "TPU"), "GPU 'TPU' is unknown"),
-        (("--gpu", "H100", "--target-shape", "70B"), "needs 133.7 GiB, but H100 has 80"),
+        (("--gpu", "H100", "--target", "70B"), "needs 133.7 GiB, but H100 has 80"),
         (("--gpu", "H100", "--pair", "nowhere"), "neither a file nor a family"),
         (("--gpu", "H100", "--trees", "1"), "trees must be at least 2"),
         (("--gpu", "H100", "--verifiers", "nobody"), "unknown verifier 'nobody'"),

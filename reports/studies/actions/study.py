@@ -1,0 +1,47 @@
+"""The actions of 2602.16994 on synthetic pairs: the best K, L1 and L2 of each verifier, and what delay is worth."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from veridraft.gpu.files.cell_file import CellFile
+
+from ...running.options import COUNT
+from ...running.study import Study, StudyStep, cell_by_cell
+from ..table import STUDIES
+from .plan import ActionPlan
+from .tables import largest_error, tables
+
+
+class ActionFile(CellFile):
+    """The finished block efficiencies."""
+
+    kind, name, what = "veridraft actions", "actions.jsonl", "study"
+    fields = ("family", "temperature", "top_p", "seed")
+
+
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
+    """The steps of the study that was asked for."""
+    return cell_by_cell(ActionFile, ActionPlan(options.quick), folder, command, options.jobs)
+
+
+def text(file: ActionFile) -> str:
+    """The command, the tables, and how far sampled values may be off."""
+    errors = ", ".join(f"{name} {error:.2f}" for name, error in largest_error(file.cells).items())
+    parts = [f"$ {file.command}", *(table.text() for table in tables(file.cells))]
+    return "\n\n".join([*parts, f"Largest 95 % half widths of sampled E[tau + 1]: {errors}"])
+
+
+STUDY = Study(
+    "actions",
+    STUDIES["actions"],
+    {
+        "--quick": {"action": "store_true", "help": "one sampling, one seed and two trees, to see that it runs"},
+        "--jobs": {"type": COUNT, "default": 1, "metavar": "N", "help": "processes that compute cells (default: 1)"},
+    },
+    ActionFile,
+    start,
+    text,
+)

@@ -1,0 +1,126 @@
+"""The study of actions: values against independent ones, the same cells by one and two processes, a kill between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from veridraft.reports import cli
+from veridraft.reports.studies.actions import plan, tables
+from veridraft.reports.studies.actions.plan import CONTROL, exact_values, pair_of, sampled_values
+from veridraft.reports.studies.actions.study import ActionFile
+from veridraft.theory import Chain, Delayed, Schedule, block_efficiency, get_device, get_network, roofline_model
+from veridraft.theory.search import PairTrees
+from veridraft.theory.search.book import Book
+
+
+def test_exact_values_are_those_of_each_action_by_itself():
+    pair = pair_of("growing", 0.8, 0.9, 1)
+    for verifier in ("specinfer", "nss"):
+        values = exact_values(verifier, pair)
+        assert values.shape == (4, 9, 9)
+        for paths, trunk, branch in ((1, 0, 5), (1, 3, 2), (3, 2, 0), (2, 0, 4), (4, 3, 2), (3, 8, 8), (4, 0, 0)):
+            policy = Delayed(paths, trunk, branch) if paths > 1 and branch else Chain(trunk + branch)
+            expected = block_efficiency(verifier, policy, pair, "dp").value if policy.depth else 1
+            assert values[paths - 1, trunk, branch] == pytest.approx(expected), (paths, trunk, branch)
+
+
+def test_sampled_values_meet_exact_ones_within_five_errors(monkeypatch):
+    """Four tokens, where Traversal can be enumerated; the control takes most of the error away."""
+    monkeypatch.setattr(plan, "VOCABULARY_SIZE", 4)
+    pair = pair_of("growing", 1.0, 1.0, 0)
+    book = Book(PairTrees([pair]), 3)
+    values, errors = sampled_values("traversal", book, 40, exact_values(CONTROL, pair))
+    for paths, trunk, branch in ((1, 0, 2), (1, 2, 1), (2, 0, 2), (3, 1, 1), (2, 2, 2)):
+        policy = Delayed(paths, trunk, branch) if paths > 1 else Chain(trunk + branch)
+        exact = block_efficiency("traversal", policy, pair, "enumerate").value
+        place = paths - 1, trunk, branch
+        assert abs(values[place] - exact) < 5 * errors[place] + 1e-9, place
+    plain = np.std(book.expected("traversal", Delayed(2, 0, 8), 40).tokens, ddof=1) / 40**0.5
+    assert errors[1, 0, 8] < 0.7 * plain
+
+
+def test_the_best_of_a_space_and_the_seconds_of_an_action():
+    values = np.zeros((4, 9, 9))
+    values[0, 0, 3], values[2, 0, 4], values[1, 2, 5], values[0, 3, 0] = 2.0, 3.0, 4.0, 9.0
+    chain, root, everything = tables.spaces()
+    assert tables.best_of(values, chain) == (2.0, (1, 0, 3))
+    assert tables.best_of(values, root) == (3.0, (3, 0, 4))
+    assert tables.best_of(values, everything) == (9.0, (1, 3, 0))
+    seconds = tables.seconds_of("32B", "0.5B")
+    model = roofline_model(get_network("32B"), get_network("0.5B"), get_device("A100").times(2))
+    step = model.step(Schedule.of_policy(Delayed(3, 1, 2)), tables.CONTEXT)
+    assert seconds[2, 1, 2] == pytest.approx(step.total)
+    assert seconds[0, 2, 2] == pytest.approx(model.step(Schedule.of_policy(Chain(4)), tables.CONTEXT).total)
+
+
+def test_two_processes_compute_what_one_does(tmp_path, capsys):
+    words = ["study", "run", "actions", "--quick", "--out"]
+    assert cli.main([*words, str(tmp_path / "one")]) == 0
+    assert cli.main([*words, str(tmp_path / "two"), "--jobs", "2"]) == 0
+    one, two = (ActionFile.load(tmp_path / name) for name in ("one", "two"))
+    assert len(one.finished) == 2
+    assert one.finished == two.finished
+    assert "SpecInfer's best K in 1..4 over Naive's best chain" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*words, str(tmp_path / "none"), "--jobs", "0"])
+    assert stop.value.code == 2
+    assert "jobs must be at least 1" in capsys.readouterr().err
+
+
+def cells_of(path: Path) -> list[str]:
+    """The finished cells' lines."""
+    text = path.read_text() if path.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines()[1:]
+
+
+def test_a_kill_in_the_middle_loses_no_finished_cell_and_leaves_no_process(tmp_path):
+    command = [sys.executable, "-m", "veridraft", "study", "run", "actions", "--quick", "--jobs", "2", "--out", "run"]
+    path = tmp_path / "run" / "actions.jsonl"
+    run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not cells_of(path) and time.monotonic() < until:
+        time.sleep(0.05)
+    children = children_of(run.pid)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    kept = cells_of(path)
+    assert len(kept) >= 1
+    while any(map(is_running, children)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert children
+    assert not any(map(is_running, children))
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    finished = cells_of(path)
+    assert finished[: len(kept)] == kept
+    assert len(finished) == 2
+    assert len({tuple(json.loads(line)[name] for name in ActionFile.fields) for line in finished}) == 2
+
+
+def children_of(parent: int) -> list[int]:
+    """The processes that a process has started, from Linux' table."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = place.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(place.parent.name))
+    return found
+
+
+def is_running(process: int) -> bool:
+    """True if it is there, and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
