@@ -56,9 +56,11 @@ def tokens_at_least(level: float, nats: float) -> float:
 
 
 def mismatch(texts: Iterable[Transcript], one: RowsAlong, other: RowsAlong) -> tuple[float, float]:
-    """The mean divergence and total variation of one engine's rows from another's, all unknown tokens as one."""
-    pairs = [
-        (mine.at(mine.ids), theirs.at(mine.ids))
-        for text in texts for mine, theirs in zip(one(text), other(text), strict=True)
-    ]  # fmt: skip
+    """The mean divergence and total variation of one engine's rows from another's.
+
+    All tokens that not both rows know count as one: a known mass against a token that is not listed would be infinite.
+    """
+    rows = [pair for text in texts for pair in zip(one(text), other(text), strict=True)]
+    known = [(np.intersect1d(mine.ids, theirs.ids), mine, theirs) for mine, theirs in rows]
+    pairs = [(mine.at(ids), theirs.at(ids)) for ids, mine, theirs in known]
     return fmean(divergence(*pair) for pair in pairs), fmean(float(total_variation(*pair)) for pair in pairs)

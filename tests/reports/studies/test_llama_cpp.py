@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -315,6 +316,14 @@ def test_floors_are_divergences_of_the_true_law():
     assert floors.tokens_at_least(1e-6, 0.02) == pytest.approx(690.8, abs=0.1)
     kl, distance = floors.mismatch([text_], lambda one: one.rows, lambda one: [KnownRow.of_row(row[::-1])] * 2)
     assert distance == pytest.approx(0.3) and kl == pytest.approx((0.5 - 0.2) * np.log(2.5))
+
+
+def test_rows_that_know_different_tokens_differ_finitely():
+    """Trap: a token that one engine lists and the other does not has no mass there, and an infinite divergence."""
+    mine, theirs = KnownRow([0, 1, 2], [0.5, 0.25, 0.125]), KnownRow([0, 1, 3], [0.25, 0.5, 0.125])
+    text_ = Transcript((0,), (1,), {}, None, None, None, (mine,))
+    kl, distance = floors.mismatch([text_], lambda one: one.rows, lambda one: [theirs])
+    assert kl == pytest.approx(0.25 * math.log(2)) and distance == pytest.approx(0.25)
 
 
 def test_names_of_audits_are_distinct_and_tell_what_is_asked():
