@@ -31,7 +31,9 @@ def text(file: ActionFile) -> str:
     """The command, the tables, and how far sampled values may be off."""
     errors = ", ".join(f"{name} {error:.2f}" for name, error in largest_error(file.cells).items())
     parts = [f"$ {file.command}", *(table.text() for table in tables(file.cells))]
-    return "\n\n".join([*parts, f"Largest 95 % half widths of sampled E[tau + 1]: {errors}"])
+    caution = (f"Largest 95 % half widths of sampled E[tau + 1]: {errors}. A best action of a sampled verifier is the "
+               "best of 324 values that may each be off by as much: it is too high rather than too low.")  # fmt: skip
+    return "\n\n".join([*parts, caution])
 
 
 STUDY = Study(
