@@ -123,6 +123,29 @@ def draw_features(
     return found
 
 
+class _InPlace(transformers.DynamicLayer):
+    """Keys and values of one layer with room for whole texts, which are not copied for each new token."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length, self.filled = length, 0
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Write new states (S, heads, n, width) behind those there are; all of them."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            room = (*key_states.shape[:2], self.length, key_states.shape[3])
+            self.keys, self.values = key_states.new_empty(room), value_states.new_empty(room)
+        begin, self.filled = self.filled, self.filled + key_states.shape[2]
+        for buffer, states in ((self.keys, key_states), (self.values, value_states)):
+            buffer[:, :, begin : self.filled] = states
+        return self.keys[:, :, : self.filled], self.values[:, :, : self.filled]
+
+    def get_seq_length(self) -> int:
+        """How many tokens have been read."""
+        return self.filled
+
+
 class _Drawing:
     """Texts on their way: parts (S, n, ...) of everything that :class:`Features` holds."""
 
@@ -134,28 +157,28 @@ class _Drawing:
         length: int,
         rng: np.random.Generator,
     ) -> None:
-        self.target, self.length, self.rng = target, length, rng
+        self.target, self.temperatures, self.length, self.rng = target, temperatures, length, rng
         self.scripts = _Scripts(openings, len(temperatures), length, target.end_tokens, rng)
-        self.heats = torch.tensor(temperatures, device=target.device)[:, None]
         first = np.array(self.scripts.together())
         self.tokens, self.drawn = [first], [np.zeros(first.shape, dtype=bool)]
         self.states: list[NDArray[np.float16]] = []
         self.log_totals: list[NDArray[np.float32]] = []
         self.mass = torch.zeros(target.vocabulary_size, dtype=torch.float64, device=target.device)
-        self.cache = transformers.DynamicCache()
+        count = target.target.config.num_hidden_layers
+        self.cache = transformers.Cache(layers=[_InPlace(length) for _ in range(count)])
 
     @torch.inference_mode()
     def run(self) -> Features:
         """The finished texts."""
         for _ in range(self.length - self.tokens[0].shape[1]):
-            self._put(*self._read(self.tokens[-1]))
+            self._put(self._read(self.tokens[-1]))
         tokens, drawn, states, log_totals = (
             np.concatenate(parts, axis=1) for parts in (self.tokens, self.drawn, self.states, self.log_totals)
         )
         return Features(tokens.astype(np.int32), drawn, states, log_totals, self.mass.cpu().numpy())
 
-    def _read(self, fed: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """One pass of the target over the newest tokens; the logits (S, V) behind the last, and their totals (S, 1)."""
+    def _read(self, fed: NDArray[np.int64]) -> Tensor:
+        """One pass of the target over the newest tokens; its rows (S, V) behind the last, at temperature 1."""
         tokens = torch.from_numpy(fed).to(self.target.device)
         seen = self.target.target(
             input_ids=tokens, past_key_values=self.cache, use_cache=True, output_hidden_states=True
@@ -163,15 +186,17 @@ class _Drawing:
         self.states.append(seen.hidden_states[-1].half().cpu().numpy())
         log_totals = torch.logsumexp(seen.logits.float(), dim=-1)
         self.log_totals.append(log_totals.cpu().numpy())
-        return seen.logits[:, -1].float(), log_totals[:, -1:]
+        return (seen.logits[:, -1].float() - log_totals[:, -1:]).exp_()
 
-    def _put(self, logits: Tensor, log_totals: Tensor) -> None:
-        """Draw or put the next token of each text."""
-        uniforms = torch.from_numpy(self.rng.random(len(logits))).to(logits.device)
-        rows = torch.softmax(logits / self.heats, dim=-1, dtype=torch.float64)
-        tokens, flags = self.scripts.chosen(draw_each(rows, uniforms).tolist())
-        own = torch.tensor(flags, device=logits.device)
-        self.mass += (logits[own] - log_totals[own]).exp().sum(dim=0, dtype=torch.float64)
+    def _put(self, rows: Tensor) -> None:
+        """Draw or put the next token of each text, after rows (S, V) at temperature 1."""
+        uniforms = torch.from_numpy(self.rng.random(len(rows))).to(rows.device)
+        masses = rows.double()
+        for row, heat in enumerate(self.temperatures):
+            if heat != 1:
+                masses[row] **= 1 / heat
+        tokens, flags = self.scripts.chosen(draw_each(masses, uniforms).tolist())
+        self.mass += torch.tensor(flags, dtype=rows.dtype, device=rows.device) @ rows
         self.tokens.append(np.array(tokens)[:, None])
         self.drawn.append(np.array(flags)[:, None])
 

@@ -17,10 +17,11 @@ from ...models.heads.network import Head
 from ...models.pairs import ModelPair
 from ..distilling import Tell, silent
 from ..folder import DistilFolder
+from .evaluation import GREEDY_AND_COOL, HeadEvaluation, evaluate
 from .features import HELD_OUT, FeaturePlan, Features, draw_shards, read_shard, shard_name
 from .plan import HeadPlan
 from .public_text import LICENCES
-from .training import HeadEvaluation, HeadTraining, evaluate
+from .training import HeadTraining
 
 GLANCE = 16
 """Held-out texts that are looked at on the way; all of them at the end."""
@@ -43,7 +44,9 @@ class HeadJob:
         cls, target: ModelPair, plan: HeadPlan, out: str | Path, command: str = "", features: Path | None = None
     ) -> HeadJob:
         """The job; raises ``ValueError`` for a plan that does not fit the target, or a folder of another run."""
-        check_fits(target, plan)
+        plan.check(target.target.config.to_dict())
+        if target.tokenizer is None:
+            raise ValueError(f"target {target.target_name!r} has no tokenizer, which texts to learn from need")
         folder = DistilFolder.open(Path(out), command, plan.settings(target))
         return cls(target, plan, folder, features or folder.path / "features")
 
@@ -64,10 +67,10 @@ class HeadJob:
     def _first(self, learnt: Features) -> Head:
         """The head that the run begins with."""
         if self.plan.start_from is not None:
-            return load_head(self.target.target, self.plan.start_from)
+            return load_head(self.target.target, self.plan.start_from).in_float32()
         head = Head(self.target.target, self.plan.layers, most_frequent(learnt.mass, self.plan.tokens))
         head.balance(float(np.sqrt(np.square(learnt.states[: self.plan.batch], dtype=np.float32).mean())))
-        return head
+        return head.in_float32()
 
     def _train(self, run: HeadTraining, held_out: Features, checkpoint_seconds: float, told: Tell) -> None:
         """Take the steps that are left, looking at some held-out texts and writing checkpoints on the way."""
@@ -76,12 +79,12 @@ class HeadJob:
             run.restore(state)
         glance = held_out.rows(slice(0, GLANCE))
         if not self.folder.evaluations:
-            self.folder.add(asdict(run.evaluate(glance)))
+            self.folder.add(asdict(evaluate(run.head, glance, run.steps)))
         while run.steps < run.plan.steps:
             loss = run.step()
             is_last = run.steps == run.plan.steps
             if is_last or run.steps % run.plan.evaluate_every == 0:
-                self.folder.add(asdict(run.evaluate(glance)))
+                self.folder.add(asdict(evaluate(run.head, glance, run.steps)))
             if is_last or monotonic() - saved >= checkpoint_seconds:
                 self.folder.save(run.state())
                 saved = monotonic()
@@ -93,46 +96,29 @@ class HeadJob:
 
         def write(scratch: Path) -> None:
             save_head(run.head, scratch, {})
-            found = evaluate(load_head(self.target.target, scratch), held_out, run.steps)
-            save_head(run.head, scratch, self.card(run, found))
+            written = load_head(self.target.target, scratch)
+            save_head(run.head, scratch, self.card(run, written, held_out))
 
         self.folder.finish(write)
 
-    def card(self, run: HeadTraining, found: HeadEvaluation) -> dict[str, Any]:
-        """What is said of the head: data, tokens seen, settings, machine, acceptance by depth."""
-        plan = self.plan
-        places = plan.steps * plan.batch * (plan.length - 1)
-        before = read_card(plan.start_from).get("places_learnt", 0) if plan.start_from else 0
+    def card(self, run: HeadTraining, written: Head, held_out: Features) -> dict[str, Any]:
+        """What is said of the head: data, places learnt, hours, settings, machine, acceptance as it was written."""
+        plan, whole = self.plan, self.target.target.get_output_embeddings()
+        before = read_card(plan.start_from) if plan.start_from else {}
+        settings = self.folder.head["settings"] | {"start_from": before.get("sha256")}
+        found = {heat: evaluate(written, held_out, run.steps, whole, heat) for heat in (1.0, *GREEDY_AND_COOL)}
         return {
             "target": self.target.target_name,
             "vocabulary_size": self.target.vocabulary_size,
             "data": "the target's own texts, begun by public text of installed packages and by everyday requests",
             "licences": LICENCES,
-            "different_tokens": plan.texts * (plan.length - 1),
-            "places_learnt": places + before,
-            "settings": self.folder.head["settings"],
+            "different_places": plan.texts * (plan.length - 1),
+            "places_learnt": plan.steps * plan.batch * (plan.length - 1) + before.get("places_learnt", 0),
+            "hours": run.seconds / 3600 + before.get("hours", 0.0),
+            "settings": settings,
             "machine": self.folder.head["machine"],
-            "held_out": asdict(found),
+            "held_out": {f"temperature {heat:g}": asdict(one) for heat, one in found.items()},
         }
-
-
-def check_fits(target: ModelPair, plan: HeadPlan) -> None:
-    """Raise ``ValueError`` for a plan that does not fit the target."""
-    config = target.target.config
-    limit = getattr(config, "max_position_embeddings", None)
-    if limit is not None and plan.length > limit:
-        raise ValueError(f"length is {plan.length}, but the target has {limit} positions")
-    if plan.tokens > target.vocabulary_size:
-        raise ValueError(f"tokens is {plan.tokens}, but the target has {target.vocabulary_size}")
-    if plan.layers > config.num_hidden_layers:
-        raise ValueError(f"layers is {plan.layers}, but the target has {config.num_hidden_layers}")
-    if target.tokenizer is None:
-        raise ValueError(f"target {target.target_name!r} has no tokenizer, which texts to learn from need")
-    if plan.start_from is not None:
-        card = read_card(plan.start_from)
-        for name in ("layers", "tokens"):
-            if card[name] != getattr(plan, name):
-                raise ValueError(f"{name} is {getattr(plan, name)}, but start_from holds a head with {card[name]}")
 
 
 def most_frequent(mass: Any, count: int) -> list[int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from ...models.heads.card import read_card
 from ..plan import LossWeights, cosine_rate, numbers_of
 
 if TYPE_CHECKING:
@@ -67,6 +69,20 @@ class HeadPlan:
             raise ValueError("a head is not taught by a judge: adversarial must be 0")
         if self.batch > self.texts:
             raise ValueError(f"batch is {self.batch}, but there are only {self.texts} texts")
+
+    def check(self, facts: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` for a target of which these facts, of its configuration, say that it does not fit."""
+        limits = {"layers": "num_hidden_layers", "tokens": "vocab_size", "length": "max_position_embeddings"}
+        said = {"layers": "layers", "tokens": "tokens", "length": "positions"}
+        for name, fact in limits.items():
+            limit, value = facts.get(fact), getattr(self, name)
+            if isinstance(limit, int) and value > limit:
+                raise ValueError(f"{name} is {value}, but the target has {limit} {said[name]}")
+        if self.start_from is not None:
+            card = read_card(self.start_from)
+            for name in ("layers", "tokens"):
+                if card[name] != getattr(self, name):
+                    raise ValueError(f"{name} is {getattr(self, name)}, but start_from holds a head with {card[name]}")
 
     @property
     def texts(self) -> int:

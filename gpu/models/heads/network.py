@@ -70,6 +70,12 @@ class Head(torch.nn.Module):
             wide = embeddings.shape[1]
             self.projection.weight[:, wide:] *= scale / embeddings.float().square().mean().sqrt()
 
+    def in_float32(self) -> Head:
+        """The head itself, its own weights and its output rows in float32, to be taught; the target stays as it is."""
+        self.own.float()
+        self.output.float()
+        return self
+
     @property
     def own(self) -> torch.nn.ModuleDict:
         """What is learnt, and all that a file of the head holds."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from veridraft.gpu.distilling.heads.plan import DEEPEST, HeadPlan
 from veridraft.gpu.distilling.plan import LossWeights
 from veridraft.gpu.files.cell_file import check_folder
-from veridraft.gpu.models.names import check_dtype, check_place
+from veridraft.gpu.models.names import check_dtype, check_place, facts_of
 
 from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
 from ...running.models import missing_packages
@@ -18,8 +18,8 @@ from ...running.options import COUNT, command_of
 from .telling import Told, load_target
 
 if TYPE_CHECKING:
+    from veridraft.gpu.distilling.heads.evaluation import HeadEvaluation
     from veridraft.gpu.distilling.heads.job import HeadJob
-    from veridraft.gpu.distilling.heads.training import HeadEvaluation
 
 DEFAULT = HeadPlan()
 
@@ -107,6 +107,7 @@ def plan_of(options: argparse.Namespace) -> HeadPlan:
         raise ValueError(f"checkpoint-seconds must be at least 0, but is {options.checkpoint_seconds}")
     check_dtype(options.dtype)
     check_place("target", options.target)
+    plan.check(facts_of(options.target))
     if missing := missing_packages():
         raise ValueError(missing)
     return plan
