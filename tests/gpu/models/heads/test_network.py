@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
 from gpu_tiny import tiny_head, tiny_model
 
-from veridraft.gpu.models.heads.card import CARD, WEIGHTS
+from veridraft.gpu.models.heads.card import CARD, SHIPPED, WEIGHTS, head_place, read_card
 from veridraft.gpu.models.heads.file import load_head, save_head
 from veridraft.gpu.models.heads.network import Head, is_head
+from veridraft.gpu.models.names import check_names
 
 TOKENS = torch.tensor([[3, 1, 4, 1, 5, 9]])
 
@@ -93,6 +96,17 @@ def test_a_file_that_was_changed_or_is_for_another_target_is_refused(tmp_path):
         load_head(target, tmp_path)
     with pytest.raises(ValueError, match="holds no head"):
         load_head(target, tmp_path / "nowhere")
+
+
+def test_the_shipped_head_is_whole_small_and_of_the_embedded_targets_shape():
+    card, place = read_card(head_place(SHIPPED)), head_place(SHIPPED) / WEIGHTS
+    assert hashlib.sha256(place.read_bytes()).hexdigest() == card["sha256"]
+    assert place.stat().st_size < 8e6 and card["places_learnt"] > 0
+    with np.load(place) as held:
+        assert held["tokens"].shape == (card["tokens"],) and held["projection.weight"].shape == (576, 1152)
+    check_names(None, SHIPPED)
+    rates = card["held_out"]["temperature 1"]["acceptance"]
+    assert len(rates) == 6 and 0 < rates[-1] <= rates[0] < card["held_out"]["temperature 1"]["coverage"]
 
 
 @pytest.mark.parametrize(
