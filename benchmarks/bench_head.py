@@ -9,7 +9,8 @@ drawn at temperature 1, at places whose next token the target drew.
 
 - acceptance: the mean of sum min(p, q) at depths 1 to 6 below a root, at each temperature, which both rows get;
   standard errors take texts as independent
-- left out: the target's mass outside the M most frequent tokens, which bounds what M costs in acceptance
+- left out: the target's mass on held-out texts outside the M tokens that its rows make most frequent on the first
+  shard to learn from, which bounds what M costs in acceptance
 - cost: CPU time, one thread, of a draft step (one token through the head, float64 row over the vocabulary) for heads of
   M tokens, and of a target pass of one token up to its row, measured in turn; medians, and the ratio of the medians
 - decoding (``--tokens``): tokens per second of CPU time of plain decoding and of the head with some verifiers and
@@ -33,7 +34,7 @@ from veridraft.gpu.decoding.drafting.head_drafter import HeadModel
 from veridraft.gpu.decoding.passes.cache import BatchModel
 from veridraft.gpu.decoding.passes.finite_checks import Columns
 from veridraft.gpu.distilling.heads.evaluation import evaluate
-from veridraft.gpu.distilling.heads.features import HELD_OUT, FeaturePlan, read_shard
+from veridraft.gpu.distilling.heads.features import HELD_OUT, FeaturePlan, read_shard, shard_name
 from veridraft.gpu.distilling.heads.job import at_temperature_one, most_frequent
 from veridraft.gpu.distilling.heads.plan import DEEPEST
 from veridraft.gpu.models.heads.network import Head
@@ -121,11 +122,11 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser.parse_args(words)
     pair = load_pair(draft=options.head)
     print(f"{pair.target_name}, {len(pair.draft.layers)} layer(s), M = {len(pair.draft.tokens)}")
-    mass = None
+    learnt = mass = None
     if options.features:
         shard = read_shard(options.features, HELD_OUT)
         held_out = at_temperature_one(shard, FeaturePlan().temperatures).rows(slice(0, options.texts))
-        mass = shard.mass / shard.mass.sum()
+        learnt, mass = read_shard(options.features, shard_name(0)).mass, shard.mass / shard.mass.sum()
         for temperature in options.temperatures:
             seen = evaluate(pair.draft, held_out, 0, pair.target.get_output_embeddings(), temperature)
             rates = zip(seen.acceptance, seen.standard_errors, strict=True)
@@ -133,7 +134,7 @@ def main(words: Sequence[str] | None = None) -> None:
             print(f"acceptance at T = {temperature:g}, depth 1 to {DEEPEST}, {len(held_out)} texts: {shown}")
     ways = {"target": target_step(pair, options.context)}
     order = most_frequent if mass is not None else lambda _, size: list(range(size))
-    heads = {size: Head(pair.target, len(pair.draft.layers), order(mass, size)) for size in options.sizes}
+    heads = {size: Head(pair.target, len(pair.draft.layers), order(learnt, size)) for size in options.sizes}
     ways |= {f"M = {size}": head_step(head, pair.vocabulary_size, options.context) for size, head in heads.items()}
     found = costs(ways, options.rounds)
     print(f"target pass, one token behind {options.context}: {found['target']:.1f} ms of CPU time")
