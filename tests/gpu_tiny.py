@@ -10,6 +10,7 @@ import transformers
 
 from veridraft.gpu.decoding.passes.stopwatch import Stopwatch
 from veridraft.gpu.decoding.step_watch import Watcher
+from veridraft.gpu.models.heads.network import Head
 from veridraft.gpu.models.layer_skip import without_layers
 from veridraft.gpu.models.pairs import ModelPair
 
@@ -17,11 +18,17 @@ PROMPTS = ([3, 1, 4, 1, 5], [9, 2, 6], [7])
 
 
 def tiny_model(
-    seed: int = 0, vocabulary_size: int = 64, layers: int = 3, sharpness: float = 1.0, end=None, positions: int = 1024
+    seed: int = 0,
+    vocabulary_size: int = 64,
+    layers: int = 3,
+    sharpness: float = 1.0,
+    end=None,
+    positions: int = 1024,
+    hidden: int = 32,
 ):
     config = transformers.LlamaConfig(
         vocab_size=vocabulary_size,
-        hidden_size=32,
+        hidden_size=hidden,
         intermediate_size=48,
         num_hidden_layers=layers,
         num_attention_heads=4,
@@ -75,3 +82,25 @@ def counted_clock(monkeypatch) -> None:
         return np.array([reading, reading / 2])
 
     monkeypatch.setattr(Stopwatch, "now", now)
+
+
+class Letters:
+    """A tokenizer with a chat template: a token for each letter, token 1 at the end of every turn."""
+
+    chat_template = "turns"
+
+    def __call__(self, text, add_special_tokens=True):
+        return {"input_ids": [1 if letter == "|" else 2 + ord(letter) % 62 for letter in text]}
+
+    def apply_chat_template(self, messages, tokenize=True, add_generation_prompt=False):
+        text = "".join(f"{one['role'][0]}:{one['content']}|" for one in messages) + "a:" * add_generation_prompt
+        return self(text) if tokenize else text
+
+
+def tiny_head(target, layers: int = 1, tokens=range(0, 64, 2), seed: int = 1):
+    """A head on a tiny target whose projection is no longer a plain sum."""
+    head = Head(target, layers, list(tokens))
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        head.projection.weight += 0.1 * torch.randn_like(head.projection.weight)
+    return head

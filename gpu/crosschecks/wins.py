@@ -23,9 +23,9 @@ from veridraft.theory.solvers.closed_form import remembered_rule
 from veridraft.theory.verifiers.table import get_verifier
 
 from ..decoding.batch import MOST_LIVE_NODES, Active
-from ..decoding.drafting.drafters import Drafter, drafter_of
-from ..decoding.passes.cache import BatchModel
-from ..decoding.passes.finite_checks import pass_of
+from ..decoding.drafting.choosing import draft_model, drafter_of
+from ..decoding.drafting.drafters import Drafter
+from ..decoding.drafting.head_drafter import HeadModel
 from ..decoding.passes.packing import is_packed
 from ..decoding.passes.stopwatch import Span
 from ..decoding.requests import Request
@@ -171,7 +171,7 @@ class _TextWalk(Watcher):
         self.stopwatch = self.decoder.stopwatch
         prompt = plan.prompts[text % len(plan.prompts)]
         longest = len(prompt) + self.tokens + max(policy.depth for _, policy in plan.pairings)
-        self.draft = BatchModel(pair.draft, 1, longest + MOST_LIVE_NODES, self.stopwatch, pass_of("draft"))
+        self.draft = draft_model(pair, 1, longest + MOST_LIVE_NODES, self.stopwatch)
         self.drafters = {name: drafter_of(policy, pair, lambda: self.draft, self.decoder.finite)
                          for name, (policy, _) in plan.policies().items()}  # fmt: skip
         self.units: list[_RootSums] = []
@@ -207,9 +207,21 @@ class _TextWalk(Watcher):
 
     def _read(self, one: Active) -> None:
         """Let the draft network read the text up to its last token, which is left for each policy to read."""
+        if isinstance(self.draft, HeadModel):
+            self._read_with_states(self.draft, one.writing.text[:-1])
+            return
         if one.number != self.reading:
             self.reading, self.draft.contexts[0] = one.number, 0
         self.draft.prefill(0, one.writing.text[self.draft.contexts[0] : -1])
+
+    def _read_with_states(self, head: HeadModel, text: Sequence[int]) -> None:
+        """Let a head read a text from its beginning, with the states of a pass of the target over it."""
+        head.restart(0)
+        if text:
+            tokens = torch.tensor([list(text)], device=head.device)
+            seen = self.pair.target(input_ids=tokens, use_cache=False, output_hidden_states=True, logits_to_keep=1)
+            head.hear(0, seen.hidden_states[-1][0])
+        head.prefill(0, text)
 
     def _look(self, active: Sequence[Active], unit: _RootSums) -> None:
         """Every policy and verifier at the root of the request, which is left as it was."""

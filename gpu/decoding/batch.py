@@ -13,17 +13,19 @@ from veridraft.theory.policies.base import Policy
 from veridraft.theory.verifiers.table import get_verifier
 
 from ..models.backend import torch
+from ..models.heads.network import is_head
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling
 from ..trees.skeleton import skeleton_of
 from ..trees.tree_batch import NONE, TreeBatch
 from ..verification.table import Outcomes, verify_batch
-from .drafting.drafters import Drafter, Writing, drafter_of
+from .drafting.choosing import draft_model, drafter_of
+from .drafting.drafters import Drafter, Writing
 from .drafting.growth import Drafted
 from .drafting.n_gram import NGram, any_policy
 from .memory import tree_advice
 from .passes.cache import BatchModel
-from .passes.finite_checks import FiniteRows, pass_of
+from .passes.finite_checks import Columns, FiniteRows, pass_of
 from .passes.stopwatch import Stopwatch
 from .requests import Block, Ending, Request, Written
 
@@ -94,7 +96,8 @@ class BatchDecoder:
         self._is_chain = self.skeleton is not None and self.skeleton.columns == self.skeleton.depth + 1
         self.stopwatch = Stopwatch(pair.device)
         self.steps = 0
-        self.finite = FiniteRows(self.sampling, self.stopwatch)
+        columns = {"draft": Columns(pair.draft.tokens, pair.vocabulary_size)} if is_head(pair.draft) else {}
+        self.finite = FiniteRows(self.sampling, self.stopwatch, columns=columns)
         self.target: BatchModel | None = None
 
     def decode(self, requests: Sequence[Request]) -> tuple[Written, ...]:
@@ -150,9 +153,12 @@ class BatchDecoder:
         )
         rows = max(1, min(self.rows, len(requests)))
         capacity = longest + self.policy.depth + self._most_nodes()
-        self.target = BatchModel(self.pair.target, rows, capacity, self.stopwatch, pass_of("target"))
-        draft = partial(BatchModel, self.pair.draft, rows, capacity, self.stopwatch, pass_of("draft"))
-        return drafter_of(self.policy, self.pair, draft, self.finite)
+        draft = partial(draft_model, self.pair, rows, capacity, self.stopwatch)
+        drafter = drafter_of(self.policy, self.pair, draft, self.finite)
+        self.target = BatchModel(
+            self.pair.target, rows, capacity, self.stopwatch, pass_of("target"), keeps_states=drafter.listens
+        )
+        return drafter
 
     def _most_nodes(self) -> int:
         """The most tokens that lie behind a context during a step."""
@@ -172,7 +178,7 @@ class BatchDecoder:
         with self.stopwatch.phase("prompt"):
             self.target.contexts[row] = 0
             self.target.prefill(row, prompt[:-1])
-            drafter.start(row, writing)
+            drafter.start(row, writing, self.target.states[0] if prompt[1:] else None)
         return Active(number, request.max_new_tokens, writing, coin_rng)
 
     def _release(self, active: list[Active], drafter: Drafter) -> None:
@@ -229,10 +235,20 @@ class BatchDecoder:
             self.target.move(len(active), _filled(torch.cat([root, path], dim=1)))
         found = self.finite.read(verified.report)
         taus, kept = [row[-2] for row in found], [row[-1] for row in found]
+        if drafter.listens:
+            self._tell(drafter, torch.cat([root, path], dim=1), taus)
         self.target.keep([tau + 1 for tau in taus])
         drafter.keep(len(active), None if self._is_chain else _filled(verified.fed), kept)
         self.steps += 1
         return [self._write(one, row) for one, row in zip(active, found, strict=True)]
+
+    def _tell(self, drafter: Drafter, path: Tensor, taus: Sequence[int]) -> None:
+        """Let the drafter hear the states of the target's pass at the root and along the accepted path (B, D + 1)."""
+        assert self.target is not None
+        states = self.target.states
+        along = states.gather(1, path.clamp(min=0)[..., None].expand(-1, -1, states.shape[2]))
+        for row, tau in enumerate(taus):
+            drafter.hear(row, along[row, : tau + 1])
 
     def _write(self, one: Active, found: Sequence[int]) -> Block:
         """Append a block, cut behind the first end of sequence and at the maximum length."""

@@ -13,9 +13,11 @@ from veridraft.theory.rows.distributions import Row
 from veridraft.theory.rows.trees import Context, DraftTree
 
 from ..models.backend import torch
+from ..models.heads.network import is_head, logits_below
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling
 from ..trees.tree_batch import TreeBatch
+from .passes.finite_checks import Columns
 from .requests import Block, Request
 from .step_watch import Spent, WatchedDecoder, Watcher
 
@@ -47,9 +49,19 @@ class PromptPair(Pair):
 
     @torch.inference_mode()
     def _computed(self, network: str, context: Context) -> Row:
+        if network == "draft" and is_head(self.pair.draft):
+            return self._of_head(context)
         tokens = torch.tensor([[*self.prompt, *context]], device=self.pair.device)
         logits = getattr(self.pair, network)(input_ids=tokens, use_cache=False, logits_to_keep=1).logits[0]
         return self.sampling.rows(logits)[0].cpu().numpy()
+
+
+    def _of_head(self, context: Context) -> Row:
+        """The head's row, for a root at the end of the prompt."""
+        head = self.pair.draft
+        logits = logits_below(head, self.pair.target, self.prompt, context)
+        wide = Columns(head.tokens, self.vocabulary_size).widen(self.sampling.rows(logits[None]))
+        return wide[0].cpu().numpy()
 
 
 def record_run(

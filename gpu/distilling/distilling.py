@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..models.backend import torch
-from ..models.pairs import ModelPair
+from ..models.pairs import ModelPair, quiet
 from .folder import DistilFolder
 from .losses import Judge, RowPairs
 from .plan import DistilPlan, check_micro_batch
@@ -196,8 +196,16 @@ class DistilJob:
             drawn, held_out = sampled(model, self.samples, place, partial(told, "samples"))
             run = Distillation(model, self.student, self.plan, drawn, self.micro_batch)
             train(run, held_out, self.folder, checkpoint_seconds, told)
-            self.folder.finish(run.student, self.target.tokenizer)
+            self.folder.finish(partial(write_model, run.student, self.target.tokenizer))
         return tuple(Evaluation(**one) for one in self.folder.evaluations)
+
+
+def write_model(student: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a student as a model folder, with the target's tokenizer."""
+    with quiet():
+        student.eval().save_pretrained(folder)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
 
 
 def distil(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..models.backend import torch
 from ..models.machine import machine
-from ..models.pairs import quiet
 
 RECORD, CHECKPOINT, DRAFT = "distil.json", "checkpoint.pt", "draft"
 
@@ -90,13 +89,10 @@ class DistilFolder:
         self.evaluations = [one for one in self.evaluations if one["step"] <= steps]
         return state
 
-    def finish(self, student: Any, tokenizer: Any) -> None:
-        """Write the draft as a model folder with the target's tokenizer, and remove the checkpoint."""
+    def finish(self, write: Callable[[Path], None]) -> None:
+        """Let the draft be written into a folder, which then takes its place, and remove the checkpoint."""
         scratch = self.path / f"{DRAFT}.partial"
         shutil.rmtree(scratch, ignore_errors=True)
-        with quiet():
-            student.eval().save_pretrained(scratch)
-        if tokenizer is not None:
-            tokenizer.save_pretrained(scratch)
+        write(scratch)
         scratch.replace(self.draft)
         (self.path / CHECKPOINT).unlink(missing_ok=True)

@@ -142,15 +142,25 @@ class DistilPlan:
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""
-        warm = max(1, round(WARM_UP * self.steps))
-        if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        share = (step - warm) / max(1, self.steps - warm)
-        return self.learning_rate * (0.1 + 0.45 * (1 + cos(pi * share)))
+        return cosine_rate(self.learning_rate, step, self.steps)
 
     def numbers(self, step: int) -> NDArray[np.int64]:
         """Which sequences make up the batch of a step: every one once in each pass over the samples."""
-        per_pass = self.sequences // self.batch
-        order = np.random.default_rng([self.seed, step // per_pass]).permutation(self.sequences)
-        first = step % per_pass * self.batch
-        return order[first : first + self.batch]
+        return numbers_of(step, self.batch, self.sequences, self.seed)
+
+
+def cosine_rate(highest: float, step: int, steps: int) -> float:
+    """The learning rate of a step out of so many: it rises in the first ``WARM_UP`` of them, and falls to a tenth."""
+    warm = max(1, round(WARM_UP * steps))
+    if step < warm:
+        return highest * (step + 1) / warm
+    share = (step - warm) / max(1, steps - warm)
+    return highest * (0.1 + 0.45 * (1 + cos(pi * share)))
+
+
+def numbers_of(step: int, batch: int, count: int, seed: int) -> NDArray[np.int64]:
+    """Which of ``count`` numbers make up the batch of a step: every one at most once in each pass over them."""
+    per_pass = count // batch
+    order = np.random.default_rng([seed, step // per_pass]).permutation(count)
+    first = step % per_pass * batch
+    return order[first : first + batch]

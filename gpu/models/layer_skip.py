@@ -25,7 +25,7 @@ def without_layers(model: Any, layers: Sequence[int]) -> Any:
     clone = shared_copy(model, {})
     _set_config(clone, _cut_config(model.config, kept))
     clone.generation_config = copy.deepcopy(model.generation_config)
-    decoder, name = _layer_list(clone, count)
+    decoder, name = layer_list(clone, count)
     stack = torch.nn.ModuleList([getattr(decoder, name)[layer] for layer in kept])
     for place, layer_module in enumerate(stack):
         _renumber(layer_module, place)
@@ -73,7 +73,7 @@ def _set_config(model: Any, config: Any) -> None:
             module.config = config
 
 
-def _layer_list(model: Any, count: int) -> tuple[Any, str]:
+def layer_list(model: Any, count: int) -> tuple[Any, str]:
     """The module that holds the stack of decoder layers, and the name under which it does."""
     for module in model.modules():
         for name, child in module.named_children():

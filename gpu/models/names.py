@@ -12,6 +12,7 @@ from veridraft.theory.rows.near_names import did_you_mean
 from veridraft.theory.speed.networks import NETWORKS, get_network
 
 from . import embedded
+from .heads.card import SHIPPED, head_place, is_head_name, read_card
 
 SKIP, RANDOM = "skip:", "random:"
 
@@ -33,6 +34,9 @@ def check_names(target: str | None, draft: str | None, dtype: str = "float32", t
         raise ValueError("draft is missing: give a folder, a name, a GGUF file, or skip:LAYERS of the target")
     draft = draft or embedded.DRAFT
     check_place("target", target)
+    if is_head_name(draft):
+        _check_head(target, draft)
+        return
     held = facts_of(target)
     if draft.startswith(SKIP):
         check_skip(parse_skip(draft), held.get("num_hidden_layers"))
@@ -41,6 +45,12 @@ def check_names(target: str | None, draft: str | None, dtype: str = "float32", t
     sizes = [found["vocab_size"] for found in (held, facts_of(draft)) if isinstance(found.get("vocab_size"), int)]
     if len(sizes) == 2:
         check_sizes(*sizes)
+
+
+def _check_head(target: str | None, draft: str) -> None:
+    if draft == SHIPPED and target is not None:
+        raise ValueError(f"draft {draft!r} is the embedded target's: give the folder of a head that {target!r} taught")
+    read_card(head_place(draft))
 
 
 def check_dtype(name: str) -> None:

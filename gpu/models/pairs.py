@@ -10,6 +10,8 @@ from typing import Any
 
 from . import embedded
 from .backend import torch, transformers
+from .heads.card import head_place, is_head_name
+from .heads.file import load_head
 from .layer_skip import without_layers
 from .names import SKIP, check_dtype, check_names, check_place, check_sizes, parse_skip
 
@@ -93,8 +95,9 @@ def load_pair(
 
     target : a folder, a GGUF file, or a name that transformers knows; ``None`` is the embedded
         SmolLM2-135M-Instruct (135 million weights, V = 49,152), fetched once into the cache folder
-    draft : the same, or ``skip:17,18`` for the target without those layers (no copy of its weights); ``None``
-        with the embedded target is ``skip:17,18,16,14``
+    draft : the same, or ``skip:17,18`` for the target without those layers (no copy of its weights), or the folder of
+        a head on the target; ``head`` is the one that is shipped for the embedded target, and ``None`` with that
+        target is ``skip:17,18,16,14``
     dtype : ``float32``, ``bfloat16`` or ``float16``; the rows at the verifier are float64 whatever it is
 
     Raises ``ValueError`` for a device that is not there, a folder without a model, files that cannot be loaded, a
@@ -104,11 +107,21 @@ def load_pair(
     check_device(device)
     check_names(target, draft, dtype)
     kind, draft = dtype_of(dtype), draft or embedded.DRAFT
-    own = None if draft.startswith(SKIP) else load_network("draft", draft, kind, device)
+    own = None if is_made_of_target(draft) else load_network("draft", draft, kind, device)
     model, tokenizer = load_network("target", target, kind, device)
-    small, words = own or (without_layers(model, parse_skip(draft)), tokenizer)
+    small, words = own or (made_of_target(model, draft), tokenizer)
     check_vocabularies(model, small, tokenizer, words)
     return ModelPair(model, small, tokenizer, target or embedded.NAME, draft)
+
+
+def is_made_of_target(draft: str) -> bool:
+    """True for a draft that has weights of the target: ``skip:`` some layers, or a head."""
+    return draft.startswith(SKIP) or is_head_name(draft)
+
+
+def made_of_target(model: Any, draft: str) -> Any:
+    """The draft of that name on a target; raises ``ValueError`` where it does not fit."""
+    return load_head(model, head_place(draft)) if is_head_name(draft) else without_layers(model, parse_skip(draft))
 
 
 def load_alone(target: str | None = None, device: str = "cpu", dtype: str = "float32") -> ModelPair:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     "--target": {"metavar": "MODEL", "help": "a folder, a GGUF file, a name, or for timing only random:SHAPE, of "
                  f"{', '.join(NETWORKS)} (default: SmolLM2-135M-Instruct)"},
-    "--draft": {"metavar": "MODEL", "help": "the same, or skip:17,18 for the target without those layers"},
+    "--draft": {
+        "metavar": "MODEL",
+        "help": "the same, skip:17,18 for the target without those layers, the folder of a head, or head",
+    },
     "--device": {"default": "cpu", "help": "cpu or cuda (default: %(default)s)"},
     "--dtype": {"default": "float32", "help": f"{', '.join(DTYPES)} (default: %(default)s)"},
     "--pack": {"action": "store_true", "help": "packed linear layers, for float32 on a CPU"},

@@ -13,15 +13,13 @@ from veridraft.theory.policies.base import Policy
 
 from ...models import backend
 from ...models.backend import torch
-from ...models.pairs import ModelPair
-from ...trees.skeleton import Skeleton, skeleton_of
+from ...trees.skeleton import Skeleton
 from ...trees.tensor_tree import TensorTree
 from ...trees.tree_batch import NONE, Layout, TreeBatch, batched
 from ..passes.cache import BatchModel, RowFeed
 from ..passes.finite_checks import FiniteRows
 from .draft_pair import LivePair
 from .growth import Drafted, compressed, grow_batch
-from .n_gram import NGram
 
 Tensor = torch.Tensor
 
@@ -36,11 +34,19 @@ class Writing:
 
 
 class Drafter(ABC):
-    """Drafts a tree for each of the first B requests of a batch, and hears how much of it was accepted."""
+    """Drafts a tree for each of the first B requests of a batch, and hears how much of it was accepted.
+
+    ``listens`` says that it must be told the target's states.
+    """
+
+    listens = False
 
     @abstractmethod
-    def start(self, row: int, writing: Writing) -> None:
-        """A request begins in a batch row: read its text, but for the last token."""
+    def start(self, row: int, writing: Writing, states: Tensor | None = None) -> None:
+        """A request begins in a batch row: read its text, but for the last token, where the target's states are."""
+
+    def hear(self, row: int, states: Tensor) -> None:  # noqa: B027
+        """The target's states (k, D) at the root and along the accepted path of a request; before :meth:`keep`."""
 
     @abstractmethod
     def draft(self, writings: Sequence[Writing]) -> Drafted:
@@ -68,11 +74,13 @@ class NetworkDrafter(Drafter):
     theory draws it, request by request.
     """
 
+    row_feed = RowFeed
+
     def __init__(self, model: BatchModel, policy: Policy, skeleton: Skeleton | None, finite: FiniteRows) -> None:
         self.model, self.policy, self.skeleton, self.finite = model, policy, skeleton, finite
         self.rows = finite.of("draft")
 
-    def start(self, row: int, writing: Writing) -> None:
+    def start(self, row: int, writing: Writing, states: Tensor | None = None) -> None:
         """Read the text, but for the last token."""
         self.model.contexts[row] = 0
         self.model.prefill(row, writing.text[:-1])
@@ -98,7 +106,7 @@ class NetworkDrafter(Drafter):
     def _tree(self, row: int, logits: Tensor, writing: Writing) -> tuple[TensorTree, list[int]]:
         """One tree of a policy without a skeleton, from the draft's logits (V,) at the root; which nodes were fed."""
         to_rows = self.finite.now("draft", row)
-        live = LivePair(RowFeed(self.model, row), to_rows(logits[None])[0], to_rows)
+        live = LivePair(self.row_feed(self.model, row), to_rows(logits[None])[0], to_rows)
         return live.on_device(self.policy.sample(live, writing.rng))
 
     def keep(self, rows: int, source: Tensor | None, counts: Sequence[int]) -> None:
@@ -142,7 +150,7 @@ class TextDrafter(Drafter):
     ) -> None:
         self.propose, self.vocabulary_size, self.device = propose, vocabulary_size, device
 
-    def start(self, row: int, writing: Writing) -> None:
+    def start(self, row: int, writing: Writing, states: Tensor | None = None) -> None:
         """Nothing to read."""
 
     def keep(self, rows: int, source: Tensor | None, counts: Sequence[int]) -> None:
@@ -174,19 +182,3 @@ class TextDrafter(Drafter):
         """(B, n, V) rows that are 1 at the tokens (B, n)."""
         rows = torch.zeros((*tokens.shape, self.vocabulary_size), dtype=torch.float64, device=self.device)
         return rows.scatter_(2, tokens.clamp(min=0)[..., None], 1.0)
-
-
-def drafter_of(
-    policy: Policy, pair: ModelPair, network: Callable[[], BatchModel], finite: FiniteRows
-) -> Drafter:
-    """What drafts the policy's trees; ``network`` gives the draft network, and is called if there is need of one."""
-    if isinstance(policy, NGram):
-        return TextDrafter(policy.proposal, pair.vocabulary_size, pair.device)
-    if policy.depth == 0:
-        return TextDrafter(_no_proposal, pair.vocabulary_size, pair.device)
-    return NetworkDrafter(network(), policy, skeleton_of(policy, pair.vocabulary_size), finite)
-
-
-def _no_proposal(text: Sequence[int]) -> list[int]:
-    """Nothing: plain decoding."""
-    return []

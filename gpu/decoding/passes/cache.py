@@ -98,10 +98,18 @@ class BatchModel:
     ``contexts`` holds how many slots of each row are committed.  Behind them lie the slots of tokens fed since;
     they count for nothing until :meth:`keep`.  The last slot of a row takes what is to be forgotten.  Every pass is a
     use of the phase ``phase`` of ``stopwatch``, its work the number of batch rows and of tokens in each.
+
+    With ``keeps_states``, ``states`` holds those (B, n, D) of the last pass: what the output layer reads.
     """
 
     def __init__(
-        self, model: Any, rows: int, capacity: int, stopwatch: Stopwatch | None = None, phase: str = "pass"
+        self,
+        model: Any,
+        rows: int,
+        capacity: int,
+        stopwatch: Stopwatch | None = None,
+        phase: str = "pass",
+        keeps_states: bool = False,
     ) -> None:
         self.model, self.capacity, self.phase = model, capacity + 1, phase
         self.device = next(model.parameters()).device
@@ -110,6 +118,7 @@ class BatchModel:
         self.cache = transformers.Cache(layers=self.layers)
         self.contexts = [0] * rows
         self.stopwatch = stopwatch or Stopwatch(self.device)
+        self.keeps_states, self.states = keeps_states, torch.empty((1, 0, 0))
 
     def prefill(self, row: int, tokens: Sequence[int]) -> None:
         """Commit tokens that follow the context of one batch row, in one pass; their logits are not computed."""
@@ -136,13 +145,15 @@ class BatchModel:
             self.contexts[row] += len(one)
         return logits[:, 0]
 
-    def feed(self, rows: int, tokens: Tensor, first: int, visible: Tensor) -> Tensor:
+    def feed(self, rows: int | slice, tokens: Tensor, first: int, visible: Tensor) -> Tensor:
         """Logits (B, n, V) after new tokens (B, n) that lie ``first`` slots behind the contexts; uncommitted.
 
+        ``rows`` are the first batch rows, as many as it says, or a slice of them.
         ``visible`` (B, n, first + n) says which of the uncommitted tokens each of the new ones descends from, itself
         included; what it does not descend from it does not see.
         """
-        return self._pass(slice(0, rows), tokens, first, visible, tokens.shape[1])
+        batch = slice(0, rows) if isinstance(rows, int) else rows
+        return self._pass(batch, tokens, first, visible, tokens.shape[1])
 
     def _pass(
         self, rows: slice, tokens: Tensor, first: int, visible: Tensor, kept: int, places: Tensor | None = None
@@ -168,14 +179,22 @@ class BatchModel:
         for layer in self.layers:
             layer.window = window
         positions = context + visible.sum(dim=2) - 1
-        return self.model(
+        return self._run(
             input_ids=tokens,
             position_ids=positions if places is None else torch.where(places >= 0, context + places, 0),
             attention_mask=_mask(bases, context, visible),
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=kept,
-        ).logits
+        )
+
+    def _run(self, **inputs: Any) -> Tensor:
+        """The logits of the network for these inputs; keeps the states if that is wanted."""
+        if not self.keeps_states:
+            return self.model(**inputs).logits
+        output = self.model(**inputs, output_hidden_states=True)
+        self.states = output.hidden_states[-1]
+        return output.logits
 
     def _make_room(self, stop: int) -> None:
         """Half as many slots again as are needed, if there are too few of them; the last one is not for use."""
@@ -239,7 +258,7 @@ class RowFeed:
         self.ancestors = extended(self.ancestors, parents)
         visible = torch.from_numpy(self.ancestors[old:]).to(self.batch.device)[None]
         fed = torch.tensor([list(tokens)], device=self.batch.device)
-        return self.batch._pass(slice(self.row, self.row + 1), fed, old, visible, len(tokens))[0]
+        return self.batch.feed(slice(self.row, self.row + 1), fed, old, visible)[0]
 
 
 def extended(ancestors: NDArray[np.bool_], parents: Sequence[int]) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ...models.backend import torch
+from ...models.heads.network import is_head
 from ...models.layer_skip import shared_copy
 from ...models.pairs import ModelPair
 from .cache import SlotLayer, Window
@@ -53,6 +54,8 @@ def compiled_pair(pair: ModelPair, mode: str | None = None, backend: str = "indu
 def _require_plain(role: str, model: Any) -> None:
     """Raise for a network, if there is one, that does not trace into one graph on one device."""
     require_whole(role, model, "compiled")
+    if is_head(model):
+        raise ValueError(f"{role} is a head, which needs the target's states: a compiled pass gives logits alone")
     if model is not None and any(isinstance(module, PackedLinear) for module in model.modules()):
         raise ValueError(f"{role} has packed layers, which cannot be compiled: give the pair that was packed")
     if isinstance(getattr(model, "forward", None), ShortPasses):

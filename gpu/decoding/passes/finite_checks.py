@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...models.backend import torch
@@ -15,18 +15,34 @@ ToRows = Callable[[Tensor], Tensor]
 """Logits (..., V) to float64 rows (..., V)."""
 
 
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Which tokens (M,), ascending, the entries of a short row stand for, out of a vocabulary of V."""
+
+    tokens: Tensor
+    vocabulary_size: int
+
+    def widen(self, rows: Tensor) -> Tensor:
+        """(..., V) the rows (..., M), with zeros for all other tokens."""
+        wide = rows.new_zeros((*rows.shape[:-1], self.vocabulary_size))
+        wide[..., self.tokens] = rows
+        return wide
+
+
 @dataclass
 class FiniteRows:
     """Turns logits (..., V) into float64 rows, and remembers for each call which of them were finite.
 
     The time is part of the network's pass on the stopwatch.  ``step`` and ``requests``, the numbers of the running
-    requests, are for the message.
+    requests, are for the message.  Where a network gives logits of some tokens only, ``columns`` names them: all
+    others have probability 0.
     """
 
     sampling: Sampling
     stopwatch: Stopwatch
     step: int = 0
     requests: Sequence[int] = ()
+    columns: Mapping[str, Columns] = field(default_factory=dict)
     seen: list[tuple[str, Tensor]] = field(default_factory=list)
 
     def of(self, network: str) -> ToRows:
@@ -49,7 +65,8 @@ class FiniteRows:
 
     def _rows(self, network: str, logits: Tensor) -> Tensor:
         with self.stopwatch.phase(pass_of(network), ("rows", logits[..., 0].numel())):
-            return self.sampling.rows(logits)
+            rows = self.sampling.rows(logits)
+            return self.columns[network].widen(rows) if network in self.columns else rows
 
     def read(self, report: Tensor) -> list[list[int]]:
         """The report (B, n) as lists, read together with all looks since the last time.

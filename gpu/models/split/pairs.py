@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import embedded
 from ..backend import torch, transformers
+from ..heads.card import is_head_name
 from ..layer_skip import without_layers
 from ..names import SKIP, check_names, parse_skip
 from ..pairs import ModelPair, check_vocabularies, dtype_of, load_network, locate
@@ -38,6 +39,8 @@ def load_split_pair(
         raise ValueError("give either device_map or tensor_parallel, to say how the target is split")
     check_names(target, draft, dtype)
     kind, draft = dtype_of(dtype), draft or embedded.DRAFT
+    if is_head_name(draft):
+        raise ValueError(f"draft {draft!r} is a head, which needs a target in one piece")
     skipped = parse_skip(draft) if draft.startswith(SKIP) else None
     placement = tensor_parallel_placement(target) if tensor_parallel else {"device_map": device_map}
     if offload_folder is not None:

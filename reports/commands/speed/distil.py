@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +19,23 @@ from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.models.names import check_dtype, check_place, facts_of
 
 from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
-from ...running.models import LOADING, missing_packages
+from ...running.models import missing_packages
 from ...running.options import COUNT, command_of, numbers, words_of
-from ...running.progress import ProgressLine, Talk
+from . import head
+from .telling import Told, load_target
 
 if TYPE_CHECKING:
     from veridraft.gpu.distilling.distilling import DistilJob, Evaluation
 
 DEFAULT = DistilPlan()
+HEAD = "--head"
 
 DESCRIPTION = (
     "Draw samples from the target, teach a small network with the target's vocabulary to give the target's rows along "
     "them, and write it as a model folder that --draft takes. The held-out acceptance rate is the expected acceptance "
     "rate of one draft on samples that were not learnt from. Finished shards of samples and checkpoints are kept in "
-    "the folder of --out: the same command goes on where a killed one was, to the same draft."
+    "the folder of --out: the same command goes on where a killed one was, to the same draft. With --head the draft is "
+    "a head on the target's own states, which has options of its own: veridraft distil --head --help."
 )
 
 
@@ -91,6 +93,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def main(words: Sequence[str]) -> int:
     """The exit status of ``veridraft distil`` with the words behind it."""
+    if HEAD in words:
+        return head.main([word for word in words if word != HEAD])
     return run_distil(parser().parse_args(words))
 
 
@@ -107,7 +111,7 @@ def run_distil(options: argparse.Namespace) -> int:
     try:
         with bad_input("distil"):
             job = prepared(options)
-        with broken_off("distil"), _Told() as told:
+        with broken_off("distil"), Told() as told:
             evaluations = job.run(options.checkpoint_seconds, told)
     except KeyboardInterrupt:
         say_stopped(options.out)
@@ -156,15 +160,6 @@ def _prompts(place: Path | None) -> tuple[str, ...] | None:
     return lines
 
 
-def load_target(options: argparse.Namespace) -> Any:
-    """The target, as a pair with itself."""
-    from veridraft.gpu.models.pairs import check_device, load_alone
-
-    check_device(options.device)
-    Talk.say(LOADING)
-    return load_alone(options.target, options.device, options.dtype)
-
-
 def table(evaluations: tuple[Evaluation, ...]) -> str:
     """What every look at the held-out samples found."""
     lines = ["  step  held-out acceptance  standard error  KL (nats)  same top token"]
@@ -172,15 +167,3 @@ def table(evaluations: tuple[Evaluation, ...]) -> str:
         found = f"{one.acceptance:19.4f}  {one.standard_error:14.4f}  {one.kl:9.4f}  {one.agreement:14.4f}"
         lines.append(f"{one.step:6d}  {found}")
     return "\n".join(lines)
-
-
-class _Told(ExitStack):
-    """Progress of the parts of a run, one after the other."""
-
-    part, progress = "", None
-
-    def __call__(self, part: str, done: int, whole: int, detail: str) -> None:
-        if self.progress is None or part != self.part:
-            self.close()
-            self.part, self.progress = part, self.enter_context(ProgressLine(part, whole, done=done - 1))
-        self.progress.step(detail)

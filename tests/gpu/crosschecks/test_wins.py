@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
-from gpu_tiny import tiny_pair
+from gpu_tiny import tiny_head, tiny_pair
 
 from veridraft.gpu.crosschecks import wins as same_roots
 from veridraft.gpu.crosschecks.wins import RootPlan, walk_roots
+from veridraft.gpu.decoding.recording import PromptPair
 from veridraft.gpu.decoding.requests import Request
 from veridraft.gpu.files.kinds import WinsFile
+from veridraft.gpu.models.pairs import ModelPair
 from veridraft.theory.verifiers.table import get_verifier
 
 PART = (["naive", "block", "traversal", "nss"], ["Chain(2)", "Iid(2, 2)", "NGram(2)", "TopK(2, 2, 3)"])
@@ -42,6 +45,33 @@ def test_every_pairing_is_looked_at_in_every_unit():
             assert unit["policies"]["Chain(0)"]["draft"]["wall"] == unit["policies"]["NGram(2, 3)"]["draft"]["wall"] * 0
             assert all(one["target"]["wall"] > 0 for one in unit["policies"].values())
             assert all(one["verification"]["wall"] > 0 for one in unit["cells"].values())
+
+
+def test_a_head_drafts_the_rows_at_every_root_that_it_drafts_in_the_decoder(monkeypatch):
+    target = tiny_pair().target
+    pair, seen = ModelPair(target, tiny_head(target), None, "tiny", "head"), []
+    look = same_roots._TextWalk._look
+
+    def kept(walk, active, unit):
+        seen.append((tuple(active[0].writing.text), walk.draft))
+        before = len(trees)
+        look(walk, active, unit)
+        for tree in trees[before:]:
+            drawn, rows = tree.to_theory(), PromptPair(pair, seen[-1][0], walk.sampling)
+            for node in range(drawn.size):
+                if drawn.child_lists[node] and drawn.sampled.all():
+                    np.testing.assert_allclose(drawn.draft[node], rows.draft_row(drawn.context(node)), atol=2e-5)
+
+    trees, decide = [], same_roots._TextWalk._decide
+
+    def decided(walk, verifier, policy, tree, unit):
+        trees.append(tree.tree(0))
+        decide(walk, verifier, policy, tree, unit)
+
+    monkeypatch.setattr(same_roots._TextWalk, "_look", kept)
+    monkeypatch.setattr(same_roots._TextWalk, "_decide", decided)
+    (cell,) = walked(pair, plan_of(pair, texts=1, roots=3)).cells
+    assert len(seen) == 4 and len({text for text, _ in seen}) == 3 and sum(u["roots"] for u in cell["units"]) == 3
 
 
 def test_tokens_are_those_of_the_laws_on_one_tree_for_all_verifiers(monkeypatch):

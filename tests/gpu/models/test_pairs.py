@@ -15,14 +15,16 @@ from veridraft.theory.policies.paths import Iid
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
-from gpu_tiny import tiny_model
+from gpu_tiny import tiny_head, tiny_model
 
 from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.requests import Request
 from veridraft.gpu.models import embedded
+from veridraft.gpu.models.heads.file import save_head
 from veridraft.gpu.models.layer_skip import without_layers
 from veridraft.gpu.models.names import parse_skip
 from veridraft.gpu.models.pairs import load_pair
+from veridraft.gpu.models.split.pairs import load_split_pair
 from veridraft.gpu.trees.sampling import Sampling
 
 
@@ -38,6 +40,17 @@ def test_a_folder_and_a_draft_without_some_layers(folder):
     assert (pair.vocabulary_size, pair.dtype, pair.tokenizer) == (64, "float32", None)
     assert pair.draft.config.num_hidden_layers == 2
     assert load_pair(folder, folder, dtype="bfloat16").dtype == "bfloat16"
+
+
+def test_a_folder_and_a_head_on_it(folder, tmp_path):
+    save_head(tiny_head(load_pair(folder, "skip:1").target), tmp_path, {})
+    pair = load_pair(folder, str(tmp_path), dtype="bfloat16")
+    assert (pair.draft_name, pair.draft.projection.weight.dtype) == (str(tmp_path), torch.bfloat16)
+    assert len(BatchDecoder(pair, "block", "Chain(2)").decode([Request([3, 1], 8)])[0].tokens) == 8
+    with pytest.raises(ValueError, match="draft 'head' is the embedded target's"):
+        load_pair(folder, "head")
+    with pytest.raises(ValueError, match="needs a target in one piece"):
+        load_split_pair(folder, str(tmp_path))
 
 
 def test_a_skipping_draft_shares_the_weights_and_leaves_the_target_as_it_was():
