@@ -86,7 +86,7 @@ def test_a_kill_in_the_middle_loses_no_finished_cell_and_leaves_no_process(tmp_p
     command = [sys.executable, "-m", "veridraft", "study", "run", "actions", "--quick", "--jobs", "2", "--out", "run"]
     path = tmp_path / "run" / "actions.jsonl"
     run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 400
     while not cells_of(path) and time.monotonic() < until:
         time.sleep(0.05)
     children = children_of(run.pid)
