@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -60,12 +61,15 @@ def test_every_command_exists_with_the_options_that_it_is_given(capsys):
         assert stop.value.code == 0 and all(re.search(rf"{option}\b", told) for option in options), (words, options)
 
 
+def script(name):
+    """A script of the documentation as a module."""
+    spec = spec_from_file_location(name, DOCS / f"{name}.py")
+    spec.loader.exec_module(module := module_from_spec(spec))
+    return module
+
+
 def test_a_tree_is_drawn_with_its_words_multiplicities_and_places():
-    sys.path.insert(0, str(DOCS))
-    try:
-        import drawing
-    finally:
-        sys.path.remove(str(DOCS))
+    drawing = script("drawing")
     tree = drawing.example()
     svg = tree_svg(tree, ["<the>", "a", "cat", "dog"], {0: "0.5"}, {1: 0.25, 2: 0.0})
     assert svg.count("<line") == tree.size - 1 and svg.count("×2") == 1
@@ -86,10 +90,6 @@ def test_pictures_are_todays(tmp_path):
 
 def test_formulas_are_made_outside_code_alone():
     pytest.importorskip("latex2mathml")
-    sys.path.insert(0, str(DOCS))
-    try:
-        import building
-    finally:
-        sys.path.remove(str(DOCS))
+    building = script("building")
     text = building.on_page_markdown("at $p$ and `$q$`\n\n```\n$r$\n```\n", None, None, None)
     assert text.count("<math") == 1 and "`$q$`" in text and "$r$" in text

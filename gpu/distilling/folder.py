@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ from ..models.backend import torch
 from ..models.machine import machine
 
 RECORD, CHECKPOINT, DRAFT = "distil.json", "checkpoint.pt", "draft"
+
+
+def write_whole(place: Path, write: Callable[[Any], None]) -> None:
+    """Let a file be written that is never seen half written, and wait until it is on the disk."""
+    scratch = place.with_name(f"{place.name}.partial")
+    with scratch.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(place)
 
 
 @dataclass
@@ -74,12 +85,7 @@ class DistilFolder:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a checkpoint, and wait until it is on the disk."""
-        scratch = self.path / f"{CHECKPOINT}.partial"
-        with scratch.open("wb") as file:
-            torch.save(dict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self.path / CHECKPOINT)
+        write_whole(self.path / CHECKPOINT, partial(torch.save, dict(state)))
 
     def checkpoint(self) -> dict[str, Any] | None:
         """The last checkpoint's state, or ``None``; evaluations behind it are forgotten, since they come again."""

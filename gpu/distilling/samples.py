@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..models.backend import torch, transformers
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling, draw_each
+from .folder import write_whole
 from .plan import DistilPlan
 
 HELD_OUT = "held-out"
@@ -155,18 +156,9 @@ def sampled(
     for number, name in enumerate(plan.shards()):
         place = folder / f"{name}.npz"
         if not place.exists():
-            _write(place, plan.draw(model, name))
+            drawn = plan.draw(model, name)
+            write_whole(place, partial(np.savez, tokens=drawn.tokens, given=drawn.given))
         with np.load(place) as held:
             found[name] = Samples(held["tokens"], held["given"])
         told(number + 1, len(plan.shards()), name)
     return joined([part for name, part in found.items() if name != HELD_OUT]), found[HELD_OUT]
-
-
-def _write(place: Path, samples: Samples) -> None:
-    """Write a shard to a file that is never seen half written."""
-    scratch = place.with_suffix(".partial")
-    with scratch.open("wb") as file:
-        np.savez(file, tokens=samples.tokens, given=samples.given)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(place)

@@ -83,10 +83,15 @@ def wheel_file() -> Path:
     return place
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def check_sha256(path: Path, expected: str) -> None:
     """Raise ``ValueError`` unless the file's SHA-256 is the expected one."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != expected:
         raise ValueError(f"{path} has SHA-256 {found}, not {expected}: delete it, and it is fetched again")
 
@@ -111,8 +116,7 @@ def _convert(place: Path, convert: Converter) -> None:
     with scratch_beside(place) as scratch:
         folder = scratch / CONVERTED
         convert(gguf, folder)
-        with (folder / "model.safetensors").open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(folder / "model.safetensors")
         (folder / MARKER).write_text(json.dumps({"gguf_sha256": GGUF_SHA256, "model_sha256": digest}) + "\n")
         shutil.rmtree(place, ignore_errors=True)
         folder.replace(place)

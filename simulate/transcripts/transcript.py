@@ -84,7 +84,7 @@ class KnownRow:
         """The row with its ``count`` likeliest tokens alone; the others count as one."""
         if len(self.ids) <= count:
             return self
-        kept = np.sort(np.argpartition(-self.masses, count - 1)[:count])
+        kept = np.isin(self.ids, self.likeliest(count))
         return KnownRow(self.ids[kept], self.masses[kept])
 
 

@@ -38,8 +38,15 @@ class PairTrees(TreeSource):
 
     def trees(self, policy: Policy, count: int, seed: int, first: int = 0) -> list[DraftTree]:
         """Tree i stands at place i, counted round and round."""
-        found = []
-        for index in range(first, first + count):
-            pair, root = self.places[index % len(self.places)]
-            found.append(policy.sample(pair, np.random.default_rng([seed, index]), root))
-        return found
+        return drawn_in_turn(self.places, policy, count, seed, first)
+
+
+def drawn_in_turn(
+    places: Sequence[tuple[Pair, Context]], policy: Policy, count: int, seed: int, first: int = 0
+) -> list[DraftTree]:
+    """Trees ``first`` to ``first + count``: tree i at place i, counted round and round, with a generator of its own."""
+    found = []
+    for index in range(first, first + count):
+        pair, root = places[index % len(places)]
+        found.append(policy.sample(pair, np.random.default_rng([seed, index]), root))
+    return found

@@ -87,11 +87,12 @@ class Device:
             raise ValueError(f"{what} needs {needed / 2**30:.1f} GiB, but {self.name} has {self.memory / 2**30:.0f}")
 
 
-def _by_name(*entries: Any) -> MappingProxyType[str, Any]:
+def by_name(*entries: Any) -> MappingProxyType[str, Any]:
+    """The entries by their names, read-only."""
     return MappingProxyType({entry.name: entry for entry in entries})
 
 
-DEVICES: Mapping[str, Device] = _by_name(
+DEVICES: Mapping[str, Device] = by_name(
     Device("A100", 2039 * 10**9, 312 * 10**12, 80 * 2**30, 300 * 10**9, has_fp8=False),
     Device("H100", 3350 * 10**9, 1979 * 10**12 // 2, 80 * 2**30, 450 * 10**9),
     Device("H200", 4800 * 10**9, 1979 * 10**12 // 2, 141 * 2**30, 450 * 10**9),
@@ -103,7 +104,7 @@ DEVICES: Mapping[str, Device] = _by_name(
 )
 """Name to GPU, read-only."""
 
-FORMATS: Mapping[str, NumberFormat] = _by_name(
+FORMATS: Mapping[str, NumberFormat] = by_name(
     NumberFormat("bf16", 2, 0.7),
     NumberFormat("fp16", 2, 0.7),
     NumberFormat("fp8", 1, 0.7, doubles=True),

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from types import MappingProxyType
 from typing import Any
 
 from ..rows.distributions import check_count
-from .hardware import look_up
+from .hardware import by_name, look_up
 
 
 @dataclass(frozen=True)
@@ -116,10 +115,6 @@ class Network:
         )  # fmt: skip
 
 
-def _networks(*networks: Network) -> MappingProxyType[str, Network]:
-    return MappingProxyType({network.name: network for network in networks})
-
-
 def _qwen2(name: str, layers: int, width: int, heads: int, cache_heads: int, inner: int, tied: bool) -> Network:
     """A Qwen2.5: queries, keys and values have biases; the small ones have a table of another padding."""
     head_width, size = width // heads, 151936 if tied else 152064
@@ -127,7 +122,7 @@ def _qwen2(name: str, layers: int, width: int, heads: int, cache_heads: int, inn
     return Network(name, layers, width, heads, cache_heads, head_width, inner, size, tied, extras=extras)
 
 
-NETWORKS: Mapping[str, Network] = _networks(
+NETWORKS: Mapping[str, Network] = by_name(
     Network("135M", 30, 576, 9, 3, 64, 1536, 49152, tied=True),
     _qwen2("0.5B", 24, 896, 14, 2, 4864, tied=True),
     Network("1B", 16, 2048, 32, 8, 64, 8192, 128256, tied=True),

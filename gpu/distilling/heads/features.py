@@ -7,10 +7,10 @@ from the very passes that drew the text, in half precision.
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ...models.backend import torch, transformers
 from ...models.pairs import ModelPair
 from ...trees.sampling import draw_each
+from ..folder import write_whole
 from .openings import Openings
 
 Tensor = torch.Tensor
@@ -226,7 +227,7 @@ def draw_shards(
     for number, name in enumerate(names):
         place = shard_place(folder, name)
         if not place.exists():
-            _write(place, plan.draw(target, name))
+            write_whole(place, partial(np.savez, **vars(plan.draw(target, name))))
         told(number + 1, len(names), name)
 
 
@@ -247,12 +248,3 @@ def read_shard(folder: Path, name: str) -> Features:
     """A shard that was drawn before."""
     with np.load(shard_place(folder, name)) as held:
         return Features(*(held[field] for field in Features.__dataclass_fields__))
-
-
-def _write(place: Path, features: Features) -> None:
-    scratch = place.with_suffix(".partial")
-    with scratch.open("wb") as file:
-        np.savez(file, **{name: getattr(features, name) for name in Features.__dataclass_fields__})
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(place)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...models.backend import torch, transformers
-from ...models.heads.network import Head, HeadOutput
+from ...models.heads.network import Head, HeadOutput, shifted
 
 Tensor = torch.Tensor
 
@@ -33,11 +33,6 @@ def unrolled(head: Head, tokens: Tensor, states: Tensor, depth: int) -> Iterator
         )
         yield output
         before = shifted(output.states)
-
-
-def shifted(states: Tensor) -> Tensor:
-    """(B, n, D) at each place the state of the place before; zero at the first."""
-    return torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], dim=1)
 
 
 def seen_at(level: int, places: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ SHA-256 of the weights.  What is the target's own (embeddings, final norm, outpu
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import torch
+from ..embedded import sha256_of
 from .card import CARD, WEIGHTS, read_card
 from .network import Head
 
@@ -29,7 +29,7 @@ def save_head(head: Head, folder: Path, card: Mapping[str, Any]) -> None:
         arrays |= _in_bytes(name, weight.detach().float().cpu().numpy())
     with (folder / WEIGHTS).open("wb") as file:
         np.savez_compressed(file, **arrays)
-    facts = {"layers": len(head.layers), "tokens": len(head.tokens), "sha256": _digest(folder / WEIGHTS)}
+    facts = {"layers": len(head.layers), "tokens": len(head.tokens), "sha256": sha256_of(folder / WEIGHTS)}
     text = json.dumps(facts | dict(card), indent=1, allow_nan=False)
     (folder / CARD).write_text(text + "\n", encoding="utf-8")
 
@@ -49,7 +49,7 @@ def load_head(target: Any, folder: Path) -> Head:
     """
     card = read_card(folder)
     place = folder / WEIGHTS
-    if not place.exists() or _digest(place) != card["sha256"]:
+    if not place.exists() or sha256_of(place) != card["sha256"]:
         raise ValueError(f"{str(place)!r} is missing, or does not have the SHA-256 that its card says")
     with np.load(place) as held:
         arrays = {name: held[name] for name in held.files}
@@ -60,8 +60,3 @@ def load_head(target: Any, folder: Path) -> Head:
     except RuntimeError as error:
         raise ValueError(f"the head in {str(folder)!r} is not for this target: {error}") from error
     return head
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -104,11 +104,16 @@ def logits_below(head: Head, target: Any, text: Sequence[int], path: Sequence[in
     """
     tokens = torch.tensor([[*text, *path]], device=head.tokens.device)
     states = target(input_ids=tokens[:, : len(text)], use_cache=False, output_hidden_states=True).hidden_states[-1]
-    before = torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], dim=1)
+    before = shifted(states)
     for end in range(len(text), tokens.shape[1] + 1):
         output = head(tokens[:, :end], before, use_cache=False)
         before = torch.cat([before, output.states[:, -1:]], dim=1)
     return output.logits[0, -1]
+
+
+def shifted(states: Tensor) -> Tensor:
+    """(B, n, D) at each place the state of the place before; zero at the first."""
+    return torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], dim=1)
 
 
 def is_head(model: Any) -> bool:

@@ -18,11 +18,11 @@ from veridraft.gpu.distilling.plan import (
 from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.models.names import check_dtype, check_place, facts_of
 
-from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
+from ...running.console import Parser
 from ...running.models import missing_packages
 from ...running.options import COUNT, command_of, numbers, words_of
 from . import head
-from .telling import Told, load_target
+from .telling import load_target, run_job
 
 if TYPE_CHECKING:
     from veridraft.gpu.distilling.distilling import DistilJob, Evaluation
@@ -108,17 +108,7 @@ def parser() -> Parser:
 
 def run_distil(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft distil``; the last line printed is the draft's folder."""
-    try:
-        with bad_input("distil"):
-            job = prepared(options)
-        with broken_off("distil"), Told() as told:
-            evaluations = job.run(options.checkpoint_seconds, told)
-    except KeyboardInterrupt:
-        say_stopped(options.out)
-        return STOPPED
-    print(table(evaluations), end="\n\n")
-    print(job.folder.draft)
-    return 0
+    return run_job(options, prepared, table)
 
 
 def prepared(options: argparse.Namespace) -> DistilJob:

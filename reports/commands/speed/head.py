@@ -12,10 +12,10 @@ from veridraft.gpu.distilling.plan import LossWeights
 from veridraft.gpu.files.cell_file import check_folder
 from veridraft.gpu.models.names import check_dtype, check_place, facts_of
 
-from ...running.console import STOPPED, Parser, bad_input, broken_off, say_stopped
+from ...running.console import Parser
 from ...running.models import missing_packages
 from ...running.options import COUNT, command_of
-from .telling import Told, load_target
+from .telling import load_target, run_job
 
 if TYPE_CHECKING:
     from veridraft.gpu.distilling.heads.evaluation import HeadEvaluation
@@ -74,17 +74,7 @@ def main(words: Sequence[str]) -> int:
     for flag, settings in OPTIONS.items():
         made.add_argument(flag, **settings)
     options = made.parse_args(words)
-    try:
-        with bad_input("distil"):
-            job = prepared(options)
-        with broken_off("distil"), Told() as told:
-            evaluations = job.run(options.checkpoint_seconds, told)
-    except KeyboardInterrupt:
-        say_stopped(options.out)
-        return STOPPED
-    print(table(evaluations), end="\n\n")
-    print(job.folder.draft)
-    return 0
+    return run_job(options, prepared, table)
 
 
 def prepared(options: argparse.Namespace) -> HeadJob:

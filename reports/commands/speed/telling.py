@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from ...running.console import STOPPED, bad_input, broken_off, say_stopped
 from ...running.models import LOADING
 from ...running.progress import ProgressLine, Talk
 
@@ -16,6 +18,21 @@ def load_target(options: Any) -> Any:
     check_device(options.device)
     Talk.say(LOADING)
     return load_alone(options.target, options.device, options.dtype)
+
+
+def run_job(options: Any, prepared: Callable[[Any], Any], table: Callable[[Any], str]) -> int:
+    """The exit status of a job that the options ask for; the last line printed is the draft's folder."""
+    try:
+        with bad_input("distil"):
+            job = prepared(options)
+        with broken_off("distil"), Told() as told:
+            evaluations = job.run(options.checkpoint_seconds, told)
+    except KeyboardInterrupt:
+        say_stopped(options.out)
+        return STOPPED
+    print(table(evaluations), end="\n\n")
+    print(job.folder.draft)
+    return 0
 
 
 class Told(ExitStack):

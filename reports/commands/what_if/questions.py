@@ -11,7 +11,7 @@ from veridraft.theory.rows.trees import DraftTree
 from veridraft.theory.search.acceptance import AcceptanceRates, MeanLengths
 from veridraft.theory.search.answers import Answer, Expected, answer_of, last_paying
 from veridraft.theory.search.book import Book
-from veridraft.theory.search.halving import Found, search
+from veridraft.theory.search.halving import search
 from veridraft.theory.search.sources import LackError
 from veridraft.theory.speed.rates import LatencyModel
 from veridraft.theory.speed.schedules import Schedule
@@ -150,7 +150,6 @@ class SearchQuestion:
         """The answers of every search, best first, and where speculation pays."""
         answers: list[WhatIf] = []
         left_out = [reason for name in self.verifiers if (reason := self.source.lacks(name))]
-        paying: dict[tuple[str, Sampling | None], Paying] = {}
         considered = 0
         for sampling in self.samplings:
             source = Sampled(self.source, sampling)
@@ -163,7 +162,7 @@ class SearchQuestion:
                 answers += [WhatIf.at(one, label) for one in found.answers]
                 left_out += found.left_out
                 considered += found.considered
-                paying |= _paying_of(found, label)
+        paying = _paying(self.models, self.lengths, answers)
         return Reply(_best_first(answers), list(dict.fromkeys(left_out)), considered, paying)
 
 
@@ -221,15 +220,6 @@ def _paying(
             last, gains = last_paying(offered, model, lengths, most)
             paying[place] = Paying(gains, last, most)
     return paying
-
-
-def _paying_of(found: Found, sampling: Sampling | None) -> dict[tuple[str, Sampling | None], Paying]:
-    """Where what a search found pays; empty for a measured model."""
-    most = _most(found.model, found.lengths)
-    if not most:
-        return {}
-    last, gains = found.last_paying(most)
-    return {(found.model.name, sampling): Paying(gains, last, most)}
 
 
 def _most(model: LatencyModel, lengths: tuple[int, ...]) -> int:

@@ -18,7 +18,7 @@ from veridraft.theory.policies.base import DraftLaw, Policy
 from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.near_names import did_you_mean
 from veridraft.theory.rows.trees import Context, DraftTree
-from veridraft.theory.search.sources import LackError, TreeSource
+from veridraft.theory.search.sources import LackError, TreeSource, drawn_in_turn
 
 from ...running.families import FAMILIES, VOCABULARY_SIZE, Family
 from ..report.synthetic import PAIRS
@@ -121,9 +121,7 @@ class FamilySource(Source):
 
     def trees(self, policy: Policy, sampling: Sampling, count: int, seed: int, first: int = 0) -> list[DraftTree]:
         """The pairs in turn."""
-        pairs = self.pairs(sampling)
-        return [policy.sample(pairs[index % PAIRS], np.random.default_rng([seed, index]))
-                for index in range(first, first + count)]  # fmt: skip
+        return drawn_in_turn([(pair, ()) for pair in self.pairs(sampling)], policy, count, seed, first)
 
     def exact_tokens(self, verifier: str, policy: Policy, sampling: Sampling) -> list[float]:
         """One of each pair."""
@@ -153,11 +151,7 @@ class RecordingSource(Source):
         if not places:
             known = len(self.pair.contexts)
             raise LackError(f"{self.name} lacks rows that {policy.name} draws, below each of {known} contexts")
-        found = []
-        for index in range(first, first + count):
-            pair, context = places[index % len(places)]
-            found.append(policy.sample(pair, np.random.default_rng([seed, index]), context))
-        return found
+        return drawn_in_turn(places, policy, count, seed, first)
 
     def _place(self, policy: Policy, sampling: Sampling, context: Context) -> tuple[Pair, Context] | None:
         """The pair with rows at the leaves of trees at a context, and the context, if all trees' rows are known."""

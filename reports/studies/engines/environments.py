@@ -6,7 +6,6 @@ it, so that a killed installation leaves nothing half done.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,6 +17,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from veridraft.gpu.models.embedded import sha256_of
 
 MARKER = "veridraft.json"
 INDEX = "https://pypi.org/simple"
@@ -104,8 +105,7 @@ def _unpack(archive: Archive, folder: Path) -> None:
         urllib.request.urlretrieve(_address(archive), packed)
     except (OSError, LookupError) as error:
         raise ConnectionError(f"cannot fetch {archive.file}: {error}") from None
-    with packed.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(packed)
     if found != archive.sha256:
         raise ConnectionError(f"{archive.file} has SHA-256 {found}, not {archive.sha256}")
     with tarfile.open(packed) as tar:
