@@ -37,7 +37,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command with the given arguments (by default those of the process)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = _command_first(list(sys.argv[1:] if arguments is None else arguments))
     speak_plainly()
     _listen()
     if not words:
@@ -58,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         print(f"veridraft {words[0]}: this is a fault of veridraft, and no verdict", file=sys.stderr)
         return FAULT
+
+
+def _command_first(words: list[str]) -> list[str]:
+    """The words with ``--quiet`` behind the command, whose own it is, where it stood in front."""
+    quiet = words[:1] == ["--quiet"] and words[1:2] and words[1] in COMMANDS
+    return [words[1], words[0], *words[2:]] if quiet else words
 
 
 def _listen() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from veridraft.reports import cli
 from veridraft.reports.commands.certify.instances import Instance
+from veridraft.reports.running.progress import Talk
 from veridraft.reports.studies.table import STUDIES
 
 VERIDRAFT = [sys.executable, "-c", "import sys; from veridraft.reports.cli import main; sys.exit(main())"]
@@ -180,3 +181,10 @@ def test_certify_refuses_bad_numbers(tmp_path, capsys):
 def test_instances_are_the_same_in_every_run():
     first, second = (Instance.number(5).pair(seed=2) for _ in range(2))
     assert (first.target_row((0,)) == second.target_row((0,))).all()
+
+
+def test_quiet_may_stand_in_front_of_the_command(capsys):
+    assert cli.main(["--quiet", "study", "list"]) == 0
+    printed = capsys.readouterr()
+    assert "auditing" in printed.out and printed.err == ""
+    assert Talk.quiet
