@@ -1,4 +1,4 @@
-"""A tiny random pair for the tests of veridraft.gpu: three layers, 64 tokens, rows peaked enough to tell apart."""
+"""A tiny random pair for the tests of veridraft.gpu: two layers, 64 tokens, rows peaked enough to tell apart."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def tiny_model(
     return model
 
 
-def tiny_pair(seed: int = 0, skipped=(1,), **options) -> ModelPair:
+def tiny_pair(seed: int = 0, skipped=(1,), layers: int = 2, **options) -> ModelPair:
     """The draft leaves out the given layers; with none it is the target itself."""
-    target = tiny_model(seed, **options)
+    target = tiny_model(seed, layers=layers, **options)
     draft = without_layers(target, skipped) if skipped else target
     return ModelPair(target, draft, None, "tiny", f"skip:{skipped}")
 

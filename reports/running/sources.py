@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import veridraft
@@ -52,20 +53,30 @@ def _home(base: str, name: str) -> str:
     return next((_home(inner, name) for inner, names in _statements(base) if name in names), base)
 
 
-def _statements(module: str) -> Iterator[tuple[str, list[str]]]:
+def _statements(module: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Each import of ``veridraft`` in a module: where from, and the names."""
-    package = module.split(".") if _file(module).name == "__init__.py" else module.split(".")[:-1]
-    for node in ast.walk(ast.parse(_file(module).read_bytes())):
+    file, package = _file(module), tuple(module.split("."))
+    return _imports(file.read_bytes(), package if file.name == "__init__.py" else package[:-1])
+
+
+@cache
+def _imports(source: bytes, package: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The imports of ``veridraft`` in the source of a module that lies in a package; each source is read once."""
+    return tuple(_import_statements(ast.parse(source), package))
+
+
+def _import_statements(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
+            above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
             if base.split(".")[0] == "veridraft":
-                yield base, [alias.name for alias in node.names]
+                yield base, tuple(alias.name for alias in node.names)
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 parent, _, name = alias.name.rpartition(".")
                 if parent.split(".")[0] == "veridraft":
-                    yield parent, [name]
+                    yield parent, (name,)
 
 
 def _exists(module: str) -> bool:

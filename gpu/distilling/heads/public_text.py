@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import sysconfig
+from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
@@ -17,6 +18,9 @@ LICENCES = {"python": "PSF-2.0", "numpy": "BSD-3-Clause", "scipy": "BSD-3-Clause
 
 SHORTEST, LONGEST = 160, 900
 """Characters of a piece."""
+
+BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
+"""Nodes that may hold statements."""
 
 SKIPPED = frozenset({"test", "tests", "idlelib", "lib2to3", "site-packages", "__pycache__", "turtledemo"})
 
@@ -63,11 +67,20 @@ def _pieces_of(path: Path) -> Iterator[str]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError, ValueError):
         return
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
             text = ast.get_docstring(node) or ""
             if len(text) >= SHORTEST:
                 yield _cut(text)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """A module and the statements in it, outer ones first; expressions, which hold no docstrings, are not walked."""
+    waiting: deque[ast.AST] = deque([tree])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        waiting += (child for child in ast.iter_child_nodes(node) if isinstance(child, BLOCKS))
 
 
 def _cut(text: str) -> str:

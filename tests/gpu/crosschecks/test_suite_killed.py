@@ -21,7 +21,7 @@ from veridraft.reports.cli import main
 
 PART = {"verifiers": ["naive", "block"], "policies": ["Chain(2)"], "temperatures": [0.6, 1.0], "top_ps": [1.0]}
 WORDS = ["--verifiers", "naive,block", "--policies", "Chain(2)", "--temperatures", "0.6,1", "--top-ps", "1"]
-STEPS = 240
+STEPS = 100
 RUN = "import sys; from veridraft.reports.cli import main; sys.exit(main())"
 
 

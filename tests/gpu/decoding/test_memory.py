@@ -65,7 +65,7 @@ def test_the_cache_holds_what_the_texts_need_and_no_more():
     decoder = BatchDecoder(pair, "traversal", Iid(3, 2), rows=2)
     decoder.decode([Request(PROMPTS[0], 10), Request(PROMPTS[1], 30), Request(PROMPTS[2], 5)])
     slots = 3 + 30 + 2 + 7 + 1  # prompt, text, depth, columns of the skeleton, the forgotten slot
-    keys = 3 * 2 * 2 * slots * 8 * 4  # layers, rows, heads, slots, width, bytes of a number
+    keys = 2 * 2 * 2 * slots * 8 * 4  # layers, rows, heads, slots, width, bytes of a number
     assert decoder.target.cache_bytes() == 2 * keys
 
 

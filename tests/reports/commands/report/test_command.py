@@ -21,9 +21,14 @@ from veridraft.reports.commands.report.settings import Settings
 from veridraft.theory.policies.paths import Iid
 
 VERIDRAFT = [sys.executable, "-c", "import sys; from veridraft.reports.cli import main; sys.exit(main())"]
+FEWER_PAIRS = """
+from veridraft.reports.commands.report import job, synthetic
+job.PAIRS, synthetic.PAIRS = {pairs}, 1
+"""
+"""A league on one pair of each kind, and the given number of certificates."""
 
 
-def test_synthetic_report_and_its_page_made_again(tmp_path, capsys):
+def test_synthetic_report_and_its_page_made_again(tmp_path, capsys, quick):
     out = tmp_path / "out"
     assert cli.main(["report", "--synthetic", "--verifiers", "naive,block", "--out", str(out)]) == 0
     printed = capsys.readouterr().out.splitlines()
@@ -52,7 +57,9 @@ def test_the_command_on_the_page_makes_the_same_settings():
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_keeps_what_it_finished_and_goes_on(tmp_path, sign):
     out = tmp_path / "out"
-    command = [*VERIDRAFT, "report", "--synthetic", "--verifiers", "specinfer", "--out", str(out)]
+    python, option, code = VERIDRAFT
+    code = FEWER_PAIRS.format(pairs=20) + code
+    command = [python, option, code, "report", "--synthetic", "--verifiers", "specinfer", "--out", str(out)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes, text=True, preexec_fn=heed_interrupts) as run:
         pieces = wait_for_lines(out, 3, run)
@@ -97,8 +104,7 @@ def test_without_torch_the_synthetic_part_is_made_and_the_rest_named(tmp_path):
         "import importlib.util\n"
         "found = importlib.util.find_spec\n"
         "hidden = lambda name: None if name in ('torch', 'transformers') else found(name)\n"
-        "importlib.util.find_spec = hidden\n"
-        "from veridraft.reports.cli import main\n"
+        "importlib.util.find_spec = hidden\n" + FEWER_PAIRS.format(pairs=2) + "from veridraft.reports.cli import main\n"
         "sys.exit(main())\n"
     )
     command = [sys.executable, "-c", hide, "report", "--verifiers", "naive", "--out", str(tmp_path)]
