@@ -73,7 +73,7 @@ def test_the_level_is_split_over_the_rows(healthy):
 def test_a_draft_drawn_at_another_temperature_breaks_z_draft(pair, monkeypatch):
     draw, kind = child_draws._independent, child_draws.ChildDraw.INDEPENDENT
     monkeypatch.setitem(child_draws.DRAWS, kind, lambda rows, uniforms: draw(rows**0.6, uniforms))
-    row = checked(pair, steps=100).rows[0]
+    row = checked(pair, steps=60).rows[0]
     assert abs(row["z_draft"]) > FAR
     assert abs(row["z"]) < THRESHOLD, "given the tree, tau is right"
     assert row["verdict"] == CellVerdict.DISAGREES.value
@@ -90,7 +90,7 @@ def test_a_mask_that_lets_nodes_see_their_siblings_breaks_z_text(monkeypatch):
         return mask(bases, context, seen)
 
     monkeypatch.setattr(cache, "_mask", leaky)
-    row = checked(tiny_pair(skipped=(), sharpness=3.0), policy="Iid(4, 3)", steps=200).rows[0]
+    row = checked(tiny_pair(skipped=(), sharpness=3.0), policy="Iid(4, 3)", steps=150).rows[0]
     assert abs(row["z_text"]) > FAR
     assert abs(row["z"]) < THRESHOLD and abs(row["z_draft"]) < THRESHOLD
 
@@ -98,7 +98,7 @@ def test_a_mask_that_lets_nodes_see_their_siblings_breaks_z_text(monkeypatch):
 def test_a_cache_that_is_cut_and_not_compacted_breaks_z_text(pair, monkeypatch):
     """After acceptance the first rows of the tree stay, and not those of the accepted path."""
     monkeypatch.setattr(cache.BatchModel, "move", lambda self, rows, source: None)
-    row = checked(pair, steps=150).rows[0]
+    row = checked(pair, steps=120).rows[0]
     assert abs(row["z_text"]) > FAR
     assert abs(row["z"]) < THRESHOLD and abs(row["z_draft"]) < THRESHOLD
 
@@ -111,7 +111,7 @@ def test_a_biased_coin_breaks_z(pair, monkeypatch):
         return verify(verifier, batch, torch.cat([coins[:, :-1] * scale, coins[:, -1:]], dim=1))
 
     monkeypatch.setattr(decoding, "verify_batch", biased)
-    row = checked(pair, steps=250).rows[0]
+    row = checked(pair, steps=150).rows[0]
     assert row["z"] > FAR
     assert abs(row["z_draft"]) < THRESHOLD
 
@@ -221,8 +221,9 @@ def own():
     OWN.clear()
 
 
-def test_a_verifier_of_ones_own_is_decided_by_its_law(pair, own):
-    right, wrong = checked(pair, ("own:last", "own:swapped"), "Iid(2, 2)", steps=150).rows
+def test_a_verifier_of_ones_own_is_decided_by_its_law(own):
+    sharp = tiny_pair(sharpness=2.0)
+    right, wrong = checked(sharp, ("own:last", "own:swapped"), "Iid(2, 2)", steps=80).rows
     assert right["verdict"] == CellVerdict.AGREES.value
     assert abs(wrong["z_text"]) > FAR, "what is emitted is not the target's"
     assert wrong["verdict"] == CellVerdict.DISAGREES.value

@@ -156,13 +156,13 @@ def test_a_step_reads_nothing_back_but_its_report(pair, name, monkeypatch):
 
 
 def test_an_end_of_sequence_ends_one_request_and_not_the_others():
-    pair = tiny_pair(end=11)
+    pair = tiny_pair(end=7)
     requests = [Request(PROMPTS[0], 60, seed) for seed in range(8)]
     done = BatchDecoder(pair, "block", Chain(3), rows=3).decode(requests)
     assert {one.ending for one in done} == set(Ending)
     for one in done:
-        assert 11 not in one.tokens[:-1]
-        assert (one.ending is Ending.END_OF_SEQUENCE) == (one.tokens[-1] == 11)
+        assert 7 not in one.tokens[:-1]
+        assert (one.ending is Ending.END_OF_SEQUENCE) == (one.tokens[-1] == 7)
         assert one.ending is Ending.END_OF_SEQUENCE or len(one.tokens) == 60
         assert sum(tau + 1 for tau in one.taus) >= len(one.tokens), "tau is recorded before any cut"
 
@@ -187,7 +187,7 @@ def test_the_cache_is_allocated_once_and_compacted_in_place(pair, monkeypatch):
 
     monkeypatch.setattr(SlotLayer, "move", watched)
     BatchDecoder(pair, "traversal", Iid(3, 2)).decode(requests_of((30, 30, 30)))
-    assert len({pointer for pointer, _ in seen}) == 3 + 2, "one buffer for each layer of both networks"
+    assert len({pointer for pointer, _ in seen}) == 2 + 1, "one buffer for each layer of both networks"
     assert max(size for _, size in seen) <= 3 * (2 + 1), "a step moves at most D + 1 slots of each request"
 
 
