@@ -26,7 +26,7 @@ report: $(VENV)/.with-report
 	@$(BIN)/veridraft report --out $(OUT)
 
 test: $(VENV)/.with-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/.with-dev
 	$(BIN)/ruff check .

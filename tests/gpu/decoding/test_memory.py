@@ -33,14 +33,14 @@ def live_tensors():
 
 
 @pytest.mark.parametrize(
-    ("policy", "tokens", "sampling"), [(NGram(31), 4000, Sampling(temperature=0)), (Chain(7), 800, None)]
+    ("policy", "tokens", "sampling"), [(NGram(15), 2000, Sampling(temperature=0)), (Chain(7), 800, None)]
 )
 def test_long_texts_neither_leak_nor_slow_down_beyond_attention(policy, tokens, sampling):
     """Nearly all that is proposed is accepted: a greedy text that repeats itself, a draft that is the target.
 
     What attention finds is thrown away in this network, so that a greedy text is a cycle of tokens.
     A step late in the text may take no longer than an early one, but for attention over a context that grows from
-    nothing to 4000 slots; the bound of 3 is far from what keeping rows or trees of every step would do.
+    nothing to 2000 slots; the bound of 3 is far from what keeping rows or trees of every step would do.
     """
     pair = tiny_pair(skipped=(), layers=1, positions=8192)
     pair.target.model.layers[0].self_attn.o_proj.weight.data.zero_()

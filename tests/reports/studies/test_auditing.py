@@ -35,13 +35,13 @@ def test_every_defect_is_found(name, monkeypatch):
 
 @pytest.mark.parametrize("name", list(DEFECTS))
 def test_every_correct_procedure_beside_a_defect_passes(name, monkeypatch):
-    monkeypatch.setattr(defect_audits, "RIGHT_TRIALS", 8_000)
+    monkeypatch.setattr(defect_audits, "RIGHT_TRIALS", 5_000)
     assert defect_audits._correct(DEFECTS[name])["verdict"] == Verdict.NO_DEFECT_FOUND.value
 
 
 @pytest.mark.parametrize("name", list(TRAPS))
 def test_every_trap_passes(name, monkeypatch):
-    monkeypatch.setattr(defect_audits, "RIGHT_TRIALS", 8_000)
+    monkeypatch.setattr(defect_audits, "RIGHT_TRIALS", 5_000)
     assert defect_audits._trap(TRAPS[name])["verdict"] == Verdict.NO_DEFECT_FOUND.value
 
 
@@ -69,7 +69,7 @@ def test_a_planted_deviation_is_found_within_a_few_times_the_floor(few_tokens, m
 @pytest.fixture
 def small(monkeypatch, tmp_path, few_tokens):
     """A study of two defects, one trap, one planted deviation and two audits, as its arguments."""
-    monkeypatch.setattr(defect_audits, "DEFECTS", {name: DEFECTS[name] for name in list(DEFECTS)[:2]})
+    monkeypatch.setattr(defect_audits, "DEFECTS", {name: DEFECTS[name] for name in list(DEFECTS)[2:4]})
     monkeypatch.setattr(defect_audits, "TRAPS", {name: TRAPS[name] for name in list(TRAPS)[:1]})
     monkeypatch.setattr(defect_audits, "RIGHT_TRIALS", 5_000)
     monkeypatch.setattr(sensitivity, "PLANTS", {"one token": sensitivity.PLANTS["one token"]})

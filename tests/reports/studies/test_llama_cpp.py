@@ -123,7 +123,7 @@ def test_a_run_finds_what_is_wrong_on_purpose_and_nothing_else(run, tmp_path):
 
 
 def test_the_text_shows_every_audit(run, tmp_path):
-    run("--only", "transformer")
+    run("--only", "probabilistic")
     said = (tmp_path / "run" / "llama_cpp.txt").read_text()
     assert "Checkpoints of recurrent targets" in said and "total variation 1/8" in said
     assert "server_accept_replay" in said and "version: 1 (small)" in said

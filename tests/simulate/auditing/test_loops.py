@@ -88,7 +88,7 @@ def rejected_ones_too(kept, drafted):
     return [*drafted, *kept]
 
 
-def penalty(fed, length=5):
+def penalty(fed, length=4):
     return lambda coins: with_penalty(coins, fed, length)
 
 
@@ -190,9 +190,9 @@ def plain(last):
 
 
 LOOPS = {
-    "penalty told of all": (penalty(every), penalised_row, 5),
-    "penalty told of the last token": (penalty(the_last), penalised_row, 5),
-    "penalty told of rejected drafts": (penalty(rejected_ones_too), penalised_row, 5),
+    "penalty told of all": (penalty(every), penalised_row, 4),
+    "penalty told of the last token": (penalty(the_last), penalised_row, 4),
+    "penalty told of rejected drafts": (penalty(rejected_ones_too), penalised_row, 4),
     "grammar everywhere": (lambda coins: with_grammar(coins, True), masked_row, 4),
     "grammar off behind padding": (lambda coins: with_grammar(coins, False), masked_row, 4),
     "positions by depth": (lambda coins: tree_walk(coins, False), placed_row, 3),

@@ -53,7 +53,7 @@ def named(finding):
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_chain_is_lossy_where_its_exact_law_departs_and_no_other_mechanism_is_named(name):
     verifier, right = BROKEN[name]
-    result = audit(verifier, cases=CASES, trials=100_000)
+    result = audit(verifier, cases=CASES, trials=60_000)
     finding = result.findings[0]
     case = next(case for case in CASES if case.name == finding.case)
     assert result.verdict is Verdict.LOSSY

@@ -38,7 +38,7 @@ CASES = [
 @pytest.mark.parametrize(("verifier", "kind"), CASES)
 def test_rational_certificate_is_exactly_zero_on_200_random_pairs(verifier: Verifier, kind: type[Policy]) -> None:
     for index, pair in enumerate(random_pairs(200)):
-        choices = small_policies(kind, pair.vocabulary_size, most_trees=1000)
+        choices = small_policies(kind, pair.vocabulary_size, most_trees=400)
         certificate = certify(verifier, choices[index // 7 % len(choices)], pair)
         assert certificate.total_variation == 0, (pair, certificate)
         assert certificate.first_difference is None
@@ -48,7 +48,7 @@ def test_rational_certificate_is_exactly_zero_on_200_random_pairs(verifier: Veri
 @pytest.mark.parametrize(("verifier", "kind"), CASES)
 def test_float_certificate_is_zero_up_to_rounding(verifier: Verifier, kind: type[Policy]) -> None:
     for index, pair in enumerate(random_pairs(200)):
-        choices = small_policies(kind, pair.vocabulary_size, most_trees=800)
+        choices = small_policies(kind, pair.vocabulary_size, most_trees=400)
         certificate = certify(verifier, choices[index // 7 % len(choices)], pair, arithmetic="float")
         assert certificate.total_variation <= 1e-12, (pair, certificate)
         assert certificate.outcome is Losslessness.LOSSLESS
