@@ -1,4 +1,5 @@
 # Everything runs inside .venv, made on first use; a stamp file per set of extras keeps re-runs from installing again.
+# Modules are compiled to bytecode where they are first imported, in place of ten thousand at installation.
 #
 #   make report   install what the main job needs, run it, write one HTML page (its path is the last line printed)
 #   make test     every test, on the CPU
@@ -18,7 +19,9 @@ ROOMS := veridraft theory simulate gpu reports
 SOURCES := pyproject.toml constraints.txt Makefile \
 	$(shell find $(ROOMS) -name '*.py' -o -name py.typed -o -path '*/templates/*')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
-INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --config-settings editable_mode=strict --editable
+INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --no-compile --config-settings editable_mode=strict --editable
+
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: report test lint docs tables clean
 
@@ -26,7 +29,7 @@ report: $(VENV)/.with-report
 	@$(BIN)/veridraft report --out $(OUT)
 
 test: $(VENV)/.with-dev
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/.with-dev
 	$(BIN)/ruff check .

@@ -31,17 +31,17 @@ def one(pair, prompt, verifier, policy, sampling, tokens, seed=0):
 
 def text(pair):
     """The tokens of one seeded text."""
-    return one(pair, PROMPTS[0], "traversal", Iid(3, 2), Sampling(0.9), 12, 1)
+    return one(pair, PROMPTS[0], "traversal", Iid(3, 2), Sampling(0.9), 7, 1)
 
 
 def texts(pair):
     """Tokens of several ways to decode, all seeded."""
-    live = one(pair, PROMPTS[1], "nss", DySpec(4), None, 8, 2)
+    live = one(pair, PROMPTS[1], "nss", DySpec(4), None, 5, 2)
     with patch.object(batch, "MOST_LIVE_NODES", 0):  # the caches grow when they are in use
-        grown = one(pair, PROMPTS[1], "nss", TopK(6, 5, 12), None, 20)
-    requests = [Request(prompt, 6 + 3 * number, number) for number, prompt in enumerate(PROMPTS)]
+        grown = one(pair, PROMPTS[1], "nss", TopK(6, 5, 12), None, 8)
+    requests = [Request(prompt, 3 + 2 * number, number) for number, prompt in enumerate(PROMPTS)]
     several = BatchDecoder(pair, "specinfer", Iid(2, 3), rows=2).decode(requests)
-    cold = one(pair, PROMPTS[2], "block", Chain(3), Sampling(0.0), 8)
+    cold = one(pair, PROMPTS[2], "block", Chain(3), Sampling(0.0), 5)
     return [text(pair), live, grown, *(written.tokens for written in several), cold]
 
 
