@@ -103,7 +103,7 @@ def test_the_workflow_for_others_fails_for_a_lossy_engine_and_passes_for_a_lossl
     push, nightly = (step["run"] for step in steps if "pytest test" in step.get("run", ""))
     (tmp_path / "test_lossless.py").write_text((DOCS / "ci" / "test_lossless.py").read_text())
     engines = [block.text for block in blocks(TUTORIAL.read_text()) if block.name == "engine.py"]
-    for engine, command, status in ((engines[0], push, 1), (engines[1], nightly.replace("200000", "3000"), 0)):
+    for engine, command, status in ((engines[0], push, 1), (engines[1], nightly.replace("200000", "300"), 0)):
         (tmp_path / "engine.py").write_text(engine)
         own = os.environ | {"GITHUB_RUN_NUMBER": "7", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         run = subprocess.run(command, shell=True, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=300)
