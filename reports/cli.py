@@ -28,6 +28,7 @@ COMMANDS = {
     "certify": ("commands.certify.command", "exact certificates on many random pairs"),
     "crosscheck": ("commands.crosscheck.command", "predicted against measured: a real pair, or an engine's report"),
     "what-if": ("commands.what_if.command", "what to run, and how fast, on your acceptance and hardware"),
+    "explore": ("commands.explore.command", "a page with sliders: what a tree gives, and where drafts die"),
     "latency": ("commands.speed.latency", "measure passes, verification and overhead here"),
     "distil": ("commands.speed.distil", "teach a small draft the rows of a target"),
     "study": ("studies.table", "list, run or show a study: committed tables that anybody can compute again"),

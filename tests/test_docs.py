@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from tutorial import TUTORIAL, blocks
 
 from veridraft.reports.cli import COMMANDS, main
 from veridraft.reports.writing.trees import tree_svg
@@ -93,3 +95,18 @@ def test_formulas_are_made_outside_code_alone():
     building = script("building")
     text = building.on_page_markdown("at $p$ and `$q$`\n\n```\n$r$\n```\n", None, None, None)
     assert text.count("<math") == 1 and "`$q$`" in text and "$r$" in text
+
+
+def test_the_workflow_for_others_fails_for_a_lossy_engine_and_passes_for_a_lossless_one(tmp_path):
+    yaml = pytest.importorskip("yaml")
+    steps = yaml.safe_load((DOCS / "ci" / "lossless.yml").read_text())["jobs"]["audit"]["steps"]
+    push, nightly = (step["run"] for step in steps if "pytest test" in step.get("run", ""))
+    (tmp_path / "test_lossless.py").write_text((DOCS / "ci" / "test_lossless.py").read_text())
+    engines = [block.text for block in blocks(TUTORIAL.read_text()) if block.name == "engine.py"]
+    for engine, command, status in ((engines[0], push, 1), (engines[1], nightly.replace("200000", "300"), 0)):
+        (tmp_path / "engine.py").write_text(engine)
+        own = os.environ | {"GITHUB_RUN_NUMBER": "7", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        run = subprocess.run(command, shell=True, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=300)
+        assert run.returncode == status, run.stdout + run.stderr
+        report = (tmp_path / "lossless.xml").read_text()
+        assert ("LOSSY" in report) is bool(status) and f'failures="{status}"' in report

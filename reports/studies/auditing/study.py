@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from veridraft.gpu.files.cell_file import CellFile
 
 from ...running.options import COUNT
 from ...running.study import Study, StudyStep, cell_by_cell, noted
-from ...writing.markdown import Note
+from ...writing.markdown import Note, Section
 from ..table import STUDIES
 from . import defect_audits, false_alarms, sensitivity
+from .figures import trials_figure
 from .plan import AuditingPlan, found_in
 
 LEAD = (
     "An auditor has to be audited itself: does it find the mechanisms by which decoders were lossy, does it let "
     "correct verifiers pass, how often is it wrong, and how many trials does it spend beside what any test must spend?"
+)
+
+CAPTION = (
+    "How many trials until a defect is found: a bar to the median over seeds, a line from the least to the most; "
+    "orange where not every seed found it. The numbers are in the table below."
 )
 
 
@@ -35,12 +44,21 @@ def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[S
 def note(file: AuditingFile) -> Note:
     """The study as a page."""
     defects, planted, right = (found_in(file.cells, part) for part in ("defects", "sensitivity", "false alarms"))
+    audited = defect_audits.read(defects)
     sections = (
-        *defect_audits.sections(defect_audits.read(defects)),
+        *pictured(defect_audits.sections(audited), audited["defects"]),
         *([false_alarms.section(false_alarms.read(right))] if right else []),
         sensitivity.section(sensitivity.read(planted)),
     )
     return Note("How good the auditor is", LEAD, sections, file.command)
+
+
+def pictured(sections: tuple[Section, ...], defects: list[dict[str, Any]]) -> tuple[Section, ...]:
+    """The sections, the first with a picture of the trials; as they are where no defect was audited."""
+    if not defects:
+        return sections
+    first = replace(sections[0], drawing=partial(trials_figure, defects), caption=CAPTION)
+    return first, *sections[1:]
 
 
 STUDY = Study(

@@ -23,6 +23,9 @@ SHAPE_MARKS = {
 }
 """Colour and marker."""
 
+MOST_BARS = 40
+"""With more cells the bars, which hold together, would hide the marks: they are then left to the tables."""
+
 SCORE_MARKS = {"z": (BLUE, "o"), "z_draft": (GREEN, "s"), "z_text": (VERMILION, "^")}
 
 
@@ -39,7 +42,7 @@ def speed_figure(suite: Suite) -> str:
         axes.fill_between(line, line * (1 - WITHIN), line * (1 + WITHIN), color=BLUE, alpha=0.12, linewidth=0)
         axes.plot(line, line, color=INK, linewidth=1)
         for row in rows:
-            _speed_mark(axes, row)
+            _speed_mark(axes, row, len(rows) <= MOST_BARS)
         _log_axes(axes, low, high)
         axes.set_xlabel("predicted tokens per second")
         axes.set_ylabel("measured tokens per second")
@@ -49,13 +52,14 @@ def speed_figure(suite: Suite) -> str:
     return drawn("speed", 6.4, 5.6, paint)
 
 
-def _speed_mark(axes: Any, row: SuiteRow) -> None:
-    """A mark, with a bar for the interval of the ratio."""
+def _speed_mark(axes: Any, row: SuiteRow, with_bar: bool) -> None:
+    """A mark, perhaps with a bar for the interval of the ratio."""
     colour, marker = SHAPE_MARKS[row.shape]
     assert row.speed and row.ratio, "only timed rows have a mark"
     predicted = row.speed.predicted
-    bar = [predicted * row.ratio.low, predicted * row.ratio.high]
-    axes.plot([predicted] * 2, bar, color=colour, linewidth=1, alpha=0.6)
+    if with_bar:
+        bar = [predicted * row.ratio.low, predicted * row.ratio.high]
+        axes.plot([predicted] * 2, bar, color=colour, linewidth=1, alpha=0.6)
     axes.plot(predicted, predicted * row.ratio.value, marker=marker, color=colour, markersize=5, linestyle="",
               markeredgecolor="white", markeredgewidth=0.4)  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...running.options import CLOCK_NAMES
 from ...writing.html import duration, rendered
 from ...writing.tables import Table
-from .figures import score_figure, speed_figure
+from .figures import MOST_BARS, score_figure, speed_figure
 from .rows import Setting, Suite, SuiteRow, setting_text
 from .tables import (
     cell_table,
@@ -22,7 +22,11 @@ from .tables import (
     speed_table,
     step_table,
 )
-from .text import COMPARISONS, TIMING_ONLY, chance, sentences, summary
+from .telling import plainly, said_one_by_one, said_together
+from .text import COMPARISONS, TIMING_ONLY, chance, summary
+
+WITH_BARS = "; bars are intervals, which hold together."
+WITHOUT_BARS = ". The intervals, which hold together over all cells and are wide for it, stand in the tables."
 
 
 def render(suite: Suite) -> str:
@@ -35,8 +39,8 @@ def _values(suite: Suite) -> dict[str, Any]:
     return {
         "suite": suite, "held": suite.file.settings, "machine": suite.file.machine, "facts": headlines(suite),
         "timing_only": TIMING_ONLY, "lines": summary(suite)[2 + suite.timing_only :], "clock": CLOCK_NAMES[suite.clock],
-        "sentences": sentences(suite), "chance": chance(suite), "notes": notes(suite),
-        "by_setting": setting_table(suite) if suite.rows else None,
+        "sentences": said_one_by_one(suite), "together": said_together(suite), "chance": chance(suite),
+        "notes": notes(suite), "by_setting": setting_table(suite) if suite.rows else None,
         "score_svg": score_figure(suite) if suite.scores else "",
         "cells": [(setting_text(one), *_tables(suite, one)) for one in suite.settings],
         "duration": duration(sum(row.cell["seconds"] for row in suite.rows)),
@@ -48,9 +52,10 @@ def _speed_values(suite: Suite) -> dict[str, Any]:
     """What the template shows of throughput."""
     timed = bool(suite.timed)
     return {
-        "speeds": speed_setting_table(suite) if timed else None,
-        "steps": fastest_step_table(suite) if timed else None,
+        "speeds": plainly(speed_setting_table(suite)) if timed else None,
+        "steps": plainly(fastest_step_table(suite)) if timed else None,
         "speed_svg": speed_figure(suite) if timed else "",
+        "bars": WITH_BARS if len(suite.timed) <= MOST_BARS else WITHOUT_BARS,
         "share": share_line(suite),
         "memory": memory_line(suite),
     }
@@ -59,7 +64,8 @@ def _speed_values(suite: Suite) -> dict[str, Any]:
 def _tables(suite: Suite, setting: Setting) -> tuple[Table, ...]:
     """Every cell of a setting: scores, depths, throughput, steps, memory."""
     rows = suite.at(setting)
-    return tuple(table(suite, rows) for table in (cell_table, depth_table, speed_table, step_table, memory_table))
+    tables = cell_table, depth_table, speed_table, step_table, memory_table
+    return tuple(plainly(table(suite, rows)) for table in tables)
 
 
 def notes(suite: Suite) -> list[str]:

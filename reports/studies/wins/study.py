@@ -17,6 +17,7 @@ from veridraft.gpu.files.kinds import WinsFile
 from ...running.models import MODEL_OPTIONS, check_models, load_models
 from ...running.options import COUNT
 from ...running.study import Study, StudyStep
+from ...writing.markdown import render_note
 from ..suites.study import PART, part_of
 from ..table import STUDIES
 from .rows import Wins
@@ -57,6 +58,13 @@ def has_settings(file: WinsFile) -> bool:
     return True
 
 
+def page(file: WinsFile) -> str:
+    """The page of what is finished."""
+    from .page import note
+
+    return render_note(note(Wins.of(file)))
+
+
 STUDY = Study(
     "wins",
     STUDIES["wins"],
@@ -64,5 +72,6 @@ STUDY = Study(
     WinsFile,
     start,
     text=lambda file: wins_text(Wins.of(file)),
+    pages={"html": page},
     agrees=has_settings,
 )

@@ -30,7 +30,7 @@ def test_show_prints_a_half_finished_run_and_what_is_missing(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "Texts: 9 of 16 finished (the first that is not: 1 at T 1, top-p 1)" in told(printed)
     assert "Not shown, with fewer than 3 units of roots: T 1, top-p 1" in told(printed)
-    assert printed.splitlines()[-1] == str(tmp_path / "wins.txt")
+    assert printed.splitlines()[-2:] == [str(tmp_path / "wins.txt"), str(tmp_path / "wins.html")]
     assert (tmp_path / "wins.txt").read_text().strip() in printed
 
 
