@@ -8,11 +8,11 @@ from pathlib import Path
 
 from veridraft.gpu.files.cell_file import CellFile
 
-from ...running.options import COUNT
+from ...running.parallel import PARALLEL, Workers
 from ...running.study import Study, StudyStep, cell_by_cell
 from ..table import STUDIES
 from .plan import ActionPlan
-from .tables import largest_error, tables
+from .tables import largest_error, rows, tables
 
 
 class ActionFile(CellFile):
@@ -24,7 +24,7 @@ class ActionFile(CellFile):
 
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the study that was asked for."""
-    return cell_by_cell(ActionFile, ActionPlan(options.quick), folder, command, options.jobs)
+    return cell_by_cell(ActionFile, ActionPlan(options.quick), folder, command, Workers.of(options))
 
 
 def text(file: ActionFile) -> str:
@@ -41,9 +41,10 @@ STUDY = Study(
     STUDIES["actions"],
     {
         "--quick": {"action": "store_true", "help": "one sampling, one seed and two trees, to see that it runs"},
-        "--jobs": {"type": COUNT, "default": 1, "metavar": "N", "help": "processes that compute cells (default: 1)"},
+        **PARALLEL,
     },
     ActionFile,
     start,
     text,
+    rows=lambda file: list(rows(file.cells)),
 )

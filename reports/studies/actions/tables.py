@@ -158,6 +158,20 @@ def _count(cells: Sequence[Cell], family: str) -> int:
     return len({(cell["temperature"], cell["top_p"]) for cell in cells if cell["family"] == family})
 
 
+def rows(cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
+    """Each action of each verifier in each cell: its block efficiency, and the standard error of a sampled one."""
+    for cell in cells:
+        place = {name: cell[name] for name in ("family", "temperature", "top_p", "seed")}
+        for verifier, values in cell["values"].items():
+            errors = cell["errors"].get(verifier)
+            for paths, trunk, branch in np.ndindex(np.shape(values)):
+                yield place | {
+                    "verifier": verifier, "K": paths + 1, "L1": trunk, "L2": branch,
+                    "block_efficiency": values[paths][trunk][branch],
+                    "standard_error": errors[paths][trunk][branch] if errors else 0.0,
+                }  # fmt: skip
+
+
 def largest_error(cells: Sequence[Cell]) -> dict[str, float]:
     """By verifier that was sampled the largest 95 % half width of a value."""
     return {name: 1.96 * max(float(np.max(cell["errors"][name])) for cell in cells) for name in SAMPLED}
