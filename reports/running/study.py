@@ -17,11 +17,11 @@ from veridraft.gpu.files.cell_file import CellFile, check_folder
 
 from ..writing.html import require_page_packages
 from ..writing.markdown import Note, note_text, render_note
+from ..writing.rows import FORMATS, Rows, flat, write_rows
 from .console import BAD_INPUT, FAILED, STOPPED, Parser, bad_input, broken_off, say_stopped
 from .options import Options, command_of
 from .parallel import Workers
 from .progress import ProgressLine, Talk
-from .rows import FORMATS, Rows, flat, write_rows
 from .sources import source_digest, versions
 from .verifiers import SOURCES
 

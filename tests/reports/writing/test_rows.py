@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from veridraft.reports import cli
-from veridraft.reports.running.rows import flat, write_rows
 from veridraft.reports.studies.actions.study import STUDY, ActionFile
+from veridraft.reports.writing.rows import flat, write_rows
 
 ROWS = [
     flat({"name": "a,b", "one": {"x": 1.5, "y": {"z": [1, 2]}}, "mixed": 1}),
