@@ -77,8 +77,8 @@ def _answer(claim: Claim, cells: Sequence[Cell]) -> str:
     verdict = "refuted, it is less" if below else "refuted, it is more" if above else "confirmed"
     everywhere = [one.mean for one in gains(cells, claim.one, claim.other).values()]
     return (
-        f"{claim.name}, claimed {claim.text} ({claim.source}), is {verdict} on these pairs at temperature 1 on trees that "
-        f"branch: {pooled} %; over all settings it goes from {min(everywhere):+.1f} to {max(everywhere):+.1f} %."
+        f"{claim.name}, claimed {claim.text} ({claim.source}), is {verdict} on these pairs at temperature 1 on trees "
+        f"that branch: {pooled} %; over all settings it goes from {min(everywhere):+.1f} to {max(everywhere):+.1f} %."
     )
 
 
