@@ -47,8 +47,12 @@ def spaces() -> tuple[Space, ...]:
 
 @cache
 def seconds_of(target: str, draft: str) -> Row:
-    """(4, 9, 9) the seconds of a step of every action, of one request."""
-    model: LatencyModel = roofline_model(get_network(target), get_network(draft), get_device("A100").times(2))
+    """(4, 9, 9) the seconds of a step of every action, of one request on the paper's machine."""
+    return seconds_by_action(roofline_model(get_network(target), get_network(draft), get_device("A100").times(2)))
+
+
+def seconds_by_action(model: LatencyModel) -> Row:
+    """(4, 9, 9) the seconds of a step of every action."""
     found = np.zeros((MOST_PATHS, MOST_LEVELS + 1, MOST_LEVELS + 1))
     for paths, trunk, branch in np.ndindex(found.shape):
         schedule = Schedule.of_policy(Delayed(paths + 1, trunk, branch))

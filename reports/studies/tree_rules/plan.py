@@ -47,7 +47,8 @@ class TreeRulePlan:
     def settings(self) -> dict[str, Any]:
         """What determines the numbers."""
         cells = [list(key) for key in product(FAMILIES, TEMPERATURES, SHAPES, range(self.pairs))]
-        return {"vocabulary_size": VOCABULARY_SIZE, "depth": DEPTH, "spread": SPREAD, "families": FAMILIES,
+        families = {name: list(shares) for name, shares in FAMILIES.items()}
+        return {"vocabulary_size": VOCABULARY_SIZE, "depth": DEPTH, "spread": SPREAD, "families": families,
                 "trees": TREES, "pairs": self.pairs, "cells": cells}  # fmt: skip
 
     def measure(self, family: str, temperature: float, shape: str, seed: int) -> dict[str, Any]:

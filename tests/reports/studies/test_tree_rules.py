@@ -56,6 +56,8 @@ def test_the_study_runs_and_its_page_answers_first(tmp_path, capsys, monkeypatch
         monkeypatch.setattr(text, name, value)
     assert cli.main(["study", "run", "tree-rules", "--pairs", "2", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
+    assert cli.main(["study", "run", "tree-rules", "--pairs", "2", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == printed
     lines = [line for line in printed.splitlines() if line]
     assert lines[2].startswith("UniVer over RRSw, claimed 4.2 to 8.5 % (2605.04543), is ")
     assert "Binary trees" in lines and "Chains" in lines
