@@ -12,6 +12,7 @@ from ...running.parallel import PARALLEL, Workers
 from ...running.study import Study, StudyStep, cell_by_cell
 from ..table import STUDIES
 from .plan import ActionPlan
+from .points import answers
 from .tables import largest_error, rows, tables
 
 
@@ -28,9 +29,9 @@ def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[S
 
 
 def text(file: ActionFile) -> str:
-    """The command, the tables, and how far sampled values may be off."""
+    """The command, points of the paper answered, the tables, and how far sampled values may be off."""
     errors = ", ".join(f"{name} {error:.2f}" for name, error in largest_error(file.cells).items())
-    parts = [f"$ {file.command}", *(table.text() for table in tables(file.cells))]
+    parts = [f"$ {file.command}", answers(file.cells), *(table.text() for table in tables(file.cells))]
     caution = (f"Largest 95 % half widths of sampled E[tau + 1]: {errors}. A best action of a sampled verifier is the "
                "best of 324 values that may each be off by as much: it is too high rather than too low.")  # fmt: skip
     return "\n\n".join([*parts, caution])

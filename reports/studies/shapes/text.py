@@ -165,7 +165,7 @@ def _rule_section(cells: Sequence[Cell]) -> Section:
             rows.append((f"{target:g}", kind, *(_acceptance(here, kind, place) for place in range(len(WIDTHS)))))
     words = (
         "The probability that a node's list holds the emitted token, by width, exact for each pair; behind it what the "
-        "same number of children by rule, with NSS, gains over it in percentage points, with 95 % intervals over pairs. "
+        "same number of children by rule, with NSS, gains in percentage points, with 95 % intervals over pairs. "
         "Only NSS is lossless for lists by rule: it accepts the target's mass on them."
     )
     return Section("What lists by rule cost", (words,), ("T", "list, verifier", *map(str, WIDTHS)), tuple(rows))
