@@ -32,12 +32,12 @@ def _points(cells: Sequence[Cell]) -> Iterator[str]:
         "A selector below its own static setting (Llama: 0.96) chose worse than not to choose. One action for all "
         f"cells against the best one of each, which is never worse, in tokens/s: {rooms}."
     )
+    delay = [_spread(_ratios(cells, (name, "all"), (name, "root"))) for name in ("specinfer", "traversal")]
+    over = [_spread(_ratios(cells, ("specinfer", "all"), ("traversal", space))) for space in ("root", "all")]
     yield (
         "The best static delayed action, which the paper does not show, over the best from the root, in tokens/s: "
-        f"SpecInfer times {_spread(_ratios(cells, ('specinfer', 'all'), ('specinfer', 'root')))}, Traversal times "
-        f"{_spread(_ratios(cells, ('traversal', 'all'), ('traversal', 'root')))}; SpecInfer delayed over Traversal from "
-        f"the root times {_spread(_ratios(cells, ('specinfer', 'all'), ('traversal', 'root')))}, over Traversal delayed "
-        f"times {_spread(_ratios(cells, ('specinfer', 'all'), ('traversal', 'all')))}."
+        f"SpecInfer times {delay[0]}, Traversal times {delay[1]}; SpecInfer delayed over Traversal from the root times "
+        f"{over[0]}, over Traversal delayed times {over[1]}."
     )
     gains, errors = _block_gains(cells)
     yield (
