@@ -75,7 +75,7 @@ def _refused(come: Row, left: Row, rest: Row, taken: Row) -> tuple[Row, Row, Row
     """Behind each draw that can be refused: its probability, and what is left of the target's row and the draft's."""
     before, tokens = np.nonzero(rest > taken)
     residual, others = (left - taken)[before], rest[before]
-    others[np.arange(len(tokens)), tokens] = rest[0, 0] * 0
+    others[np.arange(len(tokens)), tokens] *= 0
     totals, masses = residual.sum(axis=1, keepdims=True), others.sum(axis=1, keepdims=True)
     going = ((totals > 0) & (masses > 0))[:, 0]  # a list ends where no further token can be drawn
     here = (come[before] * (rest - taken)[before, tokens])[going]

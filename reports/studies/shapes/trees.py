@@ -23,7 +23,7 @@ DEPTH = 16
 WIDTH, LAYERS = 8, 8
 """Siblings and layers of EAGLE-2's trees, and the most siblings of Sequoia's."""
 
-PROBES, HALVINGS, STEPS = 6, 12, 4
+PROBES, HALVINGS, STEPS = 6, 16, 4
 """Trees whose mean size a threshold is set by, and how its value is closed in."""
 
 VERIFIERS = {
@@ -56,7 +56,7 @@ def shapes_of(pair: Pair, budget: int, seed: int) -> dict[str, Policy]:
 
 def threshold_of(pair: Pair, budget: int, seed: int) -> float:
     """The threshold at which DySpec's trees have about ``budget`` nodes below the root, in the mean."""
-    low = high = 1 / budget
+    low = high = 1.0
     for _ in range(HALVINGS):
         if mean_size(pair, low, seed) >= budget:
             break
