@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from veridraft.theory.pairs.layered import LayeredPair, widening_pair
+from veridraft.theory.pairs.layered import LayeredPair
+from veridraft.theory.pairs.noisy import noisy_pair
 from veridraft.theory.rows.distributions import apply_temperature
 
 from .nodes import node_values
 from .trees import tree_values
 
 VOCABULARY_SIZE, SPREAD, LAYERS = 32, 3.0, 16
-FAMILIES = {"near": (0.15, 0.0), "growing": (0.15, 0.05)}
-"""The share of an independent row in the draft's at the root, and what each depth adds to it."""
+FAMILIES = {"near": (1.0, 0.0), "far": (2.5, 0.0)}
+"""The deviation of the errors in the draft's logits at the root, and what each depth adds to it."""
 
 SAMPLINGS = ((0.0, 0.6), (0.6, 0.6), (1.0, 1.0))
 """Temperatures of the target and of the draft: a draft that is drawn from needs one, also where the target has none."""
@@ -40,7 +41,7 @@ class ShapePlan:
 
     def settings(self) -> dict[str, Any]:
         """What determines the numbers."""
-        families = {name: list(shares) for name, shares in FAMILIES.items()}
+        families = {name: list(noise) for name, noise in FAMILIES.items()}
         return {"vocabulary_size": VOCABULARY_SIZE, "spread": SPREAD, "layers": LAYERS, "families": families,
                 "trees": TREES, "pairs": self.pairs, "cells": list(self._cells())}  # fmt: skip
 
@@ -56,8 +57,8 @@ class ShapePlan:
 
 def pair_of(family: str, target: float, draft: float, seed: int) -> LayeredPair:
     """One pair of a family, each model at a temperature of its own."""
-    start, growth = FAMILIES[family]
-    made = widening_pair(VOCABULARY_SIZE, LAYERS, seed, start=start, growth=growth, spread=SPREAD)
+    noise, growth = FAMILIES[family]
+    made = noisy_pair(VOCABULARY_SIZE, LAYERS, seed, noise=noise, growth=growth, spread=SPREAD)
     return LayeredPair(
         [(apply_temperature(layer.target, target), apply_temperature(layer.draft, draft)) for layer in made.layers]
     )

@@ -186,11 +186,11 @@ def _acceptance(here: Sequence[Mapping[str, Any]], kind: str, place: int) -> str
 
 
 def _pairs_section() -> Section:
-    families = "; ".join(f"{name}: {start:g} at the root and {growth:g} more a level"
-                         for name, (start, growth) in FAMILIES.items())  # fmt: skip
+    families = "; ".join(f"{name}: {noise:g} at the root and {growth:g} more a level"
+                         for name, (noise, growth) in FAMILIES.items())  # fmt: skip
     return Section("How it was computed", (
-        f"Synthetic Markov pairs of {VOCABULARY_SIZE} tokens, logits of deviation {SPREAD:g}; the draft is the target "
-        f"mixed with an independent row, whose share is: {families}. Then each model's own temperature. No shape is "
+        f"Synthetic Markov pairs of {VOCABULARY_SIZE} tokens, the target's logits normal with deviation {SPREAD:g}; "
+        f"the draft's have normal errors of deviation: {families}. Then each model's own temperature. No shape is "
         f"deeper than {DEPTH} levels.",
         f"Values are means of the exact expectation given each of {TREES} drawn trees a pair; trees by rule are one, "
         "and exact. Sequoia's shape is the best for acceptance by rank, measured on the pair; SpecInfer's are two "

@@ -11,7 +11,7 @@ import numpy as np
 
 from veridraft.theory.efficiency.levels import reach_by_level
 from veridraft.theory.pairs.base import Pair
-from veridraft.theory.pairs.layered import widening_pair
+from veridraft.theory.pairs.noisy import noisy_pair
 from veridraft.theory.policies.base import Policy
 from veridraft.theory.policies.static import Static
 from veridraft.theory.policies.top_plus_one import TopPlusOne
@@ -20,8 +20,8 @@ from veridraft.theory.search.sources import drawn_in_turn
 from veridraft.theory.verifiers.table import get_verifier
 
 VOCABULARY_SIZE, DEPTH, SPREAD = 32, 5, 3.0
-FAMILIES = {"near": (0.15, 0.0), "far": (0.5, 0.0), "growing": (0.15, 0.07)}
-"""The share of an independent row in the draft's at the root, and what each depth adds to it."""
+FAMILIES = {"near": (1.0, 0.0), "far": (2.5, 0.0), "growing": (0.8, 0.3)}
+"""The deviation of the errors in the draft's logits at the root, and what each depth adds to it."""
 
 TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
 SHAPES = {"chain": 1, "binary": 2, "ternary": 3}
@@ -47,14 +47,14 @@ class TreeRulePlan:
     def settings(self) -> dict[str, Any]:
         """What determines the numbers."""
         cells = [list(key) for key in product(FAMILIES, TEMPERATURES, SHAPES, range(self.pairs))]
-        families = {name: list(shares) for name, shares in FAMILIES.items()}
+        families = {name: list(noise) for name, noise in FAMILIES.items()}
         return {"vocabulary_size": VOCABULARY_SIZE, "depth": DEPTH, "spread": SPREAD, "families": families,
                 "trees": TREES, "pairs": self.pairs, "cells": cells}  # fmt: skip
 
     def measure(self, family: str, temperature: float, shape: str, seed: int) -> dict[str, Any]:
         """E[tau + 1] of the four rules, and the standard errors of the two that are sampled."""
-        start, growth = FAMILIES[family]
-        made = widening_pair(VOCABULARY_SIZE, DEPTH, seed, start=start, growth=growth, spread=SPREAD)
+        noise, growth = FAMILIES[family]
+        made = noisy_pair(VOCABULARY_SIZE, DEPTH, seed, noise=noise, growth=growth, spread=SPREAD)
         return values_of(made.transformed(temperature), SHAPES[shape], DEPTH, TREES[shape], seed)
 
 

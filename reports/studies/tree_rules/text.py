@@ -149,12 +149,12 @@ def _shape_section(cells: Sequence[Cell], shape: str) -> Section:
 
 
 def _pairs_section() -> Section:
-    families = "; ".join(f"{name}: {start:g} at the root and {growth:g} more a level"
-                         for name, (start, growth) in FAMILIES.items())  # fmt: skip
+    families = "; ".join(f"{name}: {noise:g} at the root and {growth:g} more a level"
+                         for name, (noise, growth) in FAMILIES.items())  # fmt: skip
     trees = ", ".join(f"{count} for a {name}" for name, count in TREES.items())
     return Section("How it was computed", (
-        f"Synthetic Markov pairs of {VOCABULARY_SIZE} tokens, logits of deviation {SPREAD:g}; the draft is the target "
-        f"mixed with an independent row, whose share is: {families}. Temperature is applied to both. No recorded rows.",
+        f"Synthetic Markov pairs of {VOCABULARY_SIZE} tokens, the target's logits normal with deviation {SPREAD:g}; "
+        f"the draft's have normal errors of deviation: {families}. Temperature is applied to both. No recorded rows.",
         "RRSw and Traversal verify trees drawn without replacement, Greedy and UniVer trees of the top m - 1 tokens "
         "and one draw at every node: of as many nodes, and other trees. On a chain Greedy and RRSw are speculative "
         "sampling, UniVer and Traversal block verification.",

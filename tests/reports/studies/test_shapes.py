@@ -54,10 +54,10 @@ def test_trees_keep_their_budget_and_trees_by_rule_are_exact():
 
 
 def test_each_model_has_its_own_temperature():
-    pair = plan.pair_of("growing", 0.0, 0.6, 3)
+    pair = plan.pair_of("far", 0.0, 0.6, 3)
     assert isinstance(pair, LayeredPair)
     assert set(np.unique(pair.layer(2).target)) == {0.0, 1.0}
-    plain = plan.pair_of("growing", 1.0, 1.0, 3)
+    plain = plan.pair_of("far", 1.0, 1.0, 3)
     assert pair.layer(2).draft[1] == pytest.approx(plain.layer(2).draft[1] ** (1 / 0.6)
                                                    / (plain.layer(2).draft[1] ** (1 / 0.6)).sum())  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_claims_are_held_against_intervals(percent, said):
 
 
 def test_the_study_runs_resumes_and_answers(tmp_path, capsys, monkeypatch):
-    small = {"FAMILIES": {"near": (0.3, 0.0)}, "SAMPLINGS": ((0.6, 0.6),), "BUDGETS": (4,), "VOCABULARY_SIZE": 8,
+    small = {"FAMILIES": {"near": (1.0, 0.0)}, "SAMPLINGS": ((0.6, 0.6),), "BUDGETS": (4,), "VOCABULARY_SIZE": 8,
              "TREES": 3}  # fmt: skip
     for name, value in small.items():
         monkeypatch.setattr(plan, name, value)

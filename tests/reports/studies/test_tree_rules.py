@@ -9,11 +9,11 @@ from veridraft.reports.studies.tree_rules import plan, text
 from veridraft.reports.studies.tree_rules.plan import policies_of, values_of
 from veridraft.reports.studies.tree_rules.study import TreeRuleFile
 from veridraft.theory import block_efficiency
-from veridraft.theory.pairs.layered import widening_pair
+from veridraft.theory.pairs.noisy import noisy_pair
 
 
 def test_values_are_exact_or_within_five_errors():
-    pair = widening_pair(4, 2, seed=3, start=0.4, spread=1.5)
+    pair = noisy_pair(4, 2, seed=3, noise=1.5, growth=0.5)
     found = values_of(pair, width=2, depth=2, trees=100, seed=5)
     for name, policy in (("rrsw", "rrsw"), ("traversal", "rrsw"), ("greedy", "greedy"), ("univer", "greedy")):
         exact = block_efficiency(name, policies_of(2, 2)[policy], pair, "enumerate").value
@@ -49,7 +49,7 @@ def test_settings_are_counted_below_within_and_above():
 
 
 def test_the_study_runs_and_its_page_answers_first(tmp_path, capsys, monkeypatch):
-    small = {"FAMILIES": {"near": (0.3, 0.0)}, "TEMPERATURES": (1.0,), "SHAPES": {"chain": 1, "binary": 2},
+    small = {"FAMILIES": {"near": (1.0, 0.3)}, "TEMPERATURES": (1.0,), "SHAPES": {"chain": 1, "binary": 2},
              "TREES": {"chain": 3, "binary": 3}, "VOCABULARY_SIZE": 6, "DEPTH": 2}  # fmt: skip
     for name, value in small.items():
         monkeypatch.setattr(plan, name, value)
