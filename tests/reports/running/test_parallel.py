@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from veridraft.reports import cli
-from veridraft.reports.running import scheduler
+from veridraft.reports.running import parallel
 from veridraft.reports.running.parallel import Workers
 from veridraft.reports.running.sources import source_digest, versions
 from veridraft.reports.studies.gaps.cases import FAMILIES, GapPlan
@@ -52,7 +52,7 @@ def test_a_worker_killed_in_the_middle_loses_no_cell(cluster, tmp_path):
 
 
 def test_a_study_goes_on_where_it_was_stopped_and_other_versions_are_refused(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(scheduler, "AHEAD", 2)
+    monkeypatch.setattr(parallel, "AHEAD", 2)
     workers = Workers(scheduler=cluster.scheduler_address)
     steps = workers.steps(opened(tmp_path), PLAN)
     kept = [next(steps)[0] for _ in range(4)][-1]
@@ -75,7 +75,7 @@ BAD = {
 @pytest.mark.parametrize("words", BAD)
 def test_a_scheduler_that_is_not_there_is_one_line(words, tmp_path, capsys, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(scheduler, "WAIT", 0.3)
+    monkeypatch.setattr(parallel, "WAIT", 0.3)
     with pytest.raises(SystemExit) as stop:
         cli.main(["study", "run", "actions", "--quick", *words.split(), "--out", str(tmp_path)])
     assert stop.value.code == 2
