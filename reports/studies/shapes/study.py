@@ -22,6 +22,7 @@ class ShapeFile(CellFile):
 
     kind, name, what = "veridraft shapes", "shapes.jsonl", "study"
     fields = ("family", "target", "draft", "budget", "seed")
+    grows = "pairs"
 
 
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:

@@ -22,6 +22,7 @@ class TreeRuleFile(CellFile):
 
     kind, name, what = "veridraft tree rules", "tree_rules.jsonl", "study"
     fields = ("family", "temperature", "shape", "seed")
+    grows = "pairs"
 
 
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
