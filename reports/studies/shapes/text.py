@@ -81,7 +81,10 @@ def _answer(cells: Sequence[Cell], claim: Claim) -> str:
 def _verdict(found: Mean, claim: Claim) -> str:
     if found.high < claim.low:
         return "not reached, though it gains" if found.low > 0 else "refuted"
-    return "exceeded" if found.low > claim.high else "confirmed"
+    if found.low > claim.high:
+        return "exceeded"
+    inside = claim.low <= found.mean <= claim.high and found.low > 0
+    return "confirmed" if inside else "neither confirmed nor refuted"
 
 
 def _claims_section(cells: Sequence[Cell]) -> Section:

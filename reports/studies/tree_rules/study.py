@@ -39,7 +39,7 @@ STUDY = Study(
     "tree-rules",
     STUDIES["tree-rules"],
     {
-        "--pairs": {"type": COUNT, "default": 12, "help": "random pairs of each family (default: %(default)s)"},
+        "--pairs": {"type": COUNT, "default": 40, "help": "random pairs of each family (default: %(default)s)"},
         **PARALLEL,
     },
     TreeRuleFile,

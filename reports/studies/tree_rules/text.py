@@ -73,13 +73,21 @@ def _answer(claim: Claim, cells: Sequence[Cell]) -> str:
     pooled = pooled_gain(cells, claim, 1.0)
     if pooled is None:
         return f"{claim.name}, claimed {claim.text}: not finished at temperature 1."
-    below, _, above = counted(claim, [pooled])
-    verdict = "refuted, it is less" if below else "refuted, it is more" if above else "confirmed"
     everywhere = [one.mean for one in gains(cells, claim.one, claim.other).values()]
     return (
-        f"{claim.name}, claimed {claim.text} ({claim.source}), is {verdict} on these pairs at temperature 1 on trees "
-        f"that branch: {pooled} %; over all settings it goes from {min(everywhere):+.1f} to {max(everywhere):+.1f} %."
+        f"{claim.name}, claimed {claim.text} ({claim.source}), is {verdict(claim, pooled)} on these pairs at temperature "
+        f"1 on trees that branch: {pooled} %; over all settings it goes from {min(everywhere):+.1f} to "
+        f"{max(everywhere):+.1f} %."
     )
+
+
+def verdict(claim: Claim, found: Mean) -> str:
+    """Refuted where the interval misses what is claimed; confirmed where the mean lies in it, and is no chance."""
+    below, _, above = counted(claim, [found])
+    if below or above:
+        return "refuted, it is less" if below else "refuted, it is more"
+    inside = claim.low == claim.high or claim.low <= found.mean <= claim.high
+    return "confirmed" if inside and found.low > 0 else "neither confirmed nor refuted"
 
 
 def pooled_gain(cells: Sequence[Cell], claim: Claim, temperature: float) -> Mean | None:
