@@ -75,8 +75,8 @@ def _answer(claim: Claim, cells: Sequence[Cell]) -> str:
         return f"{claim.name}, claimed {claim.text}: not finished at temperature 1."
     everywhere = [one.mean for one in gains(cells, claim.one, claim.other).values()]
     return (
-        f"{claim.name}, claimed {claim.text} ({claim.source}), is {verdict(claim, pooled)} on these pairs at temperature "
-        f"1 on trees that branch: {pooled} %; over all settings it goes from {min(everywhere):+.1f} to "
+        f"{claim.name}, claimed {claim.text} ({claim.source}), is {verdict(claim, pooled)} on these pairs at T = 1 on "
+        f"trees that branch: {pooled} %; over all settings it goes from {min(everywhere):+.1f} to "
         f"{max(everywhere):+.1f} %."
     )
 
