@@ -39,7 +39,7 @@ STUDY = Study(
     "shapes",
     STUDIES["shapes"],
     {
-        "--pairs": {"type": COUNT, "default": 16, "help": "random pairs of each family (default: %(default)s)"},
+        "--pairs": {"type": COUNT, "default": 32, "help": "random pairs of each family (default: %(default)s)"},
         **PARALLEL,
     },
     ShapeFile,
