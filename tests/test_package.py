@@ -69,7 +69,7 @@ INNER_ARROWS = {
 """Which sub-packages of its own room each sub-package may import."""
 FACES = {"__init__", "cli", "pytest_plugin", "__main__"}
 """Modules that stand above a room's sub-packages."""
-HEAVY = ("torch", "transformers", "matplotlib", "jinja2", "ot", "PIL", "pandas")
+HEAVY = ("torch", "transformers", "matplotlib", "jinja2", "ot", "PIL", "pandas", "pyarrow", "distributed")
 
 
 def modules_after(statement: str) -> set[str]:

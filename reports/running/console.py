@@ -16,7 +16,8 @@ from .progress import Talk
 FAILED, BAD_INPUT, FAULT, STOPPED, BROKEN_PIPE = 1, 2, 70, 130, 141
 
 EXTRAS = {"torch": "gpu", "transformers": "gpu", "accelerate": "gpu", "gguf": "gpu",
-          "matplotlib": "report", "jinja2": "report", "pandas": "frames"}  # fmt: skip
+          "matplotlib": "report", "jinja2": "report", "pandas": "frames", "pyarrow": "frames",
+          "distributed": "cluster"}  # fmt: skip
 """Packages that only some installations have, and the extra that brings each."""
 
 PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION MARK}": "'"}

@@ -1,19 +1,69 @@
-"""Cells of a study measured by several processes of this machine."""
+"""Who measures the cells of a study: this process, several of this machine, or the workers of a Dask scheduler.
+
+Dask is imported when it is asked for.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Any
 
-from veridraft.gpu.files.cell_file import CellFile
+from veridraft.gpu.files.cell_file import CellFile, CellKey
+
+from .options import COUNT, Options
+from .progress import Talk
+from .sources import source_digest, versions
+
+WAIT = 10
+"""Seconds in which a scheduler must answer."""
+
+AHEAD = 1000
+"""Cells that a scheduler holds at once, so that a study of a million is handed over bit by bit."""
+
+PARALLEL: Options = {
+    "--jobs": {"type": COUNT, "default": 1, "metavar": "N", "help": "processes that compute cells (default: 1)"},
+    "--scheduler": {"metavar": "ADDRESS", "help": "compute cells on the workers of a Dask scheduler that runs there, "
+                    "such as tcp://host:8786; scheduler and workers need the same veridraft"},
+}  # fmt: skip
+"""Options of a study whose cells may be computed elsewhere."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """So many processes of this machine, or those of a scheduler; ``ValueError`` for no process, and for both."""
+
+    jobs: int = 1
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ValueError(f"jobs must be at least 1, but is {self.jobs}")
+        if self.scheduler is not None and self.jobs > 1:
+            raise ValueError(f"jobs is {self.jobs}, but a scheduler has workers of its own: give one of the two")
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Workers:
+        """Those that the options :data:`PARALLEL` ask for."""
+        return cls(options.jobs, options.scheduler)
+
+    def steps(self, file: CellFile, plan: Any) -> Iterator[tuple[int, int, Any]]:
+        """Cells done, cells in all, and the file: at once, then after each cell."""
+        if self.scheduler is not None:
+            return on_scheduler(file, plan, self.scheduler)
+        return file.finish(plan.measure) if self.jobs == 1 else in_processes(file, plan, self.jobs)
 
 
 def in_processes(file: CellFile, plan: Any, jobs: int) -> Iterator[tuple[int, int, Any]]:
-    """Cells done, cells in all, and the file, as :meth:`.CellFile.finish`; so many processes measure, this one writes.
+    """As :meth:`.CellFile.finish`; so many processes measure, this one writes.
 
     Each process starts anew and imports the plan's module.  Cells finish in any order; a stop, or a kill, ends the
     processes and loses the cells that they were in.
@@ -43,3 +93,70 @@ def _wait_for_parent() -> None:
     assert parent is not None, "a process of the pool was started by another"
     parent.join()
     os._exit(1)
+
+
+def on_scheduler(file: CellFile, plan: Any, address: str) -> Iterator[tuple[int, int, Any]]:
+    """Cells done, cells in all, and the file, as :meth:`.CellFile.finish`; workers measure, this process writes.
+
+    Cells finish in any order.  A cell whose worker dies is given to another one.  Raises ``ValueError`` for a scheduler
+    that does not answer, ``ConnectionError`` for one that is lost, and for a worker of other code or versions.
+    """
+    from distributed import as_completed as as_gathered
+
+    wanted = {"code": file.settings["code"]} | file.machine
+    waiting = iter(file.missing)
+    with _client(address) as client:
+        yield len(file.finished), len(file.planned), file
+        running = {client.submit(measured, plan, key, wanted, pure=False): key for key in islice(waiting, AHEAD)}
+        queue = as_gathered(running, loop=client.loop)
+        for future in queue:
+            key = running.pop(future)
+            with _lost(address):
+                file.add(dict(zip(file.fields, key, strict=True)) | future.result())
+            for more in islice(waiting, 1):
+                new = client.submit(measured, plan, more, wanted, pure=False)
+                running[new] = more
+                queue.add(new)
+            yield len(file.finished), len(file.planned), file
+
+
+def measured(plan: Any, key: CellKey, wanted: Mapping[str, str]) -> dict[str, Any]:
+    """The cell of a key, on a worker whose code and versions are the ``wanted`` ones; else ``ConnectionError``."""
+    found = _own(type(plan).__module__)
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise ConnectionError(f"a worker's {name} is {found.get(name)}, not {value}: install the same there")
+    cell: dict[str, Any] = plan.measure(*key)
+    return cell
+
+
+@cache
+def _own(module: str) -> dict[str, str]:
+    """What this process computes with."""
+    return {"code": source_digest(module)} | versions()
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    """A connection to the scheduler."""
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=WAIT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"scheduler {address!r} does not answer: {error}") from None
+    with client:
+        Talk.say(f"scheduler {address}: {len(client.nthreads())} workers")
+        yield client
+
+
+@contextmanager
+def _lost(address: str) -> Iterator[None]:
+    """Turn what Dask raises where cells cannot be had any more into ``ConnectionError``."""
+    from distributed import KilledWorker
+
+    try:
+        yield
+    except (CancelledError, KilledWorker, ImportError) as error:
+        said = str(error) or type(error).__name__
+        raise ConnectionError(f"scheduler {address!r} gives no more cells: {said}") from None

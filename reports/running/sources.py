@@ -1,12 +1,16 @@
-"""Which source files a module's results come from, and a digest of them."""
+"""Which source files a module's results come from, a digest of them, and the versions of what else computes."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import platform
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import numpy as np
+import scipy
 
 import veridraft
 
@@ -20,6 +24,11 @@ def source_digest(*modules: str) -> str:
     for name in sorted(import_closure(*modules)):
         digest.update(name.encode() + b"\0" + _file(name).read_bytes())
     return digest.hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """Versions that numbers may depend on."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}
 
 
 def import_closure(*modules: str) -> frozenset[str]:

@@ -7,25 +7,22 @@ of them reads.  Words, resuming, progress, bad input, Ctrl-C and writing are her
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import scipy
-
 from veridraft.gpu.files.cell_file import CellFile, check_folder
 
 from ..writing.html import require_page_packages
 from ..writing.markdown import Note, note_text, render_note
+from ..writing.rows import FORMATS, Rows, flat, write_rows
 from .console import BAD_INPUT, FAILED, STOPPED, Parser, bad_input, broken_off, say_stopped
 from .options import Options, command_of
-from .parallel import in_processes
+from .parallel import Workers
 from .progress import ProgressLine, Talk
-from .sources import source_digest
+from .sources import source_digest, versions
 from .verifiers import SOURCES
 
 StudyStep = tuple[int, int, Any]
@@ -40,6 +37,7 @@ class Study:
         the folder, and gives a step at once and after each cell
     text : the tables of a file, as far as it is finished; pages : further files by their ending, such as ``html``
     agrees : whether what was measured is as it should be; if not, the exit status is 1
+    rows : what is exported: records of named values; each finished cell unless the study says otherwise
     command : the words that run it, if it is no ``veridraft study run NAME``
     """
 
@@ -51,6 +49,7 @@ class Study:
     text: Callable[[Any], str]
     pages: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
     agrees: Callable[[Any], bool] = lambda file: True
+    rows: Callable[[Any], Rows] = lambda file: [flat(cell) for cell in file.cells]
     command: str = ""
 
     @property
@@ -75,30 +74,22 @@ class Plan(Protocol):
 
 
 def cell_by_cell(
-    file: type[CellFile], plan: Plan, folder: Path, command: str, jobs: int = 1
+    file: type[CellFile], plan: Plan, folder: Path, command: str, workers: Workers | None = None
 ) -> Iterator[StudyStep]:
-    """The steps of a plan, in the code of its module as it is; with several ``jobs`` cells finish in any order.
+    """The steps of a plan, in the code of its module as it is; with several ``workers`` cells finish in any order.
 
-    Raises ``ValueError`` for a folder that holds cells of other settings, code or versions, and for no job.
+    Raises ``ValueError`` for a folder that holds cells of other settings, code or versions.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, but is {jobs}")
     check_folder(folder)
     settings = plan.settings() | {"code": source_digest(type(plan).__module__)}
     own = {name: SOURCES[name] for name in getattr(plan, "verifiers", ()) if name in SOURCES}
     settings |= {"own": own} if own else {}
-    opened = file.open(folder, command, settings, versions())
-    return opened.finish(plan.measure) if jobs == 1 else in_processes(opened, plan, jobs)
+    return (workers or Workers()).steps(file.open(folder, command, settings, versions()), plan)
 
 
 def noted(note: Callable[[Any], Note]) -> dict[str, Any]:
     """Text and page of a study whose file reads as a note."""
     return {"text": lambda file: note_text(note(file)), "pages": {"html": lambda file: render_note(note(file))}}
-
-
-def versions() -> dict[str, str]:
-    """Versions that numbers may depend on."""
-    return {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}
 
 
 def run(study: Study, words: Sequence[str]) -> int:
@@ -130,11 +121,14 @@ def show(study: Study, words: Sequence[str]) -> int:
     options = show_parser(study).parse_args(words)
     with bad_input(f"study show {study.name}"):
         file = study.file.load(options.out)
-    return publish(study, file, options.out)
+    return publish(study, file, options.out, options.format)
 
 
-def publish(study: Study, file: CellFile, folder: Path) -> int:
-    """The exit status, after the text is printed and all is written; the path of what was written last ends it."""
+def publish(study: Study, file: CellFile, folder: Path, format: str | None = None) -> int:
+    """The exit status, after the text is printed and all is written; the path of what was written last ends it.
+
+    format : of :data:`.rows.FORMATS`: the rows are exported, too
+    """
     if not file.finished:
         print(f"veridraft {study.words}: no cell is finished", file=sys.stderr)
         return BAD_INPUT
@@ -145,6 +139,8 @@ def publish(study: Study, file: CellFile, folder: Path) -> int:
     for path in write(study, file, folder, text):
         print(path)
     with bad_input(study.words):
+        if format is not None:
+            print(write_rows(study.rows(file), folder / f"{study.stem}.{format}"))
         return 0 if study.agrees(file) else FAILED
 
 
@@ -178,7 +174,9 @@ def run_parser(study: Study) -> Parser:
 def show_parser(study: Study) -> Parser:
     """The parser of the words behind ``show NAME``."""
     text = f"Print what is finished of {study.name} and write its text and pages again; nothing is run."
-    return _with_folder(study, Parser(prog=f"veridraft study show {study.name}", description=text))
+    parser = Parser(prog=f"veridraft study show {study.name}", description=text)
+    parser.add_argument("--format", choices=FORMATS, help=f"write the rows, too, as {study.stem}.FORMAT")
+    return _with_folder(study, parser)
 
 
 def _with_folder(study: Study, parser: Parser) -> Parser:

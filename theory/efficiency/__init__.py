@@ -4,6 +4,7 @@ from .by_rank import acceptance_by_rank
 from .delayed import efficiency_of, reach_by_action
 from .dynamic import DynamicBlockEfficiency
 from .efficiency import BlockEfficiency, SampledBlockEfficiency, block_efficiency
+from .levels import reach_by_level
 from .weighted_bounds import BoundedBlockEfficiency
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "block_efficiency",
     "efficiency_of",
     "reach_by_action",
+    "reach_by_level",
 ]

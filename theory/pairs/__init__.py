@@ -3,6 +3,7 @@
 from .base import MarkovPair, MissingRowError, Pair, TablePair
 from .families import RandomPair, dirichlet_pair, diverging_pair, zipf_pair
 from .layered import LayeredPair, iid_pair, markov_layers, widening_pair
+from .noisy import noisy_pair
 from .recorded import RecordedPair, contexts_below
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "diverging_pair",
     "iid_pair",
     "markov_layers",
+    "noisy_pair",
     "widening_pair",
     "zipf_pair",
 ]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from veridraft.gpu.files.cell_file import CellFile
 
-from ...running.options import COUNT
+from ...running.parallel import PARALLEL, Workers
 from ...running.study import Study, StudyStep, cell_by_cell
 from ..table import STUDIES
 from .plan import ActionPlan
-from .tables import largest_error, tables
+from .points import answers
+from .tables import largest_error, rows, tables
 
 
 class ActionFile(CellFile):
@@ -24,13 +25,13 @@ class ActionFile(CellFile):
 
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the study that was asked for."""
-    return cell_by_cell(ActionFile, ActionPlan(options.quick), folder, command, options.jobs)
+    return cell_by_cell(ActionFile, ActionPlan(options.quick), folder, command, Workers.of(options))
 
 
 def text(file: ActionFile) -> str:
-    """The command, the tables, and how far sampled values may be off."""
+    """The command, points of the paper answered, the tables, and how far sampled values may be off."""
     errors = ", ".join(f"{name} {error:.2f}" for name, error in largest_error(file.cells).items())
-    parts = [f"$ {file.command}", *(table.text() for table in tables(file.cells))]
+    parts = [f"$ {file.command}", answers(file.cells), *(table.text() for table in tables(file.cells))]
     caution = (f"Largest 95 % half widths of sampled E[tau + 1]: {errors}. A best action of a sampled verifier is the "
                "best of 324 values that may each be off by as much: it is too high rather than too low.")  # fmt: skip
     return "\n\n".join([*parts, caution])
@@ -41,9 +42,10 @@ STUDY = Study(
     STUDIES["actions"],
     {
         "--quick": {"action": "store_true", "help": "one sampling, one seed and two trees, to see that it runs"},
-        "--jobs": {"type": COUNT, "default": 1, "metavar": "N", "help": "processes that compute cells (default: 1)"},
+        **PARALLEL,
     },
     ActionFile,
     start,
     text,
+    rows=lambda file: list(rows(file.cells)),
 )

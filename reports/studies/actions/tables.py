@@ -47,8 +47,12 @@ def spaces() -> tuple[Space, ...]:
 
 @cache
 def seconds_of(target: str, draft: str) -> Row:
-    """(4, 9, 9) the seconds of a step of every action, of one request."""
-    model: LatencyModel = roofline_model(get_network(target), get_network(draft), get_device("A100").times(2))
+    """(4, 9, 9) the seconds of a step of every action, of one request on the paper's machine."""
+    return seconds_by_action(roofline_model(get_network(target), get_network(draft), get_device("A100").times(2)))
+
+
+def seconds_by_action(model: LatencyModel) -> Row:
+    """(4, 9, 9) the seconds of a step of every action."""
     found = np.zeros((MOST_PATHS, MOST_LEVELS + 1, MOST_LEVELS + 1))
     for paths, trunk, branch in np.ndindex(found.shape):
         schedule = Schedule.of_policy(Delayed(paths + 1, trunk, branch))
@@ -156,6 +160,20 @@ def _best_rate(cell: Cell, verifier: str, space: Space) -> float:
 
 def _count(cells: Sequence[Cell], family: str) -> int:
     return len({(cell["temperature"], cell["top_p"]) for cell in cells if cell["family"] == family})
+
+
+def rows(cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
+    """Each action of each verifier in each cell: its block efficiency, and the standard error of a sampled one."""
+    for cell in cells:
+        place = {name: cell[name] for name in ("family", "temperature", "top_p", "seed")}
+        for verifier, values in cell["values"].items():
+            errors = cell["errors"].get(verifier)
+            for paths, trunk, branch in np.ndindex(np.shape(values)):
+                yield place | {
+                    "verifier": verifier, "K": paths + 1, "L1": trunk, "L2": branch,
+                    "block_efficiency": values[paths][trunk][branch],
+                    "standard_error": errors[paths][trunk][branch] if errors else 0.0,
+                }  # fmt: skip
 
 
 def largest_error(cells: Sequence[Cell]) -> dict[str, float]:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from veridraft.reports import cli
-from veridraft.reports.studies.actions import plan, tables
+from veridraft.reports.studies.actions import plan, points, tables
 from veridraft.reports.studies.actions.plan import CONTROL, exact_values, pair_of, sampled_values
 from veridraft.reports.studies.actions.study import ActionFile
 from veridraft.theory import Chain, Delayed, Schedule, block_efficiency, get_device, get_network, roofline_model
@@ -60,6 +60,27 @@ def test_the_best_of_a_space_and_the_seconds_of_an_action():
     step = model.step(Schedule.of_policy(Delayed(3, 1, 2)), tables.CONTEXT)
     assert seconds[2, 1, 2] == pytest.approx(step.total)
     assert seconds[0, 2, 2] == pytest.approx(model.step(Schedule.of_policy(Chain(4)), tables.CONTEXT).total)
+
+
+def test_the_points_of_the_paper_are_answered_by_the_cells():
+    """Two cells, in which every rule has its own best action."""
+    names = ("nss", "naive_tree", "specinfer", "spectr", "traversal")
+    cells = []
+    for gain in (1.0, 2.0):
+        values = {name: np.ones((4, 9, 9)) for name in names}
+        values["naive_tree"][0, 0, 4], values["specinfer"][2, 0, 4], values["specinfer"][2, 2, 4] = 2.0, 3.0, 3.0 + gain
+        values["traversal"][0, 0, 8], values["nss"][0, 0, int(4 * gain)] = 1.0 + gain / 10, 5.0
+        errors = {"traversal": np.full((4, 9, 9), 0.05).tolist()}
+        cells.append({"values": {name: value.tolist() for name, value in values.items()}, "errors": errors})
+    said = points.answers(cells)
+    assert "best E[tau + 1] from the root is Naive's best chain's times 1.500 (1.500 to 1.500)" in said
+    assert "is +0.150 in the mean and +0.100 at least, where its standard error is 0.050" in said
+    seconds = tables.seconds_of(*tables.PAIRS[0])
+    ratios = [(3 + gain) / seconds[2, 2, 4] / (3 / seconds[2, 0, 4]) for gain in (1, 2)]
+    assert f"SpecInfer times {np.mean(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})" in said
+    best = [5 / seconds[0, 0, 4], 5 / seconds[0, 0, 8]]
+    fixed = max((best[0] + 1 / seconds[0, 0, 4]) / 2, (best[1] + 1 / seconds[0, 0, 8]) / 2, 1 / seconds.min())
+    assert f"nss {100 * (np.mean(best) / fixed - 1):+.1f} %" in said
 
 
 def test_two_processes_compute_what_one_does(tmp_path, capsys):

@@ -1,0 +1,48 @@
+"""DySpec, greedy and by threshold, against other shapes at equal budgets: the gains that 2410.11744 claims."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from veridraft.gpu.files.cell_file import CellFile
+
+from ...running.options import COUNT
+from ...running.parallel import PARALLEL, Workers
+from ...running.study import Study, StudyStep, cell_by_cell, noted
+from ...writing.markdown import Note
+from ..table import STUDIES
+from .plan import ShapePlan
+from .text import note_of
+
+
+class ShapeFile(CellFile):
+    """The finished block efficiencies and acceptance rates."""
+
+    kind, name, what = "veridraft shapes", "shapes.jsonl", "study"
+    fields = ("family", "target", "draft", "budget", "seed")
+    grows = "pairs"
+
+
+def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
+    """The steps of the study that was asked for."""
+    return cell_by_cell(ShapeFile, ShapePlan(options.pairs), folder, command, Workers.of(options))
+
+
+def note(file: ShapeFile) -> Note:
+    """The page of what is finished."""
+    return note_of(file.cells, file.command)
+
+
+STUDY = Study(
+    "shapes",
+    STUDIES["shapes"],
+    {
+        "--pairs": {"type": COUNT, "default": 32, "help": "random pairs of each family (default: %(default)s)"},
+        **PARALLEL,
+    },
+    ShapeFile,
+    start,
+    **noted(note),
+)
