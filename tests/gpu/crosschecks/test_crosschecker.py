@@ -50,8 +50,8 @@ def checked(pair, verifiers=("specinfer",), policy="Iid(4, 2)", **options):
 
 @pytest.fixture(scope="module")
 def healthy(pair):
-    """One run of every verifier that theory takes at 64 tokens, 25 passes each."""
-    return checked(pair, None, "Delayed(3, 1, 1)", steps=25)
+    """One run of every verifier that theory takes at 64 tokens, 15 passes each."""
+    return checked(pair, None, "Delayed(3, 1, 1)", steps=15)
 
 
 @pytest.mark.parametrize("name", RUN)

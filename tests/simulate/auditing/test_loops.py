@@ -248,7 +248,7 @@ def test_the_mechanism_is_named_where_the_drafts_rows_are_known():
             return DRAFT[context[-1] if context else 0]
 
     for known in ({"target": Known(chain_row)}, {"target": Target(chain_row), "draft": Known(chain_row), "drafts": 2}):
-        result = audit(argmax_as_sampled, "generate", length=3, trials=60_000, **known)
+        result = audit(argmax_as_sampled, "generate", length=3, trials=30_000, **known)
         assert "(argmax_told_as_sampled;" in result.findings[0].mechanism
     untold = audit(argmax_as_sampled, "generate", length=3, trials=20_000, target=Target(chain_row))
     assert untold.findings[0].mechanism == ""

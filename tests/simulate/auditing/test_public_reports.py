@@ -64,7 +64,7 @@ def test_a_broken_chain_is_lossy_where_its_exact_law_departs_and_no_other_mechan
         assert named(finding)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_the_commonest_mistake_is_named_on_the_default_cases(seed):
     result = audit(BROKEN["target's row"][0], seed=seed)
     assert "correction_from_target_row" in named(result.findings[0])

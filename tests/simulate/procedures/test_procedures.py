@@ -9,7 +9,7 @@ from veridraft.simulate.procedures import decision_order, depth_first
 from veridraft.theory import VERIFIERS, Chain, Delayed, DraftTree, Iid, MarkovPair, dirichlet_pair, get_verifier
 
 FALSE_ALARM = 1e-6  # of this whole file, split over its statistical tests
-TRIALS = 20_000
+TRIALS = 8_000
 
 
 def memoryless(target, draft):

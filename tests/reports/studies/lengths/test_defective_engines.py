@@ -35,7 +35,7 @@ from veridraft.theory import Chain
 LEVEL = 1 - 1e-6
 """Of what must not disagree: a false alarm in a million readings."""
 
-STEPS = 240
+STEPS = 160
 
 FOUND = ("uniform_always_zero", "token_wise_tests_in_block", "children_pruned_by_value", "argmax_told_as_sampled")
 """They change the probability of reaching some position by 0.2 or more; a chain, a block, a tree, a draft."""
