@@ -23,6 +23,13 @@ class ActionFile(CellFile):
     fields = ("family", "temperature", "top_p", "seed")
 
 
+PAIRS_FAVOUR = (
+    "These pairs favour lists of several tokens: a draft's row is a share of the target's own and a share of another, "
+    "so that no token of the target is without draft probability, and a few draws cover it. The studies tree-rules and "
+    "shapes use pairs whose drafts err in their logits."
+)
+
+
 def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
     """The steps of the study that was asked for."""
     return cell_by_cell(ActionFile, ActionPlan(options.quick), folder, command, Workers.of(options))
@@ -34,7 +41,7 @@ def text(file: ActionFile) -> str:
     parts = [f"$ {file.command}", answers(file.cells), *(table.text() for table in tables(file.cells))]
     caution = (f"Largest 95 % half widths of sampled E[tau + 1]: {errors}. A best action of a sampled verifier is the "
                "best of 324 values that may each be off by as much: it is too high rather than too low.")  # fmt: skip
-    return "\n\n".join([*parts, caution])
+    return "\n\n".join([*parts, caution, PAIRS_FAVOUR])
 
 
 STUDY = Study(
