@@ -216,4 +216,12 @@ def widening_pair(
     target, other = softmax(spread * rng.standard_normal(shape))
     shares = [min(1.0, start + growth * level) for level in range(check_count("depth", depth, 0) + 1)]
     drafts = [normalised((1 - share) * target + share * other) for share in shares]
+    return one_target_by_depth(target, drafts)
+
+
+def one_target_by_depth(target: Row, drafts: Sequence[Row]) -> LayeredPair:
+    """The Markov pair whose target is the same at every depth >= 1, and whose draft is not.
+
+    target : (V + 1, V) the first token's row, then one for each token before; drafts : such rows for each depth
+    """
     return LayeredPair([(target[0], drafts[0][0])] + [(target[1:], draft[1:]) for draft in drafts[1:]])

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..rows.distributions import check_count
 from .families import softmax
-from .layered import LayeredPair
+from .layered import LayeredPair, one_target_by_depth
 
 
 def noisy_pair(
@@ -27,4 +27,4 @@ def noisy_pair(
     target = softmax(spread * logits)
     levels = range(check_count("depth", depth, 0) + 1)
     drafts = [softmax(spread * logits + (noise + growth * level) * errors) for level in levels]
-    return LayeredPair([(target[0], drafts[0][0])] + [(target[1:], draft[1:]) for draft in drafts[1:]])
+    return one_target_by_depth(target, drafts)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...writing.intervals import Mean, mean_of
+from ...writing.intervals import Mean, mean_of, mean_over_seeds
 from ...writing.markdown import Note, Section
 from .nodes import EDGES, WIDTHS
 from .plan import BUDGETS, FAMILIES, NODES, SAMPLINGS, SPREAD, TREES, VOCABULARY_SIZE
@@ -46,13 +46,12 @@ CLAIMED_BUDGET = 64
 
 def gain(cells: Sequence[Cell], one: Rule, other: Rule, **where: Any) -> Mean | None:
     """The gain of a rule in per cent: the mean over families and what else is not named, by seed; then over seeds."""
-    seeds: dict[int, list[float]] = {}
+    found = []
     for cell in cells:
         if cell["budget"] != NODES and all(cell[name] == value for name, value in where.items()):
             values = [cell["values"][shape][verifier] for shape, verifier in (one, other)]
-            seeds.setdefault(cell["seed"], []).append(100 * (values[0] / values[1] - 1))
-    means = [sum(found) / len(found) for found in seeds.values()]
-    return mean_of(means) if len(means) > 1 else None
+            found.append((cell["seed"], 100 * (values[0] / values[1] - 1)))
+    return mean_over_seeds(found)
 
 
 def note_of(cells: Sequence[Cell], command: str) -> Note:

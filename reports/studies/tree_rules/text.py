@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from ...writing.intervals import Mean, mean_of
+from ...writing.intervals import Mean, mean_of, mean_over_seeds
 from ...writing.markdown import Note, Section
 from .plan import DEPTH, FAMILIES, SHAPES, SPREAD, TEMPERATURES, TREES, VOCABULARY_SIZE
 
@@ -92,13 +92,12 @@ def verdict(claim: Claim, found: Mean) -> str:
 
 def pooled_gain(cells: Sequence[Cell], claim: Claim, temperature: float) -> Mean | None:
     """The gain in per cent on trees that branch: the mean over families and shapes of each seed, then over seeds."""
-    seeds: dict[int, list[float]] = {}
+    found = []
     for cell in cells:
         if cell["temperature"] == temperature and cell["shape"] != "chain":
             gain = cell["values"][claim.one] / cell["values"][claim.other] - 1
-            seeds.setdefault(cell["seed"], []).append(100 * gain)
-    means = [sum(found) / len(found) for found in seeds.values()]
-    return mean_of(means) if len(means) > 1 else None
+            found.append((cell["seed"], 100 * gain))
+    return mean_over_seeds(found)
 
 
 def counted(claim: Claim, found: Sequence[Mean]) -> tuple[int, int, int]:
