@@ -20,6 +20,7 @@ import numpy as np
 from ..models.backend import torch
 from ..models.pairs import ModelPair, quiet
 from .folder import DistilFolder
+from .learners import Learners
 from .losses import Judge, RowPairs
 from .plan import DistilPlan, check_micro_batch
 from .samples import SamplePlan, Samples, sampled
@@ -55,16 +56,10 @@ class Distillation:
         self.micro_batch = micro_batch or plan.batch
         self.device = next(target.parameters()).device
         self.judge: Judge | None = None
-        self.learners = {"student": [one for one in student.parameters() if one.requires_grad]}
         if plan.weights.adversarial:
-            with torch.random.fork_rng():
-                torch.manual_seed(plan.seed + 1)
-                self.judge = Judge(target.get_input_embeddings().weight).to(self.device)
-            self.learners["judge"] = list(self.judge.parameters())
-        self.optimizers = {
-            name: torch.optim.AdamW(one, lr=plan.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
-            for name, one in self.learners.items()
-        }
+            self.judge = Judge.seeded(plan.seed + 1, target.get_input_embeddings().weight)
+        networks = {"student": student} | ({"judge": self.judge} if self.judge else {})
+        self.learners = Learners(networks, plan.learning_rate)
         self.steps = 0
 
     def step(self) -> float:
@@ -79,12 +74,7 @@ class Distillation:
             raise MemoryError(f"{self.micro_batch} sequences at once do not fit: give a smaller micro-batch") from error
         if not np.isfinite(loss):
             raise FloatingPointError(f"the loss of step {self.steps} is {loss}")
-        for name, optimizer in self.optimizers.items():
-            torch.nn.utils.clip_grad_norm_(self.learners[name], 1.0)
-            for group in optimizer.param_groups:
-                group["lr"] = self.plan.rate(self.steps)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        self.learners.advance(self.plan.rate(self.steps))
         self.steps += 1
         return loss
 
@@ -105,8 +95,8 @@ class Distillation:
         if self.judge is None:
             return {"student": mixed}
         return {
-            "student": mixed + weights.adversarial * self.judge.student_loss(rows),
-            "judge": self.judge.own_loss(rows),
+            "student": mixed + weights.adversarial * self.judge.student_loss(rows.student, rows.last),
+            "judge": self.judge.own_loss(rows.target, rows.student, rows.last),
         }
 
     def rows(self, samples: Samples) -> RowPairs:
@@ -138,21 +128,12 @@ class Distillation:
 
     def state(self) -> dict[str, Any]:
         """Everything that changes, as ``torch.save`` takes it."""
-        networks = {"student": self.student} | ({"judge": self.judge} if self.judge else {})
-        return {
-            "steps": self.steps,
-            "networks": {name: network.state_dict() for name, network in networks.items()},
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-        }
+        return {"steps": self.steps} | self.learners.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self.steps = state["steps"]
-        self.student.load_state_dict(state["networks"]["student"])
-        if self.judge is not None:
-            self.judge.load_state_dict(state["networks"]["judge"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+        self.learners.restore(state)
 
 
 def parts(samples: Samples, size: int) -> Sequence[Samples]:

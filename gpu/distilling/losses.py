@@ -41,35 +41,47 @@ class Judge(torch.nn.Module):
     target's predictions as what is real.  Ours, since the paper's text could be read in abstract only: rows are judged
     whole and not as drawn tokens, so that the student gets a gradient; a row enters as the mean of the target's
     embeddings under it, beside the embedding of the context's last token; the student's loss is the non-saturating one.
+
+    ``tokens`` (M,) are those that rows have entries of, all by default.
     """
 
     embeddings: Tensor
+    columns: Tensor
 
-    def __init__(self, embeddings: Tensor, width: int = 128) -> None:
+    def __init__(self, embeddings: Tensor, tokens: Tensor | None = None, width: int = 128) -> None:
         super().__init__()
-        self.register_buffer("embeddings", embeddings.detach().float(), persistent=False)
+        all_rows = embeddings.detach().float()
+        self.register_buffer("embeddings", all_rows, persistent=False)
+        self.register_buffer("columns", all_rows if tokens is None else all_rows[tokens], persistent=False)
         wide = embeddings.shape[1]
         self.layers = torch.nn.Sequential(
             torch.nn.LayerNorm(2 * wide),
             torch.nn.Linear(2 * wide, width),
             torch.nn.SiLU(),
             torch.nn.Linear(width, 1),
-        )
+        ).to(embeddings.device)
+
+    @classmethod
+    def seeded(cls, seed: int, embeddings: Tensor, tokens: Tensor | None = None) -> Judge:
+        """A judge whose first weights follow from a seed alone."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return cls(embeddings, tokens)
 
     def forward(self, rows: Tensor, last: Tensor) -> Tensor:
-        """(M,) log odds that the rows (M, V) are the target's."""
-        seen = torch.cat([rows @ self.embeddings, self.embeddings[last]], dim=-1)
-        return self.layers(seen)[:, 0]
+        """(...) log odds that the rows (..., M) behind the tokens ``last`` (...) are the target's."""
+        seen = torch.cat([rows @ self.columns, self.embeddings[last]], dim=-1)
+        return self.layers(seen)[..., 0]
 
-    def student_loss(self, rows: RowPairs) -> Tensor:
-        """(M,) - log of the probability that the judge gives the student's rows; no gradient for the judge."""
+    def student_loss(self, student: Tensor, last: Tensor) -> Tensor:
+        """(...) - log of the probability that the judge gives the student's rows; no gradient for the judge."""
         self.requires_grad_(False)
-        loss = torch.nn.functional.softplus(-self(rows.student, rows.last))
+        loss = torch.nn.functional.softplus(-self(student, last))
         self.requires_grad_(True)
         return loss
 
-    def own_loss(self, rows: RowPairs) -> Tensor:
-        """(M,) the judge's own cross entropy, the mean over both sides; no gradient for the student."""
+    def own_loss(self, target: Tensor, student: Tensor, last: Tensor) -> Tensor:
+        """(...) the judge's own cross entropy, the mean over both sides; no gradient for the student."""
         softplus = torch.nn.functional.softplus
-        real, drafted = self(rows.target, rows.last), self(rows.student.detach(), rows.last)
+        real, drafted = self(target, last), self(student.detach(), last)
         return (softplus(-real) + softplus(drafted)) / 2

@@ -75,7 +75,7 @@ class LossWeights:
 
     kl : sum p log(p / q) over the vocabulary, the target's rows in full; steady far from the target
     tv : sum |p - q| / 2, which is 1 minus the acceptance rate of one draft: what speculative decoding pays for
-    adversarial : - log of what the judge gives the student's rows, see ``Judge`` in :mod:`.distil_losses`
+    adversarial : - log of what the judge gives the student's rows, see ``Judge`` in :mod:`.losses`
     """
 
     kl: float = 1.0

@@ -29,7 +29,7 @@ class HeadPlan:
         own rows;  depth : levels of its own predictions that it learns from, each weighing ``fade`` times the one above
     noise : standard deviation of what is added to the target's states, over their own root mean square
     shards : of features, with ``features`` for how they are drawn;  batch : texts of a step
-    weights : of the divergences, restricted to the head's tokens; the judge is not for heads
+    weights : of the divergences and of the judge, restricted to the head's tokens
     start_from : the folder of a head to go on from, whose tokens and layers are kept
     Raises ``ValueError`` for numbers out of range.
     """
@@ -65,8 +65,6 @@ class HeadPlan:
             raise ValueError(f"learning_rate must lie in (0, 1), but is {self.learning_rate}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, but is {self.seed}")
-        if self.weights.adversarial:
-            raise ValueError("a head is not taught by a judge: adversarial must be 0")
         if self.batch > self.texts:
             raise ValueError(f"batch is {self.batch}, but there are only {self.texts} texts")
 

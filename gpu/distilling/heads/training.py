@@ -7,11 +7,14 @@ bit on a CPU; on a GPU up to what its kernels repeat).
 from __future__ import annotations
 
 from contextlib import nullcontext
+from math import isfinite
 from time import monotonic
 from typing import Any
 
 from ...models.backend import torch
 from ...models.heads.network import Head
+from ..learners import Learners
+from ..losses import Judge
 from .batch import Batch
 from .divergence import mean_divergence
 from .features import Features
@@ -22,45 +25,58 @@ Tensor = torch.Tensor
 
 
 class HeadTraining:
-    """A head on its way with its optimiser: everything that a checkpoint holds.  ``seconds`` were spent in steps."""
+    """A head on its way with its judge: everything that a checkpoint holds.  ``seconds`` were spent in steps."""
 
     def __init__(self, head: Head, plan: HeadPlan, features: Features) -> None:
         self.head, self.plan, self.features = head, plan, features
         self.device = head.projection.weight.device
-        self.learners = list(head.own.parameters())
-        for one in self.learners:
-            one.requires_grad_(True)
-        self.optimizer = torch.optim.AdamW(self.learners, lr=plan.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
+        head.own.requires_grad_(True)
+        self.judge: Judge | None = None
+        if plan.weights.adversarial:
+            self.judge = Judge.seeded(plan.seed + 1, head.decoder.get_input_embeddings().weight, head.tokens)
+        networks = {"head": head.own} | ({"judge": self.judge} if self.judge else {})
+        self.learners = Learners(networks, plan.learning_rate)
         self.steps, self.seconds = 0, 0.0
 
     def step(self) -> float:
         """One batch; the loss before it.  Raises ``FloatingPointError`` for a loss that is not finite."""
         begin = monotonic()
         batch = Batch.of(self.features, self.plan.numbers(self.steps), self.device)
-        loss = self._loss(batch, torch.Generator(self.device).manual_seed(self.plan.seed * 2**32 + self.steps))
-        loss.backward()
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss of step {self.steps} is {loss.item()}")
-        torch.nn.utils.clip_grad_norm_(self.learners, 1.0)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.rate(self.steps)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        losses = self._losses(batch, torch.Generator(self.device).manual_seed(self.plan.seed * 2**32 + self.steps))
+        torch.stack(list(losses.values())).sum().backward()
+        loss = losses["head"].item()
+        if not isfinite(loss):
+            raise FloatingPointError(f"the loss of step {self.steps} is {loss}")
+        self.learners.advance(self.plan.rate(self.steps))
         self.steps, self.seconds = self.steps + 1, self.seconds + monotonic() - begin
-        return loss.item()
+        return loss
 
-    def _loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """The mean loss over places and levels, a level weighing ``fade`` times the one above it."""
+    def _losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """The mean losses of head and judge over places and levels, a level weighing ``fade`` times the one above."""
         with torch.no_grad():
             target = batch.rows(self.head)
         fades = [self.plan.fade**level for level in range(self.plan.depth)]
-        losses = []
+        sums: dict[str, Tensor] = {}
         with self._autocast():
             outputs = unrolled(self.head, batch.tokens, self._noisy(batch.states, rng), len(fades))
             for level, output in enumerate(outputs):
-                found = mean_divergence(target[:, level:], output.logits[:, level:], self.plan.weights)
-                losses.append(fades[level] * found)
-        return torch.stack(losses).sum() / sum(fades)
+                found = self._level(target[:, level:], output.logits[:, level:], batch.tokens[:, level:])
+                for name, loss in found.items():
+                    sums[name] = sums.get(name, 0) + fades[level] / sum(fades) * loss
+        return sums
+
+    def _level(self, target: Tensor, logits: Tensor, last: Tensor) -> dict[str, Tensor]:
+        """The mean losses (), of one level's logits (B, n, M) behind the tokens ``last`` (B, n)."""
+        weights = self.plan.weights
+        mixed = mean_divergence(target, logits, weights)
+        if self.judge is None:
+            return {"head": mixed}
+        student = torch.softmax(logits.float(), dim=-1)
+        fooled = self.judge.student_loss(student, last).mean()
+        return {
+            "head": mixed + weights.adversarial * fooled,
+            "judge": self.judge.own_loss(target, student, last).mean(),
+        }
 
     def _noisy(self, states: Tensor, rng: torch.Generator) -> Tensor:
         scale = self.plan.noise * states.square().mean().sqrt()
@@ -71,11 +87,9 @@ class HeadTraining:
 
     def state(self) -> dict[str, Any]:
         """Everything that changes, as ``torch.save`` takes it."""
-        spent = {"steps": self.steps, "seconds": self.seconds}
-        return spent | {"head": self.head.own.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {"steps": self.steps, "seconds": self.seconds} | self.learners.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self.steps, self.seconds = state["steps"], state["seconds"]
-        self.head.own.load_state_dict(state["head"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.learners.restore(state)

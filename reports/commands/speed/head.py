@@ -58,6 +58,11 @@ FLAGS: dict[str, dict[str, Any]] = {
         "default": DEFAULT.weights.tv,
         "help": "weight of the total variation, 1 - acceptance (default: %(default)s)",
     },
+    "--adversarial": {
+        "type": float,
+        "default": DEFAULT.weights.adversarial,
+        "help": "weight of the judge after KOALA (default: %(default)s)",
+    },
     "--evaluate-every": {"type": COUNT, "help": "steps between looks at held-out texts (default: %(default)s)"},
     "--checkpoint-seconds": {"type": float, "default": 30.0, "help": "between checkpoints (default: %(default)s)"},
     "--seed": {"type": COUNT, "help": "of texts, batches and noise (default: %(default)s)"},
@@ -92,7 +97,7 @@ def plan_of(options: argparse.Namespace) -> HeadPlan:
     """The plan that the options ask for; raises ``ValueError`` for what it cannot be."""
     own = {"weights", "temperatures"}
     values = {name: getattr(options, name) for name in HeadPlan.__dataclass_fields__ if name not in own}
-    plan = HeadPlan(weights=LossWeights(options.kl, options.tv, 0.0), **values)
+    plan = HeadPlan(weights=LossWeights(options.kl, options.tv, options.adversarial), **values)
     if not options.checkpoint_seconds >= 0:
         raise ValueError(f"checkpoint-seconds must be at least 0, but is {options.checkpoint_seconds}")
     check_dtype(options.dtype)

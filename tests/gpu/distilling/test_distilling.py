@@ -156,10 +156,10 @@ def judged():
 
 def test_the_judge_and_the_student_each_learn_from_their_own_loss_only():
     judge, rows, student = judged()
-    judge.student_loss(rows).sum().backward(retain_graph=True)
+    judge.student_loss(rows.student, rows.last).sum().backward(retain_graph=True)
     assert student.grad.abs().sum() > 0 and all(one.grad is None for one in judge.parameters())
     student.grad = None
-    judge.own_loss(rows).sum().backward()
+    judge.own_loss(rows.target, rows.student, rows.last).sum().backward()
     assert student.grad is None and all(one.grad is not None for one in judge.parameters())
 
 
@@ -168,15 +168,24 @@ def test_a_judge_learns_to_tell_rows_apart_and_a_student_to_deceive_it():
     optimizer = torch.optim.Adam(judge.parameters(), lr=0.01)
     for _ in range(100):
         optimizer.zero_grad()
-        judge.own_loss(rows).mean().backward(retain_graph=True)
+        judge.own_loss(rows.target, rows.student, rows.last).mean().backward(retain_graph=True)
         optimizer.step()
     chance = np.log(2)
-    assert judge.own_loss(rows).mean().item() < 0.75 * chance
-    before = judge.student_loss(rows).mean()
+    assert judge.own_loss(rows.target, rows.student, rows.last).mean().item() < 0.75 * chance
+    before = judge.student_loss(rows.student, rows.last).mean()
     student.grad = None
     before.backward()
     moved = RowPairs.of_logits(rows.log_target, student.detach() - 5 * student.grad, rows.last)
-    assert judge.student_loss(moved).mean().item() < before.item()
+    assert judge.student_loss(moved.student, moved.last).mean().item() < before.item()
+
+
+def test_a_judge_of_rows_of_some_tokens_is_that_of_rows_which_are_zero_elsewhere():
+    judge, rows, _ = judged()
+    some = torch.tensor([1, 4, 6])
+    narrow = Judge(judge.embeddings, some, width=16)
+    narrow.layers = judge.layers
+    wide = torch.zeros(40, 9).index_copy(1, some, rows.target[:, some])
+    torch.testing.assert_close(narrow(rows.target[:, some], rows.last), judge(wide, rows.last))
 
 
 def test_batches_take_every_sequence_once_in_a_pass():

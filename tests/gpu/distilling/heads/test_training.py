@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need tor
 
 from gpu_tiny import Letters, tiny_head, tiny_model
 
+from veridraft.gpu.distilling.heads.batch import Batch
 from veridraft.gpu.distilling.heads.divergence import mean_divergence
 from veridraft.gpu.distilling.heads.evaluation import evaluate
 from veridraft.gpu.distilling.heads.features import read_shard
@@ -110,8 +111,33 @@ def test_acceptance_on_held_out_texts_is_the_sum_of_least_probabilities(target, 
     assert card["hours"] > 0 and card["settings"]["start_from"] is None
 
 
-def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(target, finished, tmp_path):
-    job = HeadJob.prepared(target, PLAN, tmp_path, features=finished[0].features)
+JUDGED = replace(PLAN, weights=LossWeights(0.5, 0.5, 0.2), steps=16, evaluate_every=16)
+
+
+def test_a_head_that_must_deceive_a_judge_still_learns_and_judge_and_target_move_as_they_should(target, finished):
+    job, _ = finished
+    head, features = tiny_head(target.target), read_shard(job.features, "shard-00000")
+    run = HeadTraining(head, replace(JUDGED, shards=1), features)
+    judge = {name: one.clone() for name, one in run.judge.state_dict().items()}
+    embeddings = target.target.get_input_embeddings().weight.clone()
+    batch = Batch.of(features, run.plan.numbers(0), run.device)
+    losses = run._losses(batch, torch.Generator().manual_seed(0))
+    plain = HeadTraining(tiny_head(target.target), replace(PLAN, shards=1), features)
+    alone = plain._losses(batch, torch.Generator().manual_seed(0))["head"]
+    assert losses["judge"].item() == pytest.approx(np.log(2), abs=0.2)
+    assert losses["head"].item() - alone.item() == pytest.approx(0.2 * np.log(2), abs=0.04)
+    run.step()
+    assert not any(torch.equal(judge[name], one) for name, one in run.judge.state_dict().items())
+    assert torch.equal(embeddings, target.target.get_input_embeddings().weight)
+
+
+@pytest.mark.parametrize("plan", [PLAN, JUDGED])
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(target, finished, tmp_path, plan):
+    whole = finished
+    if plan is JUDGED:
+        other = HeadJob.prepared(target, plan, tmp_path / "whole", features=finished[0].features)
+        whole = other, other.run()
+    job = HeadJob.prepared(target, plan, tmp_path / "cut", features=finished[0].features)
 
     def killed(part, done, whole, detail):
         if part == "steps" and done == 13:
@@ -120,9 +146,9 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(target, finished
     with pytest.raises(KeyboardInterrupt):
         job.run(0.0, killed)
     assert not job.folder.is_finished()
-    again = HeadJob.prepared(target, PLAN, tmp_path, features=finished[0].features)
-    assert again.run(0.0) == finished[1]
-    heads = [load_head(target.target, one.folder.draft) for one in (again, finished[0])]
+    again = HeadJob.prepared(target, plan, tmp_path / "cut", features=finished[0].features)
+    assert again.run(0.0) == whole[1]
+    heads = [load_head(target.target, one.folder.draft) for one in (again, whole[0])]
     for name, weight in heads[0].own.state_dict().items():
         assert torch.equal(weight, heads[1].own.state_dict()[name])
 
@@ -158,7 +184,7 @@ def test_a_head_on_a_target_in_half_precision_learns_in_float32(tmp_path):
     job._finish = lambda run, held_out: seen.extend([run, held_out])
     before, after = job.run()
     assert after.acceptance[0] != before.acceptance[0]
-    assert {one.dtype for one in seen[0].learners} == {torch.float32} and model.dtype == torch.bfloat16
+    assert {one.dtype for one in seen[0].learners.weights["head"]} == {torch.float32} and model.dtype == torch.bfloat16
     HeadJob._finish(job, *seen)
     written = load_head(model, job.folder.draft)
     assert written.projection.weight.dtype == torch.bfloat16
@@ -192,7 +218,6 @@ def test_the_most_frequent_tokens_are_those_of_the_largest_mass():
         ({"noise": 1.0}, r"noise must lie in \[0, 1\), but is 1.0"),
         ({"learning_rate": 1.0}, r"learning_rate must lie in \(0, 1\)"),
         ({"seed": -1}, "seed must be at least 0, but is -1"),
-        ({"weights": LossWeights(1, 1, 0.5)}, "adversarial must be 0"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(target, tmp_path, change, message):
