@@ -53,14 +53,14 @@ class PromptPair(Pair):
             return self._of_head(context)
         tokens = torch.tensor([[*self.prompt, *context]], device=self.pair.device)
         logits = getattr(self.pair, network)(input_ids=tokens, use_cache=False, logits_to_keep=1).logits[0]
-        return self.sampling.rows(logits)[0].cpu().numpy()
-
+        sampling = self.sampling.of_draft if network == "draft" else self.sampling
+        return sampling.rows(logits)[0].cpu().numpy()
 
     def _of_head(self, context: Context) -> Row:
         """The head's row, for a root at the end of the prompt."""
         head = self.pair.draft
         logits = logits_below(head, self.pair.target, self.prompt, context)
-        wide = Columns(head.tokens, self.vocabulary_size).widen(self.sampling.rows(logits[None]))
+        wide = Columns(head.tokens, self.vocabulary_size).widen(self.sampling.of_draft.rows(logits[None]))
         return wide[0].cpu().numpy()
 
 

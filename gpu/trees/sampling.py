@@ -17,20 +17,32 @@ class Sampling:
     """Temperature, top-k and top-p, applied in that order, the same to the target and to the draft.
 
     temperature >= 0, and 0 is greedy (a row is one-hot at its largest logit); top_k >= 1 or ``None``;
-    0 < top_p <= 1.  Raises ``ValueError`` outside these ranges.
+    0 < top_p <= 1; draft_temperature >= 0 is for the draft's rows alone, ``None`` for the same.  It shapes what is
+    drafted and changes no text's law, as verifiers take the draft's rows for what they are: a tree of the likeliest
+    tokens needs more than one-hot rows at temperature 0.  Raises ``ValueError`` outside these ranges.
     """
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float = 1.0
+    draft_temperature: float | None = None
 
     def __post_init__(self) -> None:
-        if not (self.temperature >= 0 and isfinite(self.temperature)):
-            raise ValueError(f"temperature must be finite and at least 0, but is {self.temperature}")
+        for name in ("temperature", "draft_temperature"):
+            value = getattr(self, name)
+            if value is not None and not (value >= 0 and isfinite(value)):
+                raise ValueError(f"{name} must be finite and at least 0, but is {value}")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k must be at least 1, but is {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must lie in (0, 1], but is {self.top_p}")
+
+    @property
+    def of_draft(self) -> Sampling:
+        """The same for the draft's rows."""
+        if self.draft_temperature is None:
+            return self
+        return Sampling(self.draft_temperature, self.top_k, self.top_p)
 
     def rows(self, logits: torch.Tensor) -> torch.Tensor:
         """Rows (..., V) in float64 of logits (..., V) of any type; each sums to 1 up to rounding."""

@@ -65,7 +65,8 @@ class FiniteRows:
 
     def _rows(self, network: str, logits: Tensor) -> Tensor:
         with self.stopwatch.phase(pass_of(network), ("rows", logits[..., 0].numel())):
-            rows = self.sampling.rows(logits)
+            sampling = self.sampling.of_draft if network == "draft" else self.sampling
+            rows = sampling.rows(logits)
             return self.columns[network].widen(rows) if network in self.columns else rows
 
     def read(self, report: Tensor) -> list[list[int]]:

@@ -39,6 +39,7 @@ def test_rows_of_bfloat16_logits_sum_to_one():
     [
         ({"temperature": -1.0}, "temperature must be finite and at least 0, but is -1.0"),
         ({"temperature": float("nan")}, "temperature .* is nan"),
+        ({"draft_temperature": -0.5}, "draft_temperature must be finite and at least 0, but is -0.5"),
         ({"top_k": 0}, "top_k must be at least 1, but is 0"),
         ({"top_p": 0.0}, r"top_p must lie in \(0, 1\], but is 0.0"),
         ({"top_p": 1.5}, r"top_p must lie in \(0, 1\], but is 1.5"),
@@ -47,6 +48,12 @@ def test_rows_of_bfloat16_logits_sum_to_one():
 def test_settings_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Sampling(**options)
+
+
+def test_a_draft_has_the_targets_settings_but_for_a_temperature_of_its_own():
+    assert Sampling(0.7, 5, 0.9).of_draft == Sampling(0.7, 5, 0.9)
+    assert Sampling(0.0, 5, 0.9, draft_temperature=0.8).of_draft == Sampling(0.8, 5, 0.9)
+    assert Sampling(1.0, draft_temperature=0.0).of_draft == Sampling(0.0)
 
 
 def test_a_draw_never_returns_a_token_of_probability_zero():

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
-from gpu_tiny import PROMPTS, Steps, tiny_head, tiny_model
+from gpu_tiny import PROMPTS, Steps, tiny_head, tiny_model, tiny_pair
 
 from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.passes.compiled import compiled_pair
@@ -94,6 +94,23 @@ def test_greedy_decoding_is_the_targets_own_text():
         written = decoder.decode([Request(PROMPTS[0], 20)])[0]
         own = pair.target.generate(torch.tensor([PROMPTS[0]]), max_new_tokens=20, do_sample=False)[0, 5:].tolist()
         assert list(written.tokens) == own
+
+
+@pytest.mark.parametrize("of_head", [True, False])
+def test_a_draft_at_a_temperature_of_its_own_reaches_more_and_changes_no_text(of_head):
+    pair = pair_of(tokens=range(64)) if of_head else tiny_pair()
+    request, own_rows = Request(PROMPTS[0], 24, 3), Sampling(0.0, draft_temperature=1.0)
+    for policy, verifier in {"TopK(4, 2, 8)": "nss", "Iid(3, 2)": "specinfer", "Chain(2)": "block"}.items():
+        texts = [BatchDecoder(pair, verifier, policy, one).decode([request])[0] for one in (Sampling(0.0), own_rows)]
+        assert texts[0].tokens == texts[1].tokens
+        steps = Steps()
+        WatchedDecoder(pair, verifier, get_policy(policy), steps, own_rows, rows=1).decode([request])
+        rows = PromptPair(pair, PROMPTS[0], own_rows)
+        first = steps.trees[0].to_theory()
+        np.testing.assert_allclose(first.draft[0], rows.draft_row(()), atol=1e-5)
+        assert set(first.target[0]) == {0.0, 1.0} and 0 < first.draft[0].max() < 1
+        if policy.startswith("TopK"):
+            assert first.size == 9, "one-hot rows would give two nodes below the root"
 
 
 def test_a_head_that_has_all_tokens_of_the_target_and_one_that_has_few_draft_only_those():
