@@ -1,16 +1,16 @@
-"""Tokens per second of real decoding, against transformers' assisted generation and plain generation.
+"""Tokens per second of real decoding: plain, drafted by a head, by prompt lookup, and transformers' own ways.
 
-    python benchmarks/bench_decoding.py [--tokens 48] [--prompts 3] [--length 3] [--sweep 1,2,3,5] [--threads 1]
-                                        [--out FOLDER]
+    python benchmarks/bench_decoding.py [--tokens 48] [--prompts 6] [--temperatures 0,0.6,1] [--threads 2]
+                                        [--head head] [--skip skip:17,18,16,14] [--out FOLDER]
 
-One pair (the embedded one), temperature 1, sampling everywhere, one text at a time; each method writes a text after
-each prompt, all methods in one order and then in the reverse one.  The time of reading the prompt is included for
-all.  Two comparisons: (a) at one draft length, ours against assisted generation; (b) each side at the best setting of
-one sweep, where ours may draft with the network or with n-grams (prompt lookup), and so may transformers.
+The embedded target, one text at a time.  At each temperature every method writes a text after each prompt, all methods
+in one order and then in the reverse one; the time of reading the prompt is included for all.  A rate is over plain
+decoding's after the same prompt; its interval is Student's over prompts at 95 %, of the mean logarithm.
 
-Ours run on the pair with packed linear layers, as ``packed_pair`` gives it; transformers runs on the pair as it is
-loaded, and again on the packed one, so that what the layers give and what the decoder gives can be told apart.
-Besides wall-clock time there is CPU time, which on a shared machine disturbs less.
+Ours run on packed linear layers (``packed_pair``), whose sums stand in another order than plain ones'; transformers'
+assisted generation drafts with the layer-skip draft, and runs on packed layers too.  At temperature 0 trees of the
+likeliest tokens are drafted by the head's rows at temperature 1.  Besides wall-clock time there is CPU time, which on a
+shared machine disturbs less.  Below it stands what a step spends on what, and what a pass of so many tokens costs.
 """
 
 from __future__ import annotations
@@ -19,160 +19,241 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
 
-from veridraft.gpu import BatchDecoder, ModelPair, NGram, Request, load_pair
+from veridraft.gpu import BatchDecoder, ModelPair, Request, Sampling, load_pair
 from veridraft.gpu.decoding.memory import PeakMemory
+from veridraft.gpu.decoding.passes.cache import BatchModel
 from veridraft.gpu.decoding.passes.packing import packed_pair
+from veridraft.gpu.decoding.step_watch import time_pass
+from veridraft.gpu.models.embedded import LAYERS_LEFT_OUT
 from veridraft.gpu.models.machine import machine
-from veridraft.gpu.models.prompts import PROMPTS
-from veridraft.theory.policies.base import Policy
-from veridraft.theory.policies.paths import Chain, Delayed, Iid
+from veridraft.gpu.models.prompts import prompts_of
 
-Writer = Callable[[tuple[int, ...], int], int]
-"""``writer(prompt, seed)`` writes a text and returns how many tokens it has."""
+PLAIN = "plain"
 
-def ours(pair: ModelPair, verifier: str, policy: Policy, tokens: int, decoders: dict[str, BatchDecoder]) -> Writer:
-    decoder = decoders[f"{verifier}, {policy.name}"] = BatchDecoder(pair, verifier, policy, rows=1)
+OF_HEAD = (
+    ("block", "Chain(1)"),
+    ("block", "Chain(2)"),
+    ("block", "Chain(3)"),
+    ("specinfer", "Iid(3, 1)"),
+    ("traversal", "Iid(2, 2)"),
+    ("lifted_k_seq", "Iid(4, 1)"),
+    ("lifted_optimal", "Iid(2, 2)"),
+    ("nss", "TopK(4, 1, 4)"),
+    ("nss", "TopK(4, 2, 8)"),
+)
+"""Verifiers and policies that draft with the head; lists that are drawn say at temperature 0 what a chain says."""
+
+SIZES = (1, 2, 4, 8, 16)
+"""Tokens of a pass whose cost is told."""
+
+PHASES = ("draft", "target", "verify", "commit", "prompt")
+
+
+@dataclass
+class Method:
+    """A way to write a text; ``write(prompt, seed)`` returns how many tokens it has.  One figure for each text."""
+
+    name: str
+    write: Callable[[tuple[int, ...], int], int]
+    decoder: BatchDecoder | None = None
+    tokens: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def rates(self, prompts: int) -> np.ndarray:
+        """(2, prompts) tokens per second and per CPU second after each prompt, over both orders."""
+        written, *spent = (
+            np.array(values, dtype=float).reshape(2, prompts).sum(axis=0)
+            for values in (self.tokens, self.seconds, self.cpu)
+        )
+        return np.stack([written / one for one in spent])
+
+
+def ours(name: str, pair: ModelPair, verifier: str, policy: str, sampling: Sampling, tokens: int) -> Method:
+    """Our decoder on a pair."""
+    decoder = BatchDecoder(pair, verifier, policy, sampling, rows=1)
 
     def write(prompt: tuple[int, ...], seed: int) -> int:
         return len(decoder.decode([Request(prompt, tokens, seed)])[0].tokens)
 
-    return write
+    return Method(name, write, decoder)
 
 
-def transformers_generate(pair: ModelPair, tokens: int, length: int | None = None, lookup: int | None = None) -> Writer:
-    """Plain generation, assisted with a constant draft length, or prompt lookup."""
-    options: dict[str, Any] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
-    options["max_new_tokens"] = tokens
-    if lookup is not None:
-        options["prompt_lookup_num_tokens"] = lookup
+def theirs(name: str, pair: ModelPair, temperature: float, tokens: int, **options: Any) -> Method:
+    """transformers' ``generate`` on a pair: plain, assisted by the draft, or with prompt lookup."""
+    options |= {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+    options |= {"top_k": 0, "top_p": 1.0} if temperature else {}
 
     def write(prompt: tuple[int, ...], seed: int) -> int:
         torch.manual_seed(seed)
         ids = torch.tensor([prompt], device=pair.device)
-        if length is not None:
-            config = pair.draft.generation_config
-            config.num_assistant_tokens, config.num_assistant_tokens_schedule = length, "constant"
-            config.assistant_confidence_threshold = 0.0
-            options["assistant_model"] = pair.draft
-        return pair.target.generate(ids, attention_mask=torch.ones_like(ids), **options).shape[1] - len(prompt)
+        written = pair.target.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, **options)
+        return written.shape[1] - len(prompt)
 
-    return write
+    return Method(name, write)
 
 
-def methods(
-    pair: ModelPair, tokens: int, length: int, sweep: list[int], decoders: dict[str, BatchDecoder]
-) -> dict[str, Writer]:
-    """All of them by name; ``sweep`` are draft lengths."""
-    fast = packed_pair(pair)
-    table = {
-        "plain": transformers_generate(pair, tokens),
-        "plain, packed": transformers_generate(fast, tokens),
-        f"assisted {length}, packed": transformers_generate(fast, tokens, length),
-    }
-    table |= {f"assisted {k}": transformers_generate(pair, tokens, k) for k in sorted({*sweep, length})}
-    table |= {f"lookup {k}": transformers_generate(pair, tokens, lookup=k) for k in sweep if k > 1}
-    settings: list[tuple[str, Policy]] = [("nss", Chain(0)), ("naive", Chain(length))]
-    settings += [("block", Chain(k)) for k in sorted({*sweep, length})]
-    settings += [("traversal", Iid(4, length)), ("lifted_k_seq", Iid(4, length)), ("traversal", Delayed(3, 1, 1))]
-    settings += [("nss", NGram(k)) for k in sweep]
-    for verifier, policy in settings:
-        table[f"ours: {verifier}, {policy.name}"] = ours(fast, verifier, policy, tokens, decoders)
-    return table
+def assisted(pair: ModelPair, temperature: float, tokens: int, length: int) -> Method:
+    """transformers' assisted generation with a constant draft length."""
+    config = pair.draft.generation_config
+    config.num_assistant_tokens_schedule, config.assistant_confidence_threshold = "constant", 0.0
+    method = theirs(f"assisted {length}", pair, temperature, tokens, assistant_model=pair.draft)
+    write = method.write
+
+    def with_length(prompt: tuple[int, ...], seed: int) -> int:
+        config.num_assistant_tokens = length
+        return write(prompt, seed)
+
+    return replace(method, write=with_length)
 
 
-def run(writers: dict[str, Writer], prompts: list[tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """(3,) tokens, seconds and CPU seconds of each method, over both orders, after one warm-up each."""
-    totals = {name: np.zeros(3) for name in writers}
-    for write in writers.values():
-        write(prompts[0][:4], 0)
-    for order in (list(writers), list(writers)[::-1]):
+def methods(head: ModelPair, skip: ModelPair, temperature: float, tokens: int) -> list[Method]:
+    """All ways at one temperature, ours and plain decoding first."""
+    sampling = Sampling(temperature)
+    made = [ours(PLAIN, head, "nss", "Chain(0)", sampling, tokens)]
+    for verifier, policy in OF_HEAD:
+        is_drawn, wide = not policy.startswith("TopK"), Sampling(temperature, draft_temperature=1.0)
+        if temperature or not is_drawn or policy.startswith("Chain"):
+            chosen = sampling if is_drawn else wide
+            made.append(ours(f"head: {verifier}, {policy}", head, verifier, policy, chosen, tokens))
+    made += [ours(f"lookup: nss, NGram({size})", head, "nss", f"NGram({size})", sampling, tokens) for size in (2, 4)]
+    made.append(ours("layers left out: block, Chain(3)", skip, "block", "Chain(3)", sampling, tokens))
+    made.append(theirs("transformers: plain", skip, temperature, tokens))
+    made += [assisted(skip, temperature, tokens, length) for length in (1, 3)]
+    made.append(theirs("transformers: lookup 3", skip, temperature, tokens, prompt_lookup_num_tokens=3))
+    return made
+
+
+def run(ways: Sequence[Method], prompts: Sequence[tuple[int, ...]]) -> None:
+    """Write all texts, in one order and then in the reverse one, after one warm-up each."""
+    for way in ways:
+        way.write(prompts[0][:4], 0)
+        if way.decoder is not None:
+            way.decoder.stopwatch.spans.clear()
+            way.decoder.steps = 0
+    for order in (ways, ways[::-1]):
         for seed, prompt in enumerate(prompts):
-            for name in order:
+            for way in order:
                 begin, begin_cpu = perf_counter(), process_time()
-                tokens = writers[name](prompt, seed)
-                totals[name] += tokens, perf_counter() - begin, process_time() - begin_cpu
+                way.tokens.append(way.write(prompt, seed))
+                way.seconds.append(perf_counter() - begin)
+                way.cpu.append(process_time() - begin_cpu)
             print(".", end="", file=sys.stderr, flush=True)
-    return totals
 
 
-def speeds(totals: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    return {
-        name: {"tokens": int(tokens), "tokens_per_second": tokens / wall, "tokens_per_cpu_second": tokens / cpu}
-        for name, (tokens, wall, cpu) in totals.items()
-    }
+def compared(ways: Sequence[Method], prompts: int) -> list[dict[str, Any]]:
+    """For each way its rates, and over plain decoding's the geometric mean over prompts with an interval."""
+    base = ways[0].rates(prompts)
+    quantile = scipy.stats.t.ppf(0.975, prompts - 1)
+    found = []
+    for way in ways:
+        logs = np.log(way.rates(prompts) / base)
+        middle, half = logs.mean(axis=1), quantile * logs.std(axis=1, ddof=1) / np.sqrt(prompts)
+        over = {
+            kind: np.exp([middle[n] - half[n], middle[n], middle[n] + half[n]]).tolist()
+            for n, kind in enumerate(("seconds", "cpu"))
+        }
+        total = sum(way.tokens)
+        rates = {"tokens_per_second": total / sum(way.seconds), "tokens_per_cpu_second": total / sum(way.cpu)}
+        found.append({"method": way.name, "tokens": total, **rates, "over_plain": over} | budget(way))
+    return found
 
 
-def comparisons(found: dict[str, dict[str, float]], length: int) -> list[str]:
-    """The ratios of (a) and (b), in wall-clock and in CPU time."""
-    mine = {name: row for name, row in found.items() if name.startswith("ours")}
-    theirs = {name: row for name, row in found.items() if name not in mine and "packed" not in name}
-    drafted = {name: row for name, row in mine.items() if f"Chain({length})" in name}
-    lines = []
-    for kind in ("tokens_per_second", "tokens_per_cpu_second"):
-        best = max(drafted, key=lambda name: drafted[name][kind])
-        base = found[f"assisted {length}"][kind]
-        lines.append(f"(a) {kind}: {best} / assisted {length} = {drafted[best][kind] / base:.2f}")
-        best, other = (max(rows, key=lambda name: rows[name][kind]) for rows in (mine, theirs))
-        lines.append(f"(b) {kind}: {best} / {other} = {mine[best][kind] / theirs[other][kind]:.2f}")
-    return lines
+def budget(way: Method) -> dict[str, Any]:
+    """Of our decoder: tokens a step, and milliseconds of a step by phase; ``prompt`` is its reading, spread."""
+    if way.decoder is None:
+        return {}
+    steps = way.decoder.steps
+    seconds = way.decoder.stopwatch.seconds
+    spent = {phase: 1000 * seconds[phase] / steps for phase in PHASES if phase in seconds}
+    return {"tokens_a_step": sum(way.tokens) / steps, "milliseconds": spent}
 
 
-def budgets(decoders: dict[str, BatchDecoder]) -> dict[str, dict[str, float]]:
-    """Milliseconds of a step by phase; ``prompt`` is the prompts' reading, spread over the steps."""
-    table = {}
-    for name, decoder in decoders.items():
-        table[name] = {phase: 1000 * time / decoder.steps for phase, time in decoder.stopwatch.seconds.items()}
-    return table
+@torch.inference_mode()
+def passes(pair: ModelPair, context: int = 128, rounds: int = 9) -> dict[int, float]:
+    """Median milliseconds of a pass of the target over so many tokens behind a context, sizes in turn."""
+    rng = np.random.default_rng(0)
+    lines = {size: [rng.integers(pair.vocabulary_size, size=size).tolist()] for size in SIZES}
+    model = BatchModel(pair.target, 1, context + max(SIZES) + 1)
+    model.prefill(0, rng.integers(pair.vocabulary_size, size=context).tolist())
+    spent: dict[int, list[float]] = {size: [] for size in SIZES}
+    for turn in range(rounds + 1):
+        for size, tokens in lines.items():
+            span = time_pass(model, tokens, Sampling())
+            if turn:
+                spent[size].append(1000 * float(span[0]))
+    return {size: median(values) for size, values in spent.items()}
 
 
-def report(found: dict[str, dict[str, float]], steps: dict[str, dict[str, float]], lines: list[str]) -> str:
-    base = found["plain"]
-    text = [f"{'method':32} {'tokens':>6} {'tokens/s':>9} {'per CPU s':>9} {'/ plain':>8} {'(CPU)':>6}"]
-    for name, row in found.items():
-        wall, cpu = row["tokens_per_second"], row["tokens_per_cpu_second"]
-        ratios = wall / base["tokens_per_second"], cpu / base["tokens_per_cpu_second"]
-        text.append(f"{name:32} {row['tokens']:6d} {wall:9.2f} {cpu:9.2f} {ratios[0]:8.2f} {ratios[1]:6.2f}")
-    phases = ("draft", "target", "verify", "commit", "prompt")
-    text += ["", *lines, "", f"{'milliseconds of a step':32} " + " ".join(f"{phase:>7}" for phase in phases)]
-    for name, row in steps.items():
-        shares = [row.get(phase, 0.0) for phase in phases]
-        text.append(f"{name:32} " + " ".join(f"{share:7.1f}" for share in shares))
-    return "\n".join(text)
+def table(temperature: float, found: Sequence[dict[str, Any]]) -> str:
+    """One temperature as text."""
+    lines = [f"T = {temperature:g}",
+             f"  {'method':34} {'tokens':>6} {'tokens/s':>9} {'/ plain':>8} {'(95 %)':>13} {'CPU':>6} {'a step':>7}  "
+             + " ".join(f"{phase:>6}" for phase in PHASES)]  # fmt: skip
+    for row in found:
+        low, middle, high = row["over_plain"]["seconds"]
+        spent = row.get("milliseconds", {})
+        lines.append(
+            f"  {row['method']:34} {row['tokens']:6d} {row['tokens_per_second']:9.2f} {middle:8.2f} "
+            f"({low:.2f} to {high:.2f}) {row['over_plain']['cpu'][1]:6.2f} "
+            + (f"{row['tokens_a_step']:7.2f}  " if spent else "")
+            + " ".join(f"{spent[phase]:6.1f}" for phase in PHASES if phase in spent)
+        )
+    return "\n".join(lines)
+
+
+def numbers(text: str, kind: Callable[[str], float]) -> list[float]:
+    """The numbers of a list with commas."""
+    return [kind(one) for one in text.split(",")]
 
 
 def main() -> None:
+    """Measure, print, and write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("tokens", 48), ("prompts", 3), ("length", 3), ("threads", torch.get_num_threads())):
+    for name, value in (("tokens", 48), ("prompts", 6), ("threads", torch.get_num_threads())):
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--sweep", default="1,2,3,5", help="draft lengths")
+    parser.add_argument("--temperatures", type=partial(numbers, kind=float), default=[0.0, 0.6, 1.0])
+    parser.add_argument("--head", default="head", help="the folder of a head")
+    parser.add_argument("--skip", default=LAYERS_LEFT_OUT, help="the draft of assisted generation")
     parser.add_argument("--out", type=Path, help="folder for decoding.json and decoding.txt")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    pair = load_pair()
-    decoders: dict[str, BatchDecoder] = {}
-    prompts = [pair.encode(prompt) for prompt in PROMPTS[: options.prompts]]
-    with PeakMemory(pair.device) as peak:
-        sweep = [int(length) for length in options.sweep.split(",")]
-        found = speeds(run(methods(pair, options.tokens, options.length, sweep, decoders), prompts))
-    lines, steps = comparisons(found, options.length), budgets(decoders)
-    head = f"{pair.target_name}, draft {pair.draft_name}, {pair.device}, {options.threads} threads, "
-    head += f"peak memory {peak.bytes / 2**30:.2f} GiB"
-    text = "\n".join([head, report(found, steps, lines)])
-    print(text)
+    head, skip = (packed_pair(load_pair(draft=draft)) for draft in (options.head, options.skip))
+    prompts = [head.encode(prompt) for prompt in prompts_of(head)[: options.prompts]]
+    found: dict[float, list[dict[str, Any]]] = {}
+    with PeakMemory(head.device) as peak:
+        for temperature in options.temperatures:
+            ways = methods(head, skip, temperature, options.tokens)
+            run(ways, prompts)
+            found[temperature] = compared(ways, len(prompts))
+            print("\n" + table(temperature, found[temperature]), flush=True)
+        costs = passes(head)
+    of_passes = ", ".join(f"{size} token(s) {cost:.1f} ms" for size, cost in costs.items())
+    text = [
+        f"{head.target_name}, head {options.head}, {options.threads} threads, {len(prompts)} prompts in two orders, "
+        f"peak memory {peak.bytes / 2**30:.2f} GiB; at the right milliseconds of a step by phase",
+        *(table(temperature, rows) for temperature, rows in found.items()),
+        f"a pass of the target: {of_passes}",
+    ]
+    print(text[-1])
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         command = shlex.join(["python", *sys.argv])
-        body = {"command": command, "machine": machine(), "peak_bytes": peak.bytes, "speeds": found, "budgets": steps}
-        (options.out / "decoding.json").write_text(json.dumps(body | {"comparisons": lines}, indent=1) + "\n")
-        (options.out / "decoding.txt").write_text(f"$ {command}\n{text}\n")
+        body = {"command": command, "machine": machine(), "peak_bytes": peak.bytes, "passes_ms": costs, "speeds": found}
+        (options.out / "decoding.json").write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+        (options.out / "decoding.txt").write_text("\n".join([f"$ {command}", *text]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import transformers
 from veridraft.gpu import load_pair
 from veridraft.gpu.decoding.drafting.draft_pair import LivePair
 from veridraft.gpu.decoding.passes.cache import BatchModel, RowFeed
+from veridraft.gpu.models.embedded import LAYERS_LEFT_OUT
 from veridraft.gpu.models.prompts import PROMPTS
 from veridraft.gpu.trees.sampling import Sampling
 from veridraft.gpu.trees.tensor_tree import TensorTree
@@ -163,7 +164,7 @@ def main() -> None:
     prompts = np.random.default_rng(0).integers(4096, size=(options.prompts, 64)).tolist()
     table("random Llama", small_model(), prompts, options.rounds)
     if options.embedded:
-        pair = load_pair()
+        pair = load_pair(draft=LAYERS_LEFT_OUT)
         texts = [pair.encode(prompt) for prompt in PROMPTS[: options.prompts]]
         table(f"{pair.target_name}, draft {pair.draft_name}", pair.draft, texts, options.rounds)
 

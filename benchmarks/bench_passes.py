@@ -26,6 +26,7 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from veridraft.gpu import ModelPair, compiled_pair, load_pair, packed_pair
 from veridraft.gpu.decoding.passes.cache import BatchModel, extended
+from veridraft.gpu.models.embedded import LAYERS_LEFT_OUT
 from veridraft.gpu.trees.tree_batch import NONE
 
 Pass = Callable[[int], Any]
@@ -136,7 +137,7 @@ def main() -> None:
     sizes = [int(size) for size in options.sizes.split(",")]
     print(f"$ OMP_NUM_THREADS=1 python {' '.join(sys.argv)}\ntorch {torch.__version__}")
     attention(options.context, sizes, options.rounds)
-    passes(load_pair(), options.context, sizes, options.rounds, not options.skip_compiled)
+    passes(load_pair(draft=LAYERS_LEFT_OUT), options.context, sizes, options.rounds, not options.skip_compiled)
 
 
 if __name__ == "__main__":

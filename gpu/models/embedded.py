@@ -29,7 +29,10 @@ GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 CONVERTED = "SmolLM2-135M-Instruct-float32"
 MARKER = "veridraft.json"
 NAME = "SmolLM2-135M-Instruct"
-DRAFT = "skip:17,18,16,14"
+DRAFT = "head"
+"""The shipped head."""
+LAYERS_LEFT_OUT = "skip:17,18,16,14"
+"""The draft where the target is not in one piece, and one to compare with."""
 
 Converter = Callable[[Path, Path], None]
 """``convert(gguf, folder)`` writes the network in the GGUF file as safetensors, with its tokenizer."""

@@ -96,8 +96,7 @@ def load_pair(
     target : a folder, a GGUF file, or a name that transformers knows; ``None`` is the embedded
         SmolLM2-135M-Instruct (135 million weights, V = 49,152), fetched once into the cache folder
     draft : the same, or ``skip:17,18`` for the target without those layers (no copy of its weights), or the folder of
-        a head on the target; ``head`` is the one that is shipped for the embedded target, and ``None`` with that
-        target is ``skip:17,18,16,14``
+        a head on the target; ``head``, the one that is shipped for the embedded target, is also what ``None`` is there
     dtype : ``float32``, ``bfloat16`` or ``float16``; the rows at the verifier are float64 whatever it is
 
     Raises ``ValueError`` for a device that is not there, a folder without a model, files that cannot be loaded, a

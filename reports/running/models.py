@@ -19,7 +19,8 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
                  f"{', '.join(NETWORKS)} (default: SmolLM2-135M-Instruct)"},
     "--draft": {
         "metavar": "MODEL",
-        "help": "the same, skip:17,18 for the target without those layers, the folder of a head, or head",
+        "help": "the same, skip:17,18 for the target without those layers, the folder of a head, or head (the "
+        "default target's own, and its default)",
     },
     "--device": {"default": "cpu", "help": "cpu or cuda (default: %(default)s)"},
     "--dtype": {"default": "float32", "help": f"{', '.join(DTYPES)} (default: %(default)s)"},

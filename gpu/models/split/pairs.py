@@ -30,7 +30,8 @@ def load_split_pair(
     tensor_parallel : every rank of a run under ``torchrun`` takes its share of every layer's heads; decode with
         :func:`.on_all_ranks`
     draft : a folder, a name or a GGUF file is loaded whole beside the target's inputs (by rank 0 alone on a GPU);
-        ``skip:17,18`` shares the target's weights wherever they lie
+        ``skip:17,18`` shares the target's weights wherever they lie; ``None`` with the embedded target is
+        ``skip:17,18,16,14``, as a head needs a target in one piece
 
     Raises ``ValueError`` as :func:`.load_pair` does, for both ways or neither, outside ``torchrun``, for heads that
     the ranks cannot share evenly, and for embeddings that are not in memory.
@@ -38,7 +39,7 @@ def load_split_pair(
     if tensor_parallel == (device_map is not None):
         raise ValueError("give either device_map or tensor_parallel, to say how the target is split")
     check_names(target, draft, dtype)
-    kind, draft = dtype_of(dtype), draft or embedded.DRAFT
+    kind, draft = dtype_of(dtype), draft or embedded.LAYERS_LEFT_OUT
     if is_head_name(draft):
         raise ValueError(f"draft {draft!r} is a head, which needs a target in one piece")
     skipped = parse_skip(draft) if draft.startswith(SKIP) else None

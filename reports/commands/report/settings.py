@@ -64,8 +64,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "--target": {"metavar": "MODEL", "help": f"{MODEL} (default: SmolLM2-135M-Instruct, fetched once)"},
     "--draft": {
         "metavar": "MODEL",
-        "help": "the same, or skip:17,18 for the target without those layers (default with the default target: "
-        "skip:17,18,16,14)",
+        "help": "the same, skip:17,18 for the target without those layers, the folder of a head on it, or head (the "
+        "default target's own, and its default)",
     },
     "--verifiers": {
         "metavar": "NAMES",
