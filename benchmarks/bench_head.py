@@ -1,26 +1,27 @@
-"""A head on the embedded target: what its trimmed vocabulary leaves out, how often it is right, what a step costs.
+"""A head on the embedded target: how often it is right, what a step costs, and what its number of tokens M does.
 
     OMP_NUM_THREADS=1 python benchmarks/bench_head.py [--head DIR] [--features DIR] [--context 128] [--rounds 15]
-                                                    [--texts 84] [--temperatures 1,0.6,0] [--sizes 2048,4096,8192,16384]
-                                                    [--tokens 32] [--prompts 3]
+                                            [--texts 84] [--temperatures 1,0.6,0] [--sizes 2048,4096,8192,16384,49152]
+                                            [--tokens 32] [--prompts 3]
 
 ``--features`` is a folder that ``veridraft distil --head`` kept: its held-out texts are measured on, those that were
-drawn at temperature 1, at places whose next token the target drew.
+drawn at temperature 1, at places whose next token the target drew.  Output rows are the target's and are not learnt,
+so that one head can be had with any M, of the tokens that the target's rows make most frequent on shards to learn from.
 
 - acceptance: the mean of sum min(p, q) at depths 1 to 6 below a root, at each temperature, which both rows get;
-  standard errors take texts as independent
-- left out: the target's mass on held-out texts outside the M tokens that its rows make most frequent on the first
-  shard to learn from, which bounds what M costs in acceptance
-- cost: CPU time, one thread, of a draft step (one token through the head, float64 row over the vocabulary) for heads of
-  M tokens, and of a target pass of one token up to its row, measured in turn; medians, and the ratio of the medians
-- decoding (``--tokens``): tokens per second of CPU time of plain decoding and of the head with some verifiers and
-  policies on packed layers, after the built-in prompts, in one order and then in the reverse one
+  standard errors take texts as independent; with every M at temperature 1
+- left out: the target's mass on held-out texts outside the M tokens, which bounds what M costs in acceptance
+- cost: CPU time, one thread, of a draft step (one token through the head, float64 row over the vocabulary) for each M,
+  and of a target pass of one token up to its row, measured in turn; medians, and the ratio of the medians
+- decoding (``--tokens``): tokens per second of CPU time at temperature 1 with each M over plain decoding's, block
+  verification of two drafted tokens on packed layers, after the built-in prompts, in one order and then in reverse
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -33,22 +34,15 @@ from veridraft.gpu import BatchDecoder, ModelPair, Request, Sampling, load_pair,
 from veridraft.gpu.decoding.drafting.head_drafter import HeadModel
 from veridraft.gpu.decoding.passes.cache import BatchModel
 from veridraft.gpu.decoding.passes.finite_checks import Columns
-from veridraft.gpu.distilling.heads.evaluation import evaluate
+from veridraft.gpu.distilling.heads.evaluation import HeadEvaluation, evaluate
 from veridraft.gpu.distilling.heads.features import HELD_OUT, FeaturePlan, read_shard, shard_name
 from veridraft.gpu.distilling.heads.job import at_temperature_one, most_frequent
 from veridraft.gpu.distilling.heads.plan import DEEPEST
 from veridraft.gpu.models.heads.network import Head
 from veridraft.gpu.models.prompts import prompts_of
 
-METHODS = (
-    ("nss", "Chain(0)"),
-    ("block", "Chain(1)"),
-    ("block", "Chain(2)"),
-    ("block", "Chain(3)"),
-    ("traversal", "Iid(2, 1)"),
-    ("traversal", "Iid(2, 2)"),
-)
-"""Plain decoding first."""
+METHOD = ("block", "Chain(2)")
+"""With which every M decodes."""
 
 
 def target_step(pair: ModelPair, context: int) -> Callable[[], object]:
@@ -82,23 +76,31 @@ def costs(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float
     return {name: 1000 * median(found) for name, found in seconds.items()}
 
 
-def decoding(pair: ModelPair, temperature: float, tokens: int, prompts: int) -> list[str]:
-    """A line for each method: tokens per second of CPU time, over plain decoding, and block efficiency."""
-    spent, written, steps = np.zeros(len(METHODS)), np.zeros(len(METHODS)), np.zeros(len(METHODS))
-    order = list(range(len(METHODS)))
-    decoders = [BatchDecoder(pair, *method, Sampling(temperature), rows=1) for method in METHODS]
-    for turn, prompt in enumerate(prompts_of(pair)[:prompts]):
-        for place in [*order, *reversed(order)]:
+def with_tokens(pair: ModelPair, tokens: Sequence[int]) -> Head:
+    """The pair's head for other tokens."""
+    head = Head(pair.target, len(pair.draft.layers), tokens)
+    head.own.load_state_dict(pair.draft.own.state_dict())
+    return head
+
+
+def decoding(pairs: dict[int, ModelPair], tokens: int, prompts: int) -> list[str]:
+    """A line for each M: tokens per second of CPU time, over plain decoding's, and tokens a step."""
+    first = next(iter(pairs.values()))
+    decoders = {"plain": BatchDecoder(first, "nss", "Chain(0)", rows=1)}
+    decoders |= {f"M = {size}": BatchDecoder(pair, *METHOD, rows=1) for size, pair in pairs.items()}
+    spent, written, steps = (dict.fromkeys(decoders, 0.0) for _ in range(3))
+    for turn, prompt in enumerate(prompts_of(first)[:prompts]):
+        for name in [*decoders, *reversed(decoders)]:
             begin = process_time()
-            text = decoders[place].decode([Request(prompt, tokens, turn)])[0]
-            spent[place] += process_time() - begin
-            written[place] += len(text.tokens)
-            steps[place] += len(text.taus)
-    rates = written / spent
+            text = decoders[name].decode([Request(prompt, tokens, turn)])[0]
+            spent[name] += process_time() - begin
+            written[name] += len(text.tokens)
+            steps[name] += len(text.taus)
+    rates = {name: written[name] / spent[name] for name in decoders}
     return [
-        f"T = {temperature:g}  {verifier:9s} {policy:9s} {rates[place]:6.2f} tokens/s, {rates[place] / rates[0]:.3f} "
-        f"of plain decoding, {written[place] / steps[place]:.3f} tokens a step"
-        for place, (verifier, policy) in enumerate(METHODS)
+        f"decoding at T = 1, {name}: {rate:.2f} tokens/s, {rate / rates['plain']:.3f} of plain, "
+        f"{written[name] / steps[name]:.3f} tokens a step"
+        for name, rate in rates.items()
     ]
 
 
@@ -116,36 +118,40 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--texts", type=int, default=1000)
     parser.add_argument("--temperatures", type=partial(numbers, kind=float), default=[1.0, 0.6, 0.0])
-    parser.add_argument("--sizes", type=partial(numbers, kind=int), default=[2048, 4096, 8192, 16384])
+    parser.add_argument("--sizes", type=partial(numbers, kind=int), default=[2048, 4096, 8192, 16384, 49152])
     parser.add_argument("--tokens", type=int, default=0)
     parser.add_argument("--prompts", type=int, default=3)
     options = parser.parse_args(words)
     pair = load_pair(draft=options.head)
     print(f"{pair.target_name}, {len(pair.draft.layers)} layer(s), M = {len(pair.draft.tokens)}")
-    learnt = mass = None
+    heads = {size: with_tokens(pair, list(range(size))) for size in options.sizes}
     if options.features:
-        shard = read_shard(options.features, HELD_OUT)
+        learnt, shard = read_shard(options.features, shard_name(0)), read_shard(options.features, HELD_OUT)
         held_out = at_temperature_one(shard, FeaturePlan().temperatures).rows(slice(0, options.texts))
-        learnt, mass = read_shard(options.features, shard_name(0)).mass, shard.mass / shard.mass.sum()
+        output, mass = pair.target.get_output_embeddings(), shard.mass / shard.mass.sum()
         for temperature in options.temperatures:
-            seen = evaluate(pair.draft, held_out, 0, pair.target.get_output_embeddings(), temperature)
-            rates = zip(seen.acceptance, seen.standard_errors, strict=True)
-            shown = "  ".join(f"{rate:.3f} ({error:.3f})" for rate, error in rates)
-            print(f"acceptance at T = {temperature:g}, depth 1 to {DEEPEST}, {len(held_out)} texts: {shown}")
+            said = shown(evaluate(pair.draft, held_out, 0, output, temperature))
+            print(f"acceptance at T = {temperature:g}, {len(held_out)} texts: {said}", flush=True)
+        heads = {size: with_tokens(pair, most_frequent(learnt.mass, size)) for size in options.sizes}
+        for size, head in heads.items():
+            left = 1 - mass[head.tokens.numpy()].sum()
+            print(f"M = {size}: left out {left:.3f}, acceptance {shown(evaluate(head, held_out))}", flush=True)
     ways = {"target": target_step(pair, options.context)}
-    order = most_frequent if mass is not None else lambda _, size: list(range(size))
-    heads = {size: Head(pair.target, len(pair.draft.layers), order(learnt, size)) for size in options.sizes}
     ways |= {f"M = {size}": head_step(head, pair.vocabulary_size, options.context) for size, head in heads.items()}
     found = costs(ways, options.rounds)
     print(f"target pass, one token behind {options.context}: {found['target']:.1f} ms of CPU time")
     for size in options.sizes:
-        left = "" if mass is None else f", target's mass left out {1 - mass[heads[size].tokens.numpy()].sum():.3f}"
         cost = found[f"M = {size}"]
-        print(f"head of M = {size}: {cost:.2f} ms, {100 * cost / found['target']:.1f} % of a target pass{left}")
+        print(f"M = {size}: a step {cost:.2f} ms, {100 * cost / found['target']:.1f} % of a target pass", flush=True)
     if options.tokens:
-        packed = packed_pair(pair)
-        for temperature in options.temperatures:
-            print(*decoding(packed, temperature, options.tokens, options.prompts), sep="\n", flush=True)
+        pairs = {size: packed_pair(replace(pair, draft=head)) for size, head in heads.items()}
+        print(*decoding(pairs, options.tokens, options.prompts), sep="\n", flush=True)
+
+
+def shown(found: HeadEvaluation) -> str:
+    """Acceptance by depth with standard errors."""
+    rates = zip(found.acceptance, found.standard_errors, strict=True)
+    return f"depth 1 to {DEEPEST} " + "  ".join(f"{rate:.3f} ({error:.3f})" for rate, error in rates)
 
 
 if __name__ == "__main__":
