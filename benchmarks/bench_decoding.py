@@ -71,12 +71,13 @@ class Method:
     tokens: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
 
     def rates(self, prompts: int) -> np.ndarray:
-        """(2, prompts) tokens per second and per CPU second after each prompt, over both orders."""
+        """(3, prompts) tokens per second, per CPU second and per step after each prompt, over both orders."""
         written, *spent = (
             np.array(values, dtype=float).reshape(2, prompts).sum(axis=0)
-            for values in (self.tokens, self.seconds, self.cpu)
+            for values in (self.tokens, self.seconds, self.cpu, self.steps or self.tokens)
         )
         return np.stack([written / one for one in spent])
 
@@ -150,11 +151,13 @@ def run(ways: Sequence[Method], prompts: Sequence[tuple[int, ...]]) -> None:
                 way.tokens.append(way.write(prompt, seed))
                 way.seconds.append(perf_counter() - begin)
                 way.cpu.append(process_time() - begin_cpu)
+                if way.decoder is not None:
+                    way.steps.append(way.decoder.steps - sum(way.steps))
             print(".", end="", file=sys.stderr, flush=True)
 
 
 def compared(ways: Sequence[Method], prompts: int) -> list[dict[str, Any]]:
-    """For each way its rates, and over plain decoding's the geometric mean over prompts with an interval."""
+    """For each way its rates, and over the first way's the geometric mean over prompts with an interval."""
     base = ways[0].rates(prompts)
     quantile = scipy.stats.t.ppf(0.975, prompts - 1)
     found = []
@@ -163,11 +166,11 @@ def compared(ways: Sequence[Method], prompts: int) -> list[dict[str, Any]]:
         middle, half = logs.mean(axis=1), quantile * logs.std(axis=1, ddof=1) / np.sqrt(prompts)
         over = {
             kind: np.exp([middle[n] - half[n], middle[n], middle[n] + half[n]]).tolist()
-            for n, kind in enumerate(("seconds", "cpu"))
+            for n, kind in enumerate(("seconds", "cpu", "steps"))
         }
         total = sum(way.tokens)
         rates = {"tokens_per_second": total / sum(way.seconds), "tokens_per_cpu_second": total / sum(way.cpu)}
-        found.append({"method": way.name, "tokens": total, **rates, "over_plain": over} | budget(way))
+        found.append({"method": way.name, "tokens": total, **rates, "over_first": over} | budget(way))
     return found
 
 
@@ -203,11 +206,11 @@ def table(temperature: float, found: Sequence[dict[str, Any]]) -> str:
              f"  {'method':34} {'tokens':>6} {'tokens/s':>9} {'/ plain':>8} {'(95 %)':>13} {'CPU':>6} {'a step':>7}  "
              + " ".join(f"{phase:>6}" for phase in PHASES)]  # fmt: skip
     for row in found:
-        low, middle, high = row["over_plain"]["seconds"]
+        low, middle, high = row["over_first"]["seconds"]
         spent = row.get("milliseconds", {})
         lines.append(
             f"  {row['method']:34} {row['tokens']:6d} {row['tokens_per_second']:9.2f} {middle:8.2f} "
-            f"({low:.2f} to {high:.2f}) {row['over_plain']['cpu'][1]:6.2f} "
+            f"({low:.2f} to {high:.2f}) {row['over_first']['cpu'][1]:6.2f} "
             + (f"{row['tokens_a_step']:7.2f}  " if spent else "")
             + " ".join(f"{spent[phase]:6.1f}" for phase in PHASES if phase in spent)
         )
