@@ -15,7 +15,7 @@ import pytest
 from tutorial import TUTORIAL, blocks
 
 from veridraft.reports.cli import COMMANDS, main
-from veridraft.reports.writing.trees import tree_svg
+from veridraft.theory.rows.pictures import tree_svg
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

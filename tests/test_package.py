@@ -26,15 +26,16 @@ ARROWS = {
 }
 INNER_ARROWS = {
     "theory": {
-        "rows": set(),
+        "display": set(),
+        "rows": {"display"},
         "pairs": {"rows"},
         "solvers": {"rows"},
         "policies": {"rows", "pairs"},
-        "verifiers": {"rows", "pairs", "solvers", "policies"},
-        "bounds": {"rows", "pairs", "policies"},
-        "efficiency": {"rows", "pairs", "solvers", "policies", "verifiers"},
+        "verifiers": {"display", "rows", "pairs", "solvers", "policies"},
+        "bounds": {"display", "rows", "pairs", "policies"},
+        "efficiency": {"display", "rows", "pairs", "solvers", "policies", "verifiers"},
         "speed": {"rows", "pairs", "policies", "verifiers", "efficiency"},
-        "search": {"rows", "pairs", "policies", "verifiers", "speed"},
+        "search": {"display", "rows", "pairs", "policies", "verifiers", "speed"},
     },
     "simulate": {
         "batches": set(),

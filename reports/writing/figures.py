@@ -7,25 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-BLUE, VERMILION, GREEN, INK, FAINT = "#0072B2", "#D55E00", "#009E73", "#1f2933", "#c3cad1"
-"""Of Okabe and Ito's palette, which colour-blind readers can tell apart; two greys."""
-
-STYLE = {
-    "svg.fonttype": "path",
-    "svg.hashsalt": "veridraft",
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.color": "#e4e7eb",
-}
+from veridraft.theory.display.charts import STYLE
 
 
 def drawn(name: str, width: float, height: float, paint: Callable[[Any], None]) -> str:
@@ -34,6 +16,11 @@ def drawn(name: str, width: float, height: float, paint: Callable[[Any], None]) 
     Ids are prefixed with ``name``, so that several figures can stand in one page; width and height are left
     to the page, and nothing in it points outside.
     """
+    return _embedded(svg_file(width, height, paint, transparent=True), name)
+
+
+def svg_file(width: float, height: float, paint: Callable[[Any], None], transparent: bool = False) -> str:
+    """The same as the text of an SVG file of its own."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -41,8 +28,8 @@ def drawn(name: str, width: float, height: float, paint: Callable[[Any], None]) 
         figure = Figure(figsize=(width, height), layout="constrained")
         paint(figure)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return _embedded(buffer.getvalue(), name)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=transparent)
+    return buffer.getvalue()
 
 
 def _embedded(svg: str, name: str) -> str:

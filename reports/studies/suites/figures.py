@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import scipy
 
-from ...writing.figures import BLUE, GREEN, INK, VERMILION, drawn
+from veridraft.theory.display.charts import BLUE, GREEN, INK, VERMILION
+
+from ...writing.figures import drawn
 from .rows import SCORES, WITHIN, Shape, Suite, SuiteRow
 
 ORANGE, PURPLE = "#E69F00", "#CC79A7"
@@ -75,7 +77,6 @@ def _log_axes(axes: Any, low: float, high: float) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
     axes.grid(True)
-    axes.set_axisbelow(True)
     axes.set_aspect("equal")
 
 
@@ -118,7 +119,6 @@ def _score_axes(axes: Any, threshold: float, end: float) -> None:
     axes.set_xlabel("quantile of the normal law")
     axes.set_ylabel("score")
     axes.grid(True)
-    axes.set_axisbelow(True)
 
 
 def _legend(figure: Any, marks: dict[str, tuple[str, str]]) -> None:
