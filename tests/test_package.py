@@ -274,7 +274,7 @@ def test_the_version_is_one_everywhere():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert re.search(rf"^version: {re.escape(version)}$", (ROOT / "CITATION.cff").read_text(), re.M)
     assert re.search(rf"^## \[{re.escape(version)}\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
-    assert f"version = {{{version}}}" in (ROOT / "README.md").read_text()
+    assert f"version = {{{version}}}" in (ROOT / "docs" / "index.md").read_text()
     assert veridraft.__version__ == version
 
 

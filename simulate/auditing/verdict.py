@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from math import log
@@ -102,7 +102,7 @@ class Audit(Shown):
     def sheet(self) -> Sheet:
         """The verdict, the counterexample, what it is worth, and the evidence of every case."""
         cases = self.cases
-        columns = {
+        columns: dict[str, Sequence[Any]] = {
             "case": [case.name for case in cases], "drafts": [case.policy for case in cases],
             "trials": [case.trials for case in cases], "evidence (log 10)": [case.log_e / log(10) for case in cases],
             "surely found": [case.smallest_total_variation for case in cases],

@@ -115,7 +115,7 @@ class TokenAudit(Shown):
     def sheet(self) -> Sheet:
         """The verdict, what speaks for it, and in how many tokens known departures would be found."""
         facts = [("judged", self.size), *self._rows(), *(("note", note) for note in self.notes)]
-        columns = {
+        columns: dict[str, Sequence[Any]] = {
             "departure": [one.name for one in self.sensitivities], "tokens": [one.needed for one in self.sensitivities],
             "fewest of any test": [one.floor for one in self.sensitivities],
         }  # fmt: skip

@@ -82,7 +82,7 @@ class Found(Shown):
         """The best answer in words, and all of them."""
         best, rows = self.best, self.answers
         title = f"{best.verifier} with {best.policy}: {best.gain:.2f} × plain decoding on {best.hardware}"
-        columns = {
+        columns: dict[str, Sequence[Any]] = {
             "verifier": [one.verifier for one in rows], "policy": [one.policy for one in rows],
             "E[τ + 1]": [float(one.result.block_efficiency) for one in rows],
             "tokens/s": [one.tokens_per_second for one in rows], "× plain": [one.gain for one in rows],
