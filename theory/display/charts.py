@@ -8,6 +8,7 @@ from typing import Any
 from .sheet import needed
 
 BLUE, VERMILION, GREEN, INK, FAINT = "#0072B2", "#D55E00", "#009E73", "#1f2933", "#c3cad1"
+ORANGE, PURPLE = "#E69F00", "#CC79A7"
 """Of Okabe and Ito's palette, which colour-blind readers can tell apart; two greys."""
 
 STYLE = {
@@ -38,9 +39,10 @@ def plotted(axes: Any, width: float, height: float, paint: Callable[[Any], None]
     ``ImportError`` that says how to install matplotlib where it is missing.
     """
     matplotlib = needed("matplotlib", "a plot", "report")
+    # Before the context, which takes back all settings: a notebook makes pyplot interactive when it is imported.
+    pyplot = needed("matplotlib.pyplot", "a plot", "report") if axes is None else None
     with matplotlib.rc_context(STYLE):
-        if axes is None:
-            pyplot = needed("matplotlib.pyplot", "a plot", "report")
+        if pyplot:
             axes = pyplot.subplots(figsize=(width, height), layout="constrained")[1]
         paint(axes)
     return axes
