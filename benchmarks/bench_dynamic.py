@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from veridraft.reports.writing.figures import svg_file
 from veridraft.theory import Chain, Delayed, MarkovPair, block_efficiency
 
 VERIFIERS = ("nss", "naive_tree", "specinfer", "spectr")
@@ -121,9 +122,11 @@ def bound_rows(quick: bool) -> list[dict[str, Any]]:
 
 def draw(rows: dict[str, list[dict[str, Any]]], file: Path) -> None:
     """A panel per axis: time against V, K and L, both scales logarithmic."""
-    from matplotlib.figure import Figure
+    file.write_text(svg_file(10, 3.4, lambda figure: paint(figure, rows)), encoding="utf-8")
 
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
+
+def paint(figure: Any, rows: dict[str, list[dict[str, Any]]]) -> None:
+    """The panels on a figure of matplotlib's."""
     for axes, axis in zip(figure.subplots(1, 3, sharey=True), GROWTH, strict=True):
         for verifier, mark in zip(VERIFIERS, MARKS, strict=True):
             points = [(row[axis], row["seconds"]) for row in rows[axis] if row["verifier"] == verifier]
@@ -133,10 +136,9 @@ def draw(rows: dict[str, list[dict[str, Any]]], file: Path) -> None:
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
         axes.set_title(", ".join(f"{name} = {value}" for name, value in BASE.items() if name != axis), loc="left")
-        axes.grid(alpha=0.3)
+        axes.grid()
     figure.axes[0].set_ylabel("CPU seconds")
     figure.axes[0].legend(frameon=False)
-    figure.savefig(file, metadata={"Date": None})
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from veridraft.reports.writing.trees import tree_svg
 from veridraft.theory import DraftTree, MarkovPair, get_verifier
+from veridraft.theory.rows.pictures import tree_svg
 
 WORDS = ("the", "a", "cat", "dog")
 TARGET = [[0.4, 0.15, 0.3, 0.15], [0.1, 0.1, 0.4, 0.4], [0.3, 0.3, 0.2, 0.2], [0.35, 0.35, 0.1, 0.2]]

@@ -15,7 +15,7 @@ import pytest
 from tutorial import TUTORIAL, blocks
 
 from veridraft.reports.cli import COMMANDS, main
-from veridraft.reports.writing.trees import tree_svg
+from veridraft.theory.rows.pictures import tree_svg
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -90,11 +90,14 @@ def test_pictures_are_todays(tmp_path):
     assert drawn == committed, "draw them anew: python docs/drawing.py docs/pictures"
 
 
-def test_formulas_are_made_outside_code_alone():
+def test_formulas_are_made_outside_code_alone(monkeypatch):
     pytest.importorskip("latex2mathml")
+    monkeypatch.syspath_prepend(DOCS)
     building = script("building")
     text = building.on_page_markdown("at $p$ and `$q$`\n\n```\n$r$\n```\n", None, None, None)
     assert text.count("<math") == 1 and "`$q$`" in text and "$r$" in text
+    page = building.on_page_markdown((DOCS / "notebook.md").read_text(), None, None, None)
+    assert "LOSSY: verify, form chain" in page and "data:image/png;base64," in page and "ipynb -->" not in page
 
 
 def test_the_workflow_for_others_fails_for_a_lossy_engine_and_passes_for_a_lossless_one(tmp_path):

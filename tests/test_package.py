@@ -26,15 +26,16 @@ ARROWS = {
 }
 INNER_ARROWS = {
     "theory": {
-        "rows": set(),
+        "display": set(),
+        "rows": {"display"},
         "pairs": {"rows"},
         "solvers": {"rows"},
         "policies": {"rows", "pairs"},
-        "verifiers": {"rows", "pairs", "solvers", "policies"},
-        "bounds": {"rows", "pairs", "policies"},
-        "efficiency": {"rows", "pairs", "solvers", "policies", "verifiers"},
+        "verifiers": {"display", "rows", "pairs", "solvers", "policies"},
+        "bounds": {"display", "rows", "pairs", "policies"},
+        "efficiency": {"display", "rows", "pairs", "solvers", "policies", "verifiers"},
         "speed": {"rows", "pairs", "policies", "verifiers", "efficiency"},
-        "search": {"rows", "pairs", "policies", "verifiers", "speed"},
+        "search": {"display", "rows", "pairs", "policies", "verifiers", "speed"},
     },
     "simulate": {
         "batches": set(),
@@ -273,7 +274,7 @@ def test_the_version_is_one_everywhere():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert re.search(rf"^version: {re.escape(version)}$", (ROOT / "CITATION.cff").read_text(), re.M)
     assert re.search(rf"^## \[{re.escape(version)}\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
-    assert f"version = {{{version}}}" in (ROOT / "README.md").read_text()
+    assert f"version = {{{version}}}" in (ROOT / "docs" / "index.md").read_text()
     assert veridraft.__version__ == version
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ABSENT = "–"
 """Stands where there is no number."""
@@ -21,6 +21,12 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     names: int = 1
     best: frozenset[tuple[int, int]] = frozenset()
+
+    def without(self, columns: Sequence[str]) -> Table:
+        """The table without the columns of these names, neither among its first ones nor pointed out in."""
+        kept = [place for place, name in enumerate(self.columns) if name not in columns]
+        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[place] for place in kept), rows=rows)
 
     def text(self) -> str:
         """The caption and the aligned cells, one line per row."""

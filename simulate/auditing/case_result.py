@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from veridraft.theory.display import Sheet, Shown
+from veridraft.theory.display.charts import AROUND, ROW, plotted
+
 from ..batches.rows import Floats, Ints
 from .evidence import MIXTURE_SHARE, Pattern, smallest_excess
 
 
 @dataclass(frozen=True, eq=False)
-class CaseResult:
+class CaseResult(Shown):
     """What was seen in one request of one case.
 
     Fields
@@ -50,6 +53,11 @@ class CaseResult:
     counts: Ints = field(repr=False)
 
     @property
+    def name(self) -> str:
+        """The case, and the request if there are several."""
+        return self.case + (f", request {self.request}" if self.request else "")
+
+    @property
     def sufficient(self) -> float:
         """The ``log_e`` at which the verifier is called lossy."""
         return -log(MIXTURE_SHARE * self.level)
@@ -59,6 +67,32 @@ class CaseResult:
         """A first token too frequent by this much would have been found with probability 0.999; 1: none surely."""
         first = self.law.reshape(self.vocabulary_size, -1).sum(axis=1)
         return smallest_excess(first, self.trials, self.needed)
+
+    def sheet(self) -> Sheet:
+        """The evidence, and the strings that depart most."""
+        strings, expected, observed = zip(*departures(self), strict=True)
+        facts = (
+            ("evidence (log 10)", self.log_e / log(10)), ("suffices at", self.sufficient / log(10)),
+            ("total variation seen", self.total_variation), ("surely found", self.smallest_total_variation),
+        )  # fmt: skip
+        columns = {"string": [" ".join(map(str, one)) for one in strings], "expected": expected, "observed": observed}
+        return Sheet(f"Case {self.name}: {self.trials:,} trials", facts, self.log_e < self.sufficient, "", columns)
+
+    def plot(self, axes: Any = None) -> Any:
+        """The strings that depart most, on matplotlib's axes or new ones, which are returned.
+
+        A diamond is a frequency; its bar is where that of a lossless verifier lies, but for the case's level.
+        ``ImportError`` without matplotlib.
+        """
+        from .pictures import paint_frequencies
+
+        rows = [(" ".join(map(str, string)), law, seen) for string, law, seen in departures(self)]
+
+        def paint(place: Any) -> None:
+            paint_frequencies(place, rows, self.trials, self.level)
+            place.set_xlabel("frequency of the string: observed ◆, expected and its range ❙")
+
+        return plotted(axes, 7.0, ROW * len(rows) + AROUND, paint)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON's kinds of values; of laws and counts the strings that depart most."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
+from math import log
 from textwrap import wrap
 from typing import Any
+
+from veridraft.theory.display import Sheet, Shown
+from veridraft.theory.display.charts import AROUND, ROW, plotted
 
 from ..batches.intervals import MISS
 from ..forms.form import Form
@@ -30,7 +34,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, eq=False)
-class Audit:
+class Audit(Shown):
     """The result of an audit.
 
     Fields
@@ -86,8 +90,52 @@ class Audit:
         """The verdict for a reader, several lines."""
         return "\n".join(self._lines())
 
+    @property
+    def strongest(self) -> CaseResult | None:
+        """The case of the strongest finding, else the one with the most evidence; ``None`` if nothing was counted."""
+        for finding in self.findings:
+            for case in self.cases:
+                if (case.case, case.request) == (finding.case, finding.request):
+                    return case
+        return max(self.cases, key=lambda case: case.log_e, default=None)
+
+    def sheet(self) -> Sheet:
+        """The verdict, the counterexample, what it is worth, and the evidence of every case."""
+        cases = self.cases
+        columns: dict[str, Sequence[Any]] = {
+            "case": [case.name for case in cases], "drafts": [case.policy for case in cases],
+            "trials": [case.trials for case in cases], "evidence (log 10)": [case.log_e / log(10) for case in cases],
+            "surely found": [case.smallest_total_variation for case in cases],
+            "accepted": [case.mean_acceptance_length for case in cases], "most": [case.optimum for case in cases],
+        }  # fmt: skip
+        facts = [row for finding in self.findings[:1] for row in finding.rows()]
+        if self.failure:
+            facts.append((self.failure.fault.value, f"in case {self.failure.case}: {self.failure.detail}"))
+        facts += [("note", f"it {one.trait.value} ({one.detail})") for one in self.observations]
+        facts.append(("trials", f"{self.trials:,} {self.where}, {self.seconds:.1f} s, seed {self.seed}"))
+        well = {Verdict.NO_DEFECT_FOUND: True, Verdict.UNDECIDED: None}.get(self.verdict, False)
+        worth = " ".join(line.strip() for line in self._closing()).strip()
+        return Sheet(self.headline, tuple(facts), well, "", columns, worth)
+
+    def plot(self, axes: Any = None) -> Any:
+        """The evidence of every case, and a line where it suffices, on matplotlib's axes or new ones; the axes.
+
+        ``strongest.plot()`` shows the strings that depart.  ``ValueError`` if no case was judged; ``ImportError``
+        without matplotlib.
+        """
+        from .pictures import paint_evidence
+
+        if not self.cases:
+            raise ValueError("nothing to plot: no case was judged")
+        return plotted(axes, 7.0, ROW * len(self.cases) + AROUND, lambda place: paint_evidence(place, self.cases))
+
+    @property
+    def headline(self) -> str:
+        """The verdict and what was audited."""
+        return f"{self.verdict.value.upper()}: {self.verifier}, form {self.form}"
+
     def _lines(self) -> Iterator[str]:
-        yield f"{self.verdict.value.upper()}: {self.verifier}, form {self.form}"
+        yield self.headline
         further = f" and {self.further:,} not judged" if self.further else ""
         yield f"{self.trials:,} trials {self.where}{further}, {self.seconds:.1f} s, seed {self.seed}"
         if acceptance := acceptance_text(self.cases):

@@ -8,6 +8,8 @@ from math import exp, isfinite, log
 from textwrap import wrap
 from typing import Any
 
+from veridraft.theory.display import Sheet, Shown
+
 from ..auditing.findings import TEXT_WIDTH
 from ..auditing.verdict import Verdict
 from .betting.greedy import GreedyTally
@@ -40,7 +42,7 @@ class Control:
 
 
 @dataclass(frozen=True, eq=False)
-class TokenAudit:
+class TokenAudit(Shown):
     """The result of an audit of texts.
 
     Fields
@@ -100,11 +102,34 @@ class TokenAudit:
         """The answer in words."""
         return "\n".join(self._lines())
 
+    @property
+    def headline(self) -> str:
+        """The verdict and what was audited."""
+        return f"{self.verdict.value.upper()}: {self.name}"
+
+    @property
+    def size(self) -> str:
+        """How much was judged, in words."""
+        return f"{self.tokens:,} tokens of {self.requests:,} requests"
+
+    def sheet(self) -> Sheet:
+        """The verdict, what speaks for it, and in how many tokens known departures would be found."""
+        facts = [("judged", self.size), *self._rows(), *(("note", note) for note in self.notes)]
+        columns: dict[str, Sequence[Any]] = {
+            "departure": [one.name for one in self.sensitivities], "tokens": [one.needed for one in self.sensitivities],
+            "fewest of any test": [one.floor for one in self.sensitivities],
+        }  # fmt: skip
+        well = {Verdict.NO_DEFECT_FOUND: True, Verdict.UNDECIDED: None}.get(self.verdict, False)
+        return Sheet(self.headline, tuple(facts), well, "", columns, self._closing())
+
     def _lines(self) -> Iterator[str]:
-        yield f"{self.verdict.value.upper()}: {self.name}"
-        yield f"{self.tokens:,} tokens of {self.requests:,} requests"
+        yield self.headline
+        yield self.size
         yield ""
-        yield from self._greedy_lines() if self.greedy else self._sampled_lines()
+        if self.greedy:
+            yield from (f"  {label:<19}{text}" for label, text in self._rows())
+        else:
+            yield from (line for label, text in self._rows() for line in _field(label, text))
         for note in self.notes:
             yield from wrap(note, TEXT_WIDTH + 2, initial_indent="  note       ", subsequent_indent=" " * 13)
         yield ""
@@ -112,16 +137,20 @@ class TokenAudit:
         if self.verdict is Verdict.NO_DEFECT_FOUND and not self.greedy:
             yield from self._worth()
 
-    def _sampled_lines(self) -> Iterator[str]:
-        yield f"  chance     {chance(self.log_e)} if every token is drawn from its row{self._after()}"
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        """What was seen, as labels and texts."""
+        if self.greedy:
+            yield from _greedy_rows(self.greedy)
+            return
+        yield "chance", f"{chance(self.log_e)} if every token is drawn from its row{self._after()}"
         low, high = self.departure
-        yield f"  ranks      {low:.3f} to {high:.3f} of total variation from where the rows put them"
+        yield "ranks", f"{low:.3f} to {high:.3f} of total variation from where the rows put them"
         if self.control:
-            yield from self._control_lines(self.control)
+            yield from _control_rows(self.control)
         if self.verdict is Verdict.LOSSY and self.strongest:
-            yield from _field("seen in", self._seen())
+            yield "seen in", self._seen()
             if self.likely:
-                yield from _field("nearest", f"of the laws that are bet on: {self.likely}")
+                yield "nearest", f"of the laws that are bet on: {self.likely}"
 
     def _after(self) -> str:
         return f", enough after {self.found_after:,} tokens" if self.found_after is not None else ""
@@ -134,22 +163,6 @@ class TokenAudit:
         return {"tilts": "how often likely tokens come", "settings": "which tokens never come"}.get(
             family, "how tokens follow the draft's row"
         )
-
-    def _control_lines(self, control: Control) -> Iterator[str]:
-        yield f"  control    {chance(control.own_log_e)} if its {control.tokens:,} tokens are drawn from their rows"
-        low, high = control.departure
-        yield f"             {low:.3f} to {high:.3f} of total variation: what the rows' own mismatch explains"
-        yield f"  difference {chance(control.log_e)} if both runs draw from one law, in {control.pairs:,} pairs"
-
-    def _greedy_lines(self) -> Iterator[str]:
-        tally = self.greedy
-        assert tally
-        yield f"  not the likeliest  {tally.ties + tally.clear:,} tokens"
-        yield f"  near-ties          {tally.ties:,} of them lie within {tally.margin:g} nats of the likeliest"
-        yield f"  others             {tally.clear:,}"
-        if tally.worst:
-            gap, request, place = tally.worst
-            yield f"  largest gap        {gap:.3g} nats, request {request}, token {place}"
 
     def _closing(self) -> str:
         if self.verdict is Verdict.LOSSY:
@@ -200,6 +213,22 @@ class TokenAudit:
                 for one in self.sensitivities
             ],
         }  # fmt: skip
+
+
+def _control_rows(control: Control) -> Iterator[tuple[str, str]]:
+    yield "control", f"{chance(control.own_log_e)} if its {control.tokens:,} tokens are drawn from their rows"
+    low, high = control.departure
+    yield "", f"{low:.3f} to {high:.3f} of total variation: what the rows' own mismatch explains"
+    yield "difference", f"{chance(control.log_e)} if both runs draw from one law, in {control.pairs:,} pairs"
+
+
+def _greedy_rows(tally: GreedyTally) -> Iterator[tuple[str, str]]:
+    yield "not the likeliest", f"{tally.ties + tally.clear:,} tokens"
+    yield "near-ties", f"{tally.ties:,} of them lie within {tally.margin:g} nats of the likeliest"
+    yield "others", f"{tally.clear:,}"
+    if tally.worst:
+        gap, request, place = tally.worst
+        yield "largest gap", f"{gap:.3g} nats, request {request}, token {place}"
 
 
 def chance(log_e: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from veridraft.theory.display import ByDepth, Sheet
 from veridraft.theory.pairs.base import Pair
 from veridraft.theory.policies.base import Policy
 from veridraft.theory.rows.distributions import NO_TOKEN, check_rows, exact
@@ -34,7 +35,7 @@ STATED = "law"
 
 
 @dataclass(frozen=True, eq=False)
-class EnumeratedLaw:
+class EnumeratedLaw(ByDepth):
     """The law of what a white box emits, over every draft and every decision.
 
     Fields
@@ -72,6 +73,11 @@ class EnumeratedLaw:
             for accepted, row in self.law.masses.items()
             for token in np.flatnonzero(row)
         }
+
+    def sheet(self) -> Sheet:
+        """The law of the accepted length, and how much was enumerated."""
+        facts = (("E[τ + 1]", self.block_efficiency), ("drafts", self.law.trees), ("runs", self.runs))
+        return Sheet(f"{self.verifier} with {self.policy}, enumerated", facts, columns=self._columns())
 
     def certificate(self) -> Certificate:
         """The comparison of the emitted strings, completed by the target to L + 1 tokens, with the target's law."""

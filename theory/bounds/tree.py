@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from ..display import Sheet, Shown
 from ..pairs.base import Pair, check_pair
 from ..policies.arguments import MOST_TREES, check_levels, get_policy, naming, too_many_trees
 from ..policies.base import Policy
@@ -51,7 +52,7 @@ ROUNDED = 10**9
 
 
 @dataclass(frozen=True)
-class TreeOptimum:
+class TreeOptimum(Shown):
     """The greatest block efficiency E[tau + 1] of any lossless verifier with a policy on a pair, from both sides.
 
     Fields
@@ -92,6 +93,11 @@ class TreeOptimum:
     def gap(self) -> Scalar:
         """``upper - lower``: 0 for a pair in Fractions means that the optimum is proven to the last digit."""
         return self.upper - self.lower
+
+    def sheet(self) -> Sheet:
+        """Both sides of it."""
+        facts = (("attained", self.lower), ("never exceeded", self.upper), ("gap", self.gap), ("method", self.method))
+        return Sheet("The greatest block efficiency of any lossless verifier", facts)
 
 
 def tree_optimum(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..display import ByDepth, Sheet
 from ..pairs.base import Pair, check_pair
 from ..pairs.layered import Layer, layer_below, require_layers
 from ..policies.arguments import OutOfReachError, get_policy
@@ -32,7 +33,7 @@ MOST_REMEMBERED = 2**24
 
 
 @dataclass(frozen=True)
-class DynamicBlockEfficiency:
+class DynamicBlockEfficiency(ByDepth):
     """An exact block efficiency from a dynamic programme, with what happens at each depth.
 
     Fields
@@ -54,10 +55,9 @@ class DynamicBlockEfficiency:
         """E[tau], the mean number of accepted tokens."""
         return self.value - 1
 
-    @property
-    def reach(self) -> Row:
-        """(L + 1,) the probability that tau is at least 0, 1, ..., L."""
-        return self.by_depth[::-1].cumsum()[::-1]
+    def sheet(self) -> Sheet:
+        """The value and the law of the accepted length."""
+        return Sheet("Block efficiency, exact", (("E[τ + 1]", self.value),), columns=self._columns())
 
     @property
     def acceptance(self) -> Row:

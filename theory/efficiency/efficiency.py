@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import scipy
 
+from ..display import ByDepth, Sheet
 from ..pairs.base import Pair, check_pair
 from ..pairs.layered import is_layered
 from ..policies.arguments import (
@@ -38,7 +39,7 @@ FEW_TREES = 100_000
 
 
 @dataclass(frozen=True, eq=False)
-class BlockEfficiency:
+class BlockEfficiency(ByDepth):
     """An exact block efficiency.
 
     ``value`` is E[tau + 1] in [1, L + 1], over trees and coins (a Fraction for an exact pair); ``by_depth`` (L + 1,)
@@ -55,9 +56,14 @@ class BlockEfficiency:
         """E[tau], the mean number of accepted tokens."""
         return self.value - 1
 
+    def sheet(self) -> Sheet:
+        """The value and the law of the accepted length."""
+        facts = (("E[τ + 1]", self.value), ("trees", self.trees))
+        return Sheet("Block efficiency, exact", facts, columns=self._columns())
+
 
 @dataclass(frozen=True, eq=False)
-class SampledBlockEfficiency:
+class SampledBlockEfficiency(ByDepth):
     """An estimate of the block efficiency: given-tree expectations averaged over sampled trees.
 
     Unbiased, and free of the verifier's own coins.  ``value`` is the mean over ``trees`` trees, ``by_depth``
@@ -79,6 +85,12 @@ class SampledBlockEfficiency:
     def standard_error(self) -> float:
         """Standard error of ``value``."""
         return self.standard_deviation / self.trees**0.5
+
+    def sheet(self) -> Sheet:
+        """The estimate with its interval, and the law of the accepted length."""
+        low, high = self.confidence_interval()
+        facts = (("E[τ + 1]", self.value), ("95 % interval", f"{low:.6g} to {high:.6g}"), ("trees", self.trees))
+        return Sheet("Block efficiency, from sampled trees", facts, columns=self._columns())
 
     def unseen(self, level: float = 0.95) -> float:
         """The share of trees of a kind that ``trees`` draws miss with probability 1 - level: 3 in ``trees`` at 0.95."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..display import Sheet, Shown
 from ..pairs.base import Pair, check_pair
 from ..pairs.layered import Layer, layer_below, require_layers
 from ..policies.arguments import get_policy
@@ -29,7 +30,7 @@ from .weighted import ONE_DRAW, STATE_ENTRIES, is_one_path
 
 
 @dataclass(frozen=True)
-class BoundedBlockEfficiency:
+class BoundedBlockEfficiency(Shown):
     """A certified interval for a block efficiency: ``lower`` <= E[tau + 1] <= ``upper``, both in [1, L + 1].
 
     Proven up to the rounding of float64, about 1e-13.  ``points`` is the number of weights on the grid; the width
@@ -45,6 +46,11 @@ class BoundedBlockEfficiency:
     def width(self) -> float:
         """``upper - lower``."""
         return self.upper - self.lower
+
+    def sheet(self) -> Sheet:
+        """The interval."""
+        facts = (("E[τ + 1]", f"{self.lower!r} to {self.upper!r}"), ("width", self.width))
+        return Sheet("Block efficiency, proven from both sides", facts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,14 @@ from operator import index
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..display.sheet import Sheet, Shown
 from .distributions import NO_TOKEN, Row, check_count, check_entries, check_rows, check_sums, is_exact
 
 NO_PARENT = -1
 """The parent of the root."""
+
+MOST_LEAVES = 16
+"""A broader tree is not drawn in a notebook."""
 
 Context = tuple[int, ...]
 """A sequence of tokens."""
@@ -23,7 +28,7 @@ ChildList = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class DraftTree:
+class DraftTree(Shown):
     """A draft tree with the target's and the draft's next-token law at each of its N nodes.
 
     Fields
@@ -125,6 +130,30 @@ class DraftTree:
             tokens.append(int(self.tokens[node]))
             node = int(self.parents[node])
         return tuple(reversed(tokens))
+
+    @property
+    def leaves(self) -> int:
+        """The number of nodes without children."""
+        return sum(not nodes for nodes in self.child_lists)
+
+    def svg(self, words: Sequence[str] | None = None) -> str:
+        """The tree drawn, as SVG text; ``words`` (V,) are what tokens are called, else their numbers."""
+        from .pictures import tree_svg
+
+        return tree_svg(self, words)
+
+    def sheet(self) -> Sheet:
+        """The tree, drawn unless it is broad, and its nodes: in a notebook, and as a DataFrame."""
+        drawn = Counter(node for nodes in self.child_lists for node in nodes)
+        columns = {
+            "node": range(self.size), "token": [None, *self.tokens[1:].tolist()],
+            "parent": [None, *self.parents[1:].tolist()], "depth": self.depths.tolist(),
+            "drawn": [None, *(drawn[node] for node in range(1, self.size))],
+        }  # fmt: skip
+        rows = "Fractions" if self.is_exact else "float64"
+        title = f"Draft tree: {self.size - 1} drafted tokens, depth {self.depths.max()}"
+        facts = (("rows", f"{rows}, {self.vocabulary_size:,} tokens"),)
+        return Sheet(title, facts, picture=self.svg() if self.leaves <= MOST_LEAVES else "", columns=columns)
 
     def post_order(self) -> tuple[int, ...]:
         """All nodes, each after its whole subtree, subtrees in list order: the order of bottom-up decisions."""

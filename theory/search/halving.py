@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..display import Sheet, Shown
+from ..display.charts import AROUND, BLUE, INK, ROW, name_rows, plotted
+from ..display.sheet import needed
 from ..pairs.base import Pair
 from ..policies.arguments import get_policy
 from ..policies.base import Policy
@@ -36,7 +39,7 @@ TREES = 100
 
 
 @dataclass(frozen=True)
-class Found:
+class Found(Shown):
     """What a search found.
 
     answers : best first, from trees drawn behind the choice: the best of all, and all chains, as engines draft them;
@@ -73,9 +76,35 @@ class Found:
 
     def frame(self, per_hour: float | None = None) -> Any:
         """The answers as a pandas DataFrame, terms in columns of their own; ``ImportError`` without pandas."""
-        import pandas
+        return needed("pandas", "a DataFrame", "frames").json_normalize(self.records(per_hour))
 
-        return pandas.json_normalize(self.records(per_hour))
+    def sheet(self) -> Sheet:
+        """The best answer in words, and all of them."""
+        best, rows = self.best, self.answers
+        title = f"{best.verifier} with {best.policy}: {best.gain:.2f} × plain decoding on {best.hardware}"
+        columns: dict[str, Sequence[Any]] = {
+            "verifier": [one.verifier for one in rows], "policy": [one.policy for one in rows],
+            "E[τ + 1]": [float(one.result.block_efficiency) for one in rows],
+            "tokens/s": [one.tokens_per_second for one in rows], "× plain": [one.gain for one in rows],
+            "most time": [one.result.time.dominant.value for one in rows],
+        }  # fmt: skip
+        facts = (("batch", best.batch), ("tokens/s of one request", best.tokens_per_second), ("tokens/s", best.in_all))
+        return Sheet(title, (*facts, ("pairings looked at", self.considered)), self.pays, columns=columns)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Bars of tokens per second of one request, best first, and plain decoding as a line, on matplotlib's axes.
+
+        Returns the axes, new ones without any given; ``ImportError`` without matplotlib.
+        """
+
+        def paint(place: Any) -> None:
+            place.barh(range(len(self.answers)), [one.tokens_per_second for one in self.answers], color=BLUE)
+            place.axvline(self.best.plain, color=INK, label="plain decoding")
+            name_rows(place, [f"{one.verifier}, {one.policy}" for one in self.answers])
+            place.set_xlabel("tokens per second of one request")
+            place.legend(loc="lower right")
+
+        return plotted(axes, 7.0, ROW * len(self.answers) + AROUND, paint)
 
 
 def best_tree(

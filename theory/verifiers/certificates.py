@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..display import Sheet, Shown
 from ..pairs.base import Pair, check_pair
 from ..policies.arguments import get_policy, naming
 from ..policies.base import Policy
@@ -38,7 +39,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(Shown):
     """The comparison of a verifier's emitted strings with the target's law, every tree enumerated.
 
     Fields
@@ -75,6 +76,17 @@ class Certificate:
     def outcome(self) -> Losslessness:
         """LOSSLESS if the total variation is at most the tolerance."""
         return Losslessness.LOSSLESS if self.total_variation <= self.tolerance else Losslessness.LOSSY
+
+    def sheet(self) -> Sheet:
+        """The outcome, what it rests on, and the first string that differs."""
+        well, first = self.outcome is Losslessness.LOSSLESS, self.first_difference
+        title = f"{self.outcome.value.capitalize()}: {self.verifier} with {self.policy} on this pair"
+        facts = [("total variation", self.total_variation), ("arithmetic", self.arithmetic)]
+        facts += [("trees", self.trees), ("strings", self.strings)]
+        if first and not well:
+            facts += [("first difference", " ".join(map(str, first.string))), ("its probability", first.observed)]
+            facts.append(("the target's", first.expected))
+        return Sheet(title, tuple(facts), well)
 
 
 def certify(

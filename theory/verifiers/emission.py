@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..display import ByDepth, Sheet
 from ..pairs.base import Pair, checked_row
 from ..policies.arguments import check_levels
 from ..policies.base import Policy, RecursivePolicy, State
@@ -22,7 +23,7 @@ Masses = dict[Context, Row]
 
 
 @dataclass(frozen=True, eq=False)
-class EmittedLaw:
+class EmittedLaw(ByDepth):
     """The joint law of the accepted tokens and the token after them, over trees and coins.
 
     ``masses`` maps the accepted tokens (a tuple of length tau) to (V,) probabilities; ``trees`` is the number
@@ -43,6 +44,12 @@ class EmittedLaw:
         for accepted, row in self.masses.items():
             totals[len(accepted)] += row.sum()
         return np.array(totals, dtype=object if is_exact(self.pair.target_row(self.context)) else float)
+
+    def sheet(self) -> Sheet:
+        """The law of the accepted length."""
+        mean = (self.by_depth * np.arange(1, self.depth + 2)).sum()
+        facts = (("E[τ + 1]", mean), ("trees", self.trees), ("accepted strings", len(self.masses)))
+        return Sheet("What is emitted, over all trees and coins", facts, columns=self._columns())
 
     def completed(self) -> Iterator[tuple[Context, Row, Row]]:
         """Prefixes of length L with two (V,) rows: probabilities of the completed strings of L + 1 tokens, and

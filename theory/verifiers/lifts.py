@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from ..display import ByDepth, Sheet
 from ..rows.distributions import Row, Scalar, check_rows
-from ..rows.trees import DraftTree
+from ..rows.trees import MOST_LEAVES, DraftTree
 from ..solvers.sequential import Branching, Solver
 
 Mark = Any
@@ -197,7 +198,7 @@ class _Walk:
 
 
 @dataclass(frozen=True, eq=False)
-class TreeLaw:
+class TreeLaw(ByDepth):
     """The law of a verifier given a tree of N nodes: where it stops, and what it emits there.
 
     ``stopping`` (N,) is the probability that each node is the accepted one; it sums to 1 (exactly for
@@ -237,6 +238,21 @@ class TreeLaw:
         """(L + 1,) the probability that tau is 0, 1, ..., L, the depth of the deepest node."""
         depths = self.tree.depths
         return np.array([self.stopping[depths == depth].sum() for depth in range(depths.max() + 1)])
+
+    def svg(self, words: Sequence[str] | None = None) -> str:
+        """The tree with the probability of stopping at each node, as SVG text; ``words`` (V,) name the tokens."""
+        from ..rows.pictures import tree_svg
+
+        shares = {node: float(share) for node, share in enumerate(self.stopping)}
+        label = f"The probability of stopping at each node; {float(self.block_efficiency):.3f} tokens on average"
+        return tree_svg(self.tree, words, {node: f"{share:.2f}" for node, share in shares.items()}, shares, label)
+
+    def sheet(self) -> Sheet:
+        """The tree with where the verifier stops, drawn unless it is broad, and the law of the accepted length."""
+        picture = self.svg() if self.tree.leaves <= MOST_LEAVES else ""
+        facts = (("E[τ + 1]", self.block_efficiency), ("Var[τ]", self.variance))
+        note = "Beside each node: the probability that it is the last one accepted." if picture else ""
+        return Sheet("Where the verifier stops, given the tree", facts, None, picture, self._columns(), note)
 
     def check(self) -> None:
         """Raise ``ValueError`` unless the law is one: stopping sums to 1, and the rows where it can stop do."""

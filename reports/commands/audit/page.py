@@ -37,7 +37,7 @@ def render(audit: Audit, command: str) -> str:
 
 def _values(audit: Audit, command: str) -> dict[str, Any]:
     """Everything that the template shows."""
-    shown = shown_case(audit)
+    shown = audit.strongest
     return {
         "audit": audit, "command": command, "lead": LEADS[audit.verdict], "facts": headlines(audit), "shown": shown,
         "by_chance": by_chance(audit),
@@ -50,15 +50,6 @@ def _values(audit: Audit, command: str) -> dict[str, Any]:
         "versions": {name: metadata.version(name) for name in ("veridraft", "numpy", "scipy")}
         | {"Python": platform.python_version()},
     }  # fmt: skip
-
-
-def shown_case(audit: Audit) -> CaseResult | None:
-    """The case of the strongest finding, else the one with the most evidence; ``None`` if nothing was counted."""
-    for finding in audit.findings:
-        for case in audit.cases:
-            if (case.case, case.request) == (finding.case, finding.request):
-                return case
-    return max(audit.cases, key=lambda case: case.log_e, default=None)
 
 
 def headlines(audit: Audit) -> list[tuple[str, str, bool]]:
@@ -129,9 +120,8 @@ def case_table(audit: Audit) -> Table:
 
 
 def _row(case: CaseResult) -> tuple[str, ...]:
-    name = case.case + (f", request {case.request}" if case.request else "")
     return (
-        name, case.policy or ABSENT, str(case.vocabulary_size), str(case.length), f"{case.trials:,}",
+        case.name, case.policy or ABSENT, str(case.vocabulary_size), str(case.length), f"{case.trials:,}",
         f"{case.log_e / log(10):.1f}", number(case.total_variation, 3),
         number(case.smallest_total_variation, 3), number(case.smallest_token_deviation, 3),
         number(case.mean_acceptance_length, 3), number(case.optimum, 3),

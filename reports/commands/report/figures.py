@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from veridraft.theory.display.charts import BLUE, FAINT, GREEN, INK, VERMILION, name_rows, paint_reach
 from veridraft.theory.verifiers.lifts import Lift, bottom_up, top_down
 from veridraft.theory.verifiers.table import VERIFIERS
 
-from ...writing.figures import BLUE, FAINT, GREEN, INK, VERMILION, drawn
+from ...writing.figures import drawn
 from .data import League, Profile, RealRun
 
 STYLES: tuple[tuple[Lift | None, str, tuple[str, str]], ...] = (
@@ -44,13 +45,9 @@ def _dots(axes: Any, names: Sequence[str], values: Sequence[float | None]) -> No
             colour, marker = _mark(name)
             axes.plot([1, value], [line, line], color=FAINT, linewidth=1, zorder=1)
             axes.plot(value, line, marker=marker, color=colour, markersize=7, zorder=2)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    name_rows(axes, names)
     known = [value for value in values if value is not None]
     axes.set_xlim(1, max(known, default=2.0) + 0.12)
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0)
 
 
 def _mark(verifier: str) -> tuple[str, str]:
@@ -92,21 +89,14 @@ def profile_figure(profiles: Sequence[Profile]) -> str:
 
 def _bars(axes: Any, profile: Profile, best: Sequence[float]) -> None:
     """Bars of one verifier's reach, each under a tick at the greatest reach of all."""
-    depths = range(1, len(profile.reach))
     colour, _ = _mark(profile.verifier)
-    bars = axes.bar(depths, profile.reach[1:], width=0.62, color=colour)
-    axes.bar_label(bars, fmt="%.2f", label_type="center", color="white", fontsize=8, fontweight="bold")
+    paint_reach(axes, profile.reach[1:], colour)
     for depth, value in zip(range(1, len(best) + 1), best, strict=True):
         axes.plot([depth - 0.42, depth + 0.42], [value, value], color=INK, linewidth=1.4)
     lift = VERIFIERS[profile.verifier].lift
     words = f", {lift.name.replace('_', '-')}" if lift else ""
     axes.set_title(f"{profile.verifier}, {profile.policy}{words}", loc="left")
     axes.set_xticks(range(1, len(best) + 1))
-    axes.set_yticks([0, 0.5, 1])
-    axes.set_ylim(0, 1.06)
-    axes.grid(axis="y")
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0)
 
 
 def real_figure(real: RealRun) -> str:
@@ -126,12 +116,8 @@ def real_figure(real: RealRun) -> str:
 
 
 def _label_real(axes: Any, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    name_rows(axes, names)
     axes.set_xlabel("block efficiency (tokens per target pass)")
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0)
 
 
 def _real_legend(figure: Any) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...writing.figures import BLUE, INK, VERMILION, drawn
+from veridraft.theory.display.charts import BLUE, INK, VERMILION, name_rows
+
+from ...writing.figures import drawn
 
 
 def trials_figure(defects: Sequence[dict[str, Any]]) -> str:
@@ -18,10 +20,7 @@ def trials_figure(defects: Sequence[dict[str, Any]]) -> str:
         axes.barh(range(len(rows)), [row["median"] for row in rows], color=colours, height=0.62)
         for line, row in enumerate(rows):
             axes.plot([row["least"], row["most"]], [line, line], color=INK, linewidth=1)
-        axes.set_yticks(range(len(rows)), [row["name"].replace("_", " ") for row in rows])
-        axes.set(xscale="log", ylim=(len(rows) - 0.4, -0.6), xlabel="trials until the verdict")
-        axes.grid(axis="x")
-        axes.set_axisbelow(True)
-        axes.tick_params(axis="y", length=0)
+        name_rows(axes, [row["name"].replace("_", " ") for row in rows])
+        axes.set(xscale="log", xlabel="trials until the verdict")
 
     return drawn("trials", 9.0, 0.21 * len(rows) + 0.8, paint)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from veridraft.theory.display.charts import BLUE, GREEN, VERMILION
 from veridraft.theory.policies.paths import Delayed
 
+from ...writing.figures import svg_file
 from ...writing.tables import Table, number
 from .cases import (
     DEPTH,
@@ -137,27 +138,25 @@ def shown(found: ShapeComparison) -> tuple[str, ...]:
 
 def drawn(large: dict[Key, Values]) -> str:
     """As SVG: block efficiency against the trunk's length at equal size, a panel per start, a line per growth and K."""
-    from matplotlib.figure import Figure
+    return svg_file(10, 6, lambda figure: _paint(figure, large))
 
-    figure = Figure(figsize=(10, 6), layout="constrained")
+
+def _paint(figure: Any, large: dict[Key, Values]) -> None:
     for line, verifier in zip(figure.subplots(2, len(STARTS), sharex=True), ("specinfer", "spectr"), strict=True):
         for axes, start in zip(line, STARTS, strict=True):
             _curves(axes, large, verifier, start)
-            axes.set_title(f"{verifier}, start {start:g}", loc="left", fontsize=9)
-            axes.grid(alpha=0.3)
+            axes.set_title(f"{verifier}, start {start:g}", loc="left")
+            axes.grid()
     for axes in figure.axes[-len(STARTS) :]:
         axes.set_xlabel(f"trunk L1, at L1 + K L2 = {SHOWN_SIZE}")
     figure.axes[0].set_ylabel("block efficiency")
     if figure.axes[0].lines:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
 
 
 def _curves(axes: Any, large: dict[Key, Values], verifier: str, start: float) -> None:
-    colours = dict(zip(GROWTHS, ("#0072B2", "#009E73", "#D55E00"), strict=True))
+    colours = dict(zip(GROWTHS, (BLUE, GREEN, VERMILION), strict=True))
     for growth, (paths, mark) in product(GROWTHS, ((2, "o"), (4, "^"))):
         values = large.get((verifier, Setting(start, growth, 1.5, 1.0, 0.99)))
         if values is None:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import scipy
 
-from ...writing.figures import BLUE, VERMILION, drawn
+from veridraft.theory.display.charts import BLUE, VERMILION, name_rows
+
+from ...writing.figures import drawn
 from ...writing.markdown import Note, Section
 from .cases import CASES, CLOSENESS, CONCENTRATION, EXPONENT, FAMILIES, NOISE, Gap, GapFamily
 
@@ -105,9 +107,7 @@ def gap_figure(found: Sequence[Gap]) -> str:
                 _mark(axes, places[verifier], verifier, row)
             axes.set_title(policy, loc="left")
             axes.set_xlabel("% of E[tau] missed")
-            axes.grid(axis="x")
-            axes.set_yticks(range(len(names)), names)
-            axes.set_ylim(len(names) - 0.4, -0.6)
+            name_rows(axes, names)
         panels[0].set_xlim(left=0)
 
     return drawn("gaps", 9.6, 0.24 * len(names) + 0.8, paint)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...writing.markdown import Note, Section
 from ..actions.tables import CONTEXT, LEAST_GAIN, verifiers
+from .figures import CAPTION, gain_figure
 from .plan import BATCHES, MACHINES, PAIRS
 
 Cell = Mapping[str, Any]
@@ -21,8 +23,10 @@ def last_batch(by_batch: Mapping[str, Mapping[str, Any]], verifier: str, what: s
 
 def note_of(cells: Sequence[Cell], command: str) -> Note:
     """The page."""
-    return Note("Where each verifier, the delay and speculation stop to pay", lead(cells),
-                (*_sections(cells), _how(cells)), command)  # fmt: skip
+    first, *more = *_sections(cells), _how(cells)
+    if cells:
+        first = replace(first, drawing=lambda: gain_figure(cells), caption=CAPTION)
+    return Note("Where each verifier, the delay and speculation stop to pay", lead(cells), (first, *more), command)
 
 
 def lead(cells: Sequence[Cell]) -> str:

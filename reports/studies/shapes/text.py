@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...writing.claims import CAPTION, claims_figure
 from ...writing.intervals import Mean, mean_of, mean_over_seeds
 from ...writing.markdown import Note, Section
 from .nodes import EDGES, WIDTHS
@@ -87,18 +88,21 @@ def _verdict(found: Mean, claim: Claim) -> str:
 
 
 def _claims_section(cells: Sequence[Cell]) -> Section:
-    rows = []
+    rows, held = [], []
     for claim in CLAIMS:
         found = gain(cells, DYSPEC, claim.other, target=claim.temperature, budget=CLAIMED_BUDGET)
         if found:
             rows.append((claim.other[0], f"{claim.temperature:g}", f"+{claim.low:g} to {claim.high:g}", str(found),
                          _verdict(found, claim)))  # fmt: skip
+            held.append((f"over {claim.other[0]}, T = {claim.temperature:g}", claim.low, claim.high, found))
     words = (
         f"DySpec with RRSw, {CLAIMED_BUDGET} nodes: tokens a step over those of Sequoia's shape with RRSw and of "
         "SpecInfer's independent paths with its own rule, in per cent, paired by pair, with 95 % intervals over pairs. "
         "The claims are ranges over the paper's models and texts, which prints no intervals."
     )
-    return Section("The claims", (words,), ("other", "T", "claimed %", "here %", "verdict"), tuple(rows))
+    headers = ("other", "T", "claimed %", "here %", "verdict")
+    picture = (lambda: claims_figure(held, "gain of DySpec, %")) if held else None
+    return Section("The claims", (words,), headers, tuple(rows), picture, CAPTION)
 
 
 def _budget_sections(cells: Sequence[Cell]) -> Iterator[Section]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import scipy
 
-from ...writing.figures import BLUE, GREEN, INK, VERMILION, drawn
-from .rows import SCORES, WITHIN, Shape, Suite, SuiteRow
+from veridraft.theory.display.charts import BLUE, GREEN, INK, ORANGE, PURPLE, VERMILION
 
-ORANGE, PURPLE = "#E69F00", "#CC79A7"
+from ...writing.figures import drawn
+from .rows import SCORES, WITHIN, Shape, Suite, SuiteRow
 
 SHAPE_MARKS = {
     Shape.CHAIN: (BLUE, "o"),
@@ -41,8 +41,8 @@ def speed_figure(suite: Suite) -> str:
         line = np.array([low, high])
         axes.fill_between(line, line * (1 - WITHIN), line * (1 + WITHIN), color=BLUE, alpha=0.12, linewidth=0)
         axes.plot(line, line, color=INK, linewidth=1)
-        for row in rows:
-            _speed_mark(axes, row, len(rows) <= MOST_BARS)
+        for shape, mark in SHAPE_MARKS.items():
+            _speed_marks(axes, [row for row in rows if row.shape is shape], *mark, len(rows) <= MOST_BARS)
         _log_axes(axes, low, high)
         axes.set_xlabel("predicted tokens per second")
         axes.set_ylabel("measured tokens per second")
@@ -52,16 +52,15 @@ def speed_figure(suite: Suite) -> str:
     return drawn("speed", 6.4, 5.6, paint)
 
 
-def _speed_mark(axes: Any, row: SuiteRow, with_bar: bool) -> None:
-    """A mark, perhaps with a bar for the interval of the ratio."""
-    colour, marker = SHAPE_MARKS[row.shape]
-    assert row.speed and row.ratio, "only timed rows have a mark"
-    predicted = row.speed.predicted
-    if with_bar:
-        bar = [predicted * row.ratio.low, predicted * row.ratio.high]
+def _speed_marks(axes: Any, rows: Sequence[SuiteRow], colour: str, marker: str, with_bars: bool) -> None:
+    """Marks of one kind, perhaps with bars for the intervals of the ratios."""
+    known = [(row.speed.predicted, row.ratio) for row in rows if row.speed and row.ratio]
+    for predicted, ratio in known if with_bars else ():
+        bar = [predicted * ratio.low, predicted * ratio.high]
         axes.plot([predicted] * 2, bar, color=colour, linewidth=1, alpha=0.6)
-    axes.plot(predicted, predicted * row.ratio.value, marker=marker, color=colour, markersize=5, linestyle="",
-              markeredgecolor="white", markeredgewidth=0.4)  # fmt: skip
+    axes.plot([predicted for predicted, _ in known], [predicted * ratio.value for predicted, ratio in known],
+              marker=marker, color=colour, markersize=5, linestyle="", markeredgecolor="white",
+              markeredgewidth=0.4)  # fmt: skip
 
 
 def _log_axes(axes: Any, low: float, high: float) -> None:
@@ -75,7 +74,6 @@ def _log_axes(axes: Any, low: float, high: float) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
     axes.grid(True)
-    axes.set_axisbelow(True)
     axes.set_aspect("equal")
 
 
@@ -118,7 +116,6 @@ def _score_axes(axes: Any, threshold: float, end: float) -> None:
     axes.set_xlabel("quantile of the normal law")
     axes.set_ylabel("score")
     axes.grid(True)
-    axes.set_axisbelow(True)
 
 
 def _legend(figure: Any, marks: dict[str, tuple[str, str]]) -> None:

@@ -11,6 +11,7 @@ from ...writing.tables import Table
 from .figures import MOST_BARS, score_figure, speed_figure
 from .rows import Setting, Suite, SuiteRow, setting_text
 from .tables import (
+    PLACE,
     cell_table,
     depth_table,
     fastest_step_table,
@@ -62,10 +63,10 @@ def _speed_values(suite: Suite) -> dict[str, Any]:
 
 
 def _tables(suite: Suite, setting: Setting) -> tuple[Table, ...]:
-    """Every cell of a setting: scores, depths, throughput, steps, memory."""
+    """Every cell of a setting, which the heading names: scores, depths, throughput, steps, memory."""
     rows = suite.at(setting)
     tables = cell_table, depth_table, speed_table, step_table, memory_table
-    return tuple(plainly(table(suite, rows)) for table in tables)
+    return tuple(plainly(table(suite, rows)).without(PLACE) for table in tables)
 
 
 def notes(suite: Suite) -> list[str]:

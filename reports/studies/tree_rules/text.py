@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from ...writing.claims import CAPTION, Held, claims_figure
 from ...writing.intervals import Mean, mean_of, mean_over_seeds
 from ...writing.markdown import Note, Section
 from .plan import DEPTH, FAMILIES, SHAPES, SPREAD, TEMPERATURES, TREES, VOCABULARY_SIZE
@@ -122,7 +123,16 @@ def _claims_section(cells: Sequence[Cell]) -> Section:
         "interval lies below the claimed range, meets it, and lies above. One interval in twenty misses its gain."
     )
     headers = ("rules", "claimed", "shape", "mean %", "least", "most", "below / meets / above")
-    return Section("The claims by shape", (words,), headers, tuple(rows))
+    held = _held(cells)
+    picture = (lambda: claims_figure(held, "gain of E[tau + 1] on trees that branch, %")) if held else None
+    return Section("The claims by shape", (words,), headers, tuple(rows), picture, CAPTION)
+
+
+def _held(cells: Sequence[Cell]) -> list[Held]:
+    """Each claim at each temperature above 0, where at least two pairs are finished."""
+    places = [(claim, temperature) for claim, temperature in product(CLAIMS, TEMPERATURES) if temperature]
+    found = [(claim, temperature, pooled_gain(cells, claim, temperature)) for claim, temperature in places]
+    return [(f"{claim.name}, T = {heat:g}", claim.low, claim.high, one) for claim, heat, one in found if one]
 
 
 def _temperature_section(cells: Sequence[Cell]) -> Section:

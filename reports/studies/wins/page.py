@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from veridraft.theory.display.charts import BLUE, FAINT, INK, VERMILION, name_rows
 
-from ...writing.figures import BLUE, FAINT, INK, VERMILION, drawn
+from ...writing.figures import drawn
 from ...writing.markdown import Note, Section
 from ...writing.tables import Table
 from ..suites.rows import setting_text
@@ -62,12 +62,8 @@ def _panel(axes: Any, at: RootSetting) -> None:
             continue
         axes.plot([found.ratio.low, found.ratio.high], [line, line], color=FAINT, linewidth=4, solid_capstyle="butt")
         axes.plot(found.ratio.value, line, marker="D", color=_colour(found.ratio.low, found.ratio.high), markersize=5)
-    axes.set_yticks(np.arange(len(rows)), [row.name for row in rows], fontsize=7.5)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    name_rows(axes, [row.name for row in rows], fontsize=7.5)
     axes.set_title(setting_text(at.setting), loc="left")
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0)
 
 
 def _colour(low: float, high: float) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import json
 import re
+from pathlib import Path
 
+import pytest
 from browser import Outline, look
 from suite_samples import cell
 from suite_samples import suite as suite_of
@@ -17,6 +19,10 @@ from veridraft.reports.studies.suites.telling import said_one_by_one, said_toget
 from veridraft.reports.studies.wins.page import note
 from veridraft.reports.studies.wins.rows import Wins
 from veridraft.reports.writing.markdown import Note, Section, render_note
+
+RUNS = Path(__file__).parents[3] / "reports" / "runs"
+WITHOUT_PICTURE = {"engines", "findings", "lengths", "llama-cpp", "real-audits", "texts"}
+"""Verdicts, one by one: a table answers what they ask."""
 
 ROWS = (
     ("fine", "no defect found", "1,500", "of 2403.10444, 3"),
@@ -72,6 +78,24 @@ def test_a_click_on_a_head_sorts_in_chromium(tmp_path):
     assert console == []
     found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', dom)[1]))
     assert found == [["64", "1,500", "9"], ["9", "64", "1,500"], ["1,500", "64", "9"], ["64", "1,500", "9"]]
+
+
+def test_what_has_a_picture_stands_first_and_long_names_break_behind_underscores():
+    pictured = Section("With a picture", drawing=lambda: "<svg></svg>", caption="a bar")
+    name = "forbidden_draft_sampled_anew"
+    text = render_note(Note("A title", "A lead.", (Section("Words", (name,)), Section("More"), pictured), "a command"))
+    titles = re.findall(r"<h2>(.*?)</h2>", text)
+    assert titles == ["With a picture", "Words", "More"]
+    assert re.findall(r'<a href="#part-\d">(.*?)</a>', text) == titles
+    assert f"<p>{name.replace('_', '_<wbr>')}</p>" in text
+
+
+@pytest.mark.parametrize("committed", sorted(RUNS.glob("*/*.html")), ids=lambda path: path.parent.name)
+def test_a_committed_page_is_light_and_begins_with_a_picture(committed):
+    text = committed.read_text(encoding="utf-8")
+    assert len(text.encode()) < 500_000
+    if committed.parent.name not in WITHOUT_PICTURE:
+        assert text.index("<svg") < text.index("<table")
 
 
 def test_cells_that_are_off_without_a_reason_are_one_sentence():

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import scipy
+from sheets import read
 from small_server import HashedRows
 
 from veridraft.simulate.auditing.verdict import Verdict
@@ -15,6 +16,7 @@ from veridraft.simulate.defects import DEFECTS
 from veridraft.simulate.defects.correct.token_wise import TokenWise
 from veridraft.simulate.transcripts import KnownRow, Transcript, audit_transcripts
 from veridraft.simulate.transcripts.simulated import chain_transcript, plain_transcript
+from veridraft.theory.display.sheet import MOST_ROWS
 
 ROWS = HashedRows(12)
 RIGHT = TokenWise()
@@ -106,6 +108,9 @@ def test_a_pass_says_what_it_would_have_found():
              for seed in range(7)]  # fmt: skip
     assert 0.4 * needed[law] < np.median(spent) < 2.5 * needed[law]
     assert f"{found.tokens:,} tokens of 80 requests" in found.text()
+    seen = read(found)
+    assert seen.title == found.headline and seen.facts["judged"] == found.size and seen.sign == "✓"
+    assert [row[0] for row in seen.tables[1][1:]] == [one.name for one in found.sensitivities][:MOST_ROWS]
 
 
 def one_hot(token, gap=3.0):

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from veridraft.theory.rows.trees import DraftTree
-
-from .figures import BLUE, FAINT, INK
+from ..display.charts import BLUE, FAINT, INK
+from .trees import DraftTree
 
 ACROSS, DOWN, RADIUS, MARGIN = 84.0, 72.0, 15.0, 8.0
 """Pixels between leaves, between levels, of a node, and around the picture."""
@@ -17,8 +16,14 @@ ACROSS, DOWN, RADIUS, MARGIN = 84.0, 72.0, 15.0, 8.0
 BESIDE = 32.0
 """Pixels for the text at the right of the last leaf."""
 
-STYLE = f"<style>.beside {{fill: {INK}}} @media (prefers-color-scheme: dark) {{ .beside {{fill: #e4e7eb}} }}</style>"
-"""Text beside the nodes can be read on a light and on a dark page."""
+LETTERS = 4
+"""So many stand in a node at full size."""
+
+STYLE = (
+    f"<style>.beside {{fill: {INK}}} @media (prefers-color-scheme: dark) {{ .beside {{fill: #e4e7eb}} }} "
+    ".veridraft .beside {fill: currentColor}</style>"
+)
+"""Text beside the nodes can be read on a light and on a dark page, and in a notebook of any theme."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +41,21 @@ class Picture:
 
 def tree_svg(
     tree: DraftTree,
-    words: Sequence[str],
+    words: Sequence[str] | None = None,
     beside: Mapping[int, str] | None = None,
     shade: Mapping[int, float] | None = None,
     label: str = "A draft tree",
 ) -> str:
     """An SVG element of its own, without a fixed size, that a page of any colour can hold.
 
-    words : (V,) what a token is called
+    words : (V,) what a token is called, else its number
     beside : by node, some text at its right
     shade : by node, how strongly it is filled, from 0 to 1
     label : for people who do not see it
     """
     picture = _placed(tree)
-    parts = [*_edges(tree, picture), *_nodes(tree, picture, words, shade or {}), *_texts(picture, beside or {})]
+    nodes = _nodes(tree, picture, _names(tree, words), shade or {})
+    parts = [*_edges(tree, picture), *nodes, *_texts(picture, beside or {})]
     size = f"0 0 {picture.width:g} {picture.height:g}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" role="img" aria-label="{escape(label)}" '
@@ -82,16 +88,27 @@ def _edges(tree: DraftTree, picture: Picture) -> list[str]:
     return parts
 
 
-def _nodes(tree: DraftTree, picture: Picture, words: Sequence[str], shade: Mapping[int, float]) -> list[str]:
+def _names(tree: DraftTree, words: Sequence[str] | None) -> list[str]:
+    """(N,) what stands in each node; nothing in the root."""
+    tokens = [int(token) for token in tree.tokens[1:]]
+    return ["", *(str(token) if words is None else words[token] for token in tokens)]
+
+
+def _nodes(tree: DraftTree, picture: Picture, names: Sequence[str], shade: Mapping[int, float]) -> list[str]:
     parts = []
-    for node, (x, y) in enumerate(zip(picture.x, picture.y, strict=True)):
-        word = words[int(tree.tokens[node])] if node else ""
+    for node, (x, y, name) in enumerate(zip(picture.x, picture.y, names, strict=True)):
         parts.append(f'<circle cx="{x:g}" cy="{y:g}" r="{RADIUS:g}" fill="#ffffff" stroke="{INK}"/>')
         if shade.get(node):
             parts.append(f'<circle cx="{x:g}" cy="{y:g}" r="{RADIUS:g}" fill="{BLUE}" '
                          f'fill-opacity="{shade[node]:.3g}"/>')  # fmt: skip
-        parts.append(f'<text x="{x:g}" y="{y + 4.5:g}" text-anchor="middle" fill="{INK}">{escape(word)}</text>')
+        parts.append(f'<text x="{x:g}" y="{y + 4.5:g}" text-anchor="middle"{_small(name)} fill="{INK}">'
+                     f"{escape(name)}</text>")  # fmt: skip
     return parts
+
+
+def _small(name: str) -> str:
+    """A smaller type for what is too long for a node."""
+    return f' font-size="{max(6.0, LETTERS * 13 / len(name)):.3g}"' if len(name) > LETTERS else ""
 
 
 def _texts(picture: Picture, beside: Mapping[int, str]) -> list[str]:
