@@ -40,8 +40,9 @@ def _under(lift: lifts.Lift, solver: lifts.Solver) -> DeviceVerifier:
     return DeviceVerifier(rule.decide, rule.stopping)
 
 
-def _of_path(accept: path_rules.PathRule) -> DeviceVerifier:
-    return _under(lambda solver: lifts.BottomUp(solver, accept), nss)
+def _of_path(path_rule: path_rules.PathRule) -> DeviceVerifier:
+    rule = path_rules.AlongPaths(path_rule)
+    return DeviceVerifier(rule.decide, rule.stopping)
 
 
 DEVICE_VERIFIERS: dict[str, DeviceVerifier] = {
@@ -53,19 +54,19 @@ DEVICE_VERIFIERS: dict[str, DeviceVerifier] = {
     "rrsw": _under(lifts.TopDown, rrs_without_replacement),
     "greedy": _under(lifts.TopDown, greedy),
     "spechub": _under(lifts.TopDown, hub),
-    "block": _under(lifts.BottomUp, naive),
+    "block": _under(lifts.BottomUpSolver, naive),
     "hierarchical": _of_path(path_rules.hierarchical),
-    "traversal": _under(lifts.BottomUp, rrs_without_replacement),
+    "traversal": _under(lifts.BottomUpSolver, rrs_without_replacement),
     "gbv": _of_path(path_rules.greedy_multi_path),
-    "univer": _under(lifts.BottomUp, greedy),
-    "lifted_naive": _under(lifts.BottomUp, naive),
-    "lifted_k_seq": _under(lifts.BottomUp, k_seq),
-    "lifted_rrs": _under(lifts.BottomUp, rrs),
-    "lifted_spechub": _under(lifts.BottomUp, hub),
-    "symmetric_naive": _under(lifts.BottomUp, symmetrised(naive)),
-    "symmetric_k_seq": _under(lifts.BottomUp, symmetrised(k_seq)),
-    "symmetric_rrs": _under(lifts.BottomUp, symmetrised(rrs)),
-    "symmetric_traversal": _under(lifts.BottomUp, symmetrised(rrs_without_replacement)),
+    "univer": _under(lifts.BottomUpSolver, greedy),
+    "lifted_naive": _under(lifts.BottomUpSolver, naive),
+    "lifted_k_seq": _under(lifts.BottomUpSolver, k_seq),
+    "lifted_rrs": _under(lifts.BottomUpSolver, rrs),
+    "lifted_spechub": _under(lifts.BottomUpSolver, hub),
+    "symmetric_naive": _under(lifts.BottomUpSolver, symmetrised(naive)),
+    "symmetric_k_seq": _under(lifts.BottomUpSolver, symmetrised(k_seq)),
+    "symmetric_rrs": _under(lifts.BottomUpSolver, symmetrised(rrs)),
+    "symmetric_traversal": _under(lifts.BottomUpSolver, symmetrised(rrs_without_replacement)),
 }
 """By the names of ``veridraft.theory.VERIFIERS``."""
 
