@@ -199,6 +199,10 @@ class Nodes:
         """True if the flag is seen to hold for no node."""
         return backend.are_free(flag) and not any(flag.tolist())
 
+    def or_mass(self, residual: Tensor, mass: Tensor, none: Number) -> Tensor:
+        """The residual, and the mass where neither it nor "none" holds anything."""
+        return torch.where(((largest(residual) <= 0) & (none <= 0))[:, None], mass, residual)
+
 
 class Node(Nodes):
     """One node: rows (V,), the child list as tokens without padding, a weight that is a float."""
@@ -250,7 +254,7 @@ class Node(Nodes):
 
     def values(self, row: Tensor) -> list[Number]:
         """What a row holds at each place of the list."""
-        return row.gather(0, self._index).tolist()
+        return row.gather(0, self._index).tolist() if self.width != 1 else [row[self.tokens[0]].item()]
 
     def at_firsts(self, shares: Sequence[Number]) -> list[Number]:
         """Shares of the places, those of equal tokens summed at the first of them."""
@@ -261,6 +265,9 @@ class Node(Nodes):
 
     def erase(self, row: Tensor, marked: Sequence[Flag]) -> Tensor:
         """The row itself, overwritten: 0 at the tokens of the marked places."""
+        if self.width == 1 and marked[0]:
+            row[self.tokens[0]] = 0
+            return row
         if all(marked):
             return row.scatter_(0, self._index, 0)
         kept = [token for token, mark in zip(self.tokens, marked, strict=True) if mark]
@@ -269,6 +276,10 @@ class Node(Nodes):
     def never(self, flag: Flag) -> bool:
         """True if the flag does not hold."""
         return not flag
+
+    def or_mass(self, residual: Tensor, mass: Tensor, none: Number) -> Tensor:
+        """The residual, and the mass where neither it nor "none" holds anything."""
+        return mass if none <= 0 and largest(residual) <= 0 else residual
 
 
 def erase(rows: Tensor, lists: Tensor) -> Tensor:

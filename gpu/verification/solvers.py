@@ -22,7 +22,6 @@ from .nodes import (
     any_of,
     capped,
     excess,
-    largest,
     least_share,
     over,
     pick,
@@ -110,8 +109,10 @@ def _stages(nodes: Nodes, tested: Sequence[Flag], erases: bool = False) -> Branc
             continue
         level = level + pick(asked, over(whole, rest), 0.0)
         residual = excess(mass, draft, level)
+        if place + 1 == len(tested):
+            break
         whole = pick(asked, total(residual) + none, whole)
-        if erases and place + 1 < len(tested):
+        if erases:
             kept = nodes.erase(draft.clone() if kept is None else kept, _only(asked, place, nodes.width))
             rest = pick(asked, total(kept), rest)
     return emit(nodes, residual, mass, none, nodes.at_firsts(shares), left)
@@ -134,9 +135,7 @@ def emit(
     """
     if nodes.never(left > 0):
         return Branching(listed, left, left, mass)  # nothing comes to the residual
-    empty = (largest(residual) <= 0) & (none <= 0)
-    if not nodes.never(empty):
-        residual = torch.where(across(empty), mass, residual) if residual.dim() > 1 else mass
+    residual = nodes.or_mass(residual, mass, none)
     hits = [pick(first, hit, 0.0) for first, hit in zip(nodes.distinct, nodes.values(residual), strict=True)]
     residual = nodes.erase(residual.clone() if residual is mass else residual, nodes.present)
     off = total(residual)
@@ -147,6 +146,8 @@ def emit(
 
 def k_seq(nodes: Nodes) -> Branching:
     """Accept the first token that passes min(1, p / (rho q)), else emit from the residual (2310.15141, Alg. 3)."""
+    if nodes.width == 1:
+        return naive(nodes)  # rho is 1
     mass = nodes.mass
     accepts, residual = k_seq_parts(nodes, mass)
     left, shares = nodes.number(1), []

@@ -22,6 +22,7 @@ from ..trees.tensor_tree import TensorTree
 from ..trees.tree_batch import Layout, TreeBatch, batched
 from . import lifts, path_rules
 from .by_rule import greedy, hub
+from .optimal import optimal
 from .solvers import k_seq, naive, nss, rrs, rrs_without_replacement
 from .symmetrised import symmetrised
 from .theory_route import theory_decisions, theory_stopping
@@ -54,6 +55,7 @@ DEVICE_VERIFIERS: dict[str, DeviceVerifier] = {
     "rrsw": _under(lifts.TopDown, rrs_without_replacement),
     "greedy": _under(lifts.TopDown, greedy),
     "spechub": _under(lifts.TopDown, hub),
+    "optimal": _under(lifts.TopDown, optimal),
     "block": _under(lifts.BottomUpSolver, naive),
     "hierarchical": _of_path(path_rules.hierarchical),
     "traversal": _under(lifts.BottomUpSolver, rrs_without_replacement),
@@ -63,6 +65,7 @@ DEVICE_VERIFIERS: dict[str, DeviceVerifier] = {
     "lifted_k_seq": _under(lifts.BottomUpSolver, k_seq),
     "lifted_rrs": _under(lifts.BottomUpSolver, rrs),
     "lifted_spechub": _under(lifts.BottomUpSolver, hub),
+    "lifted_optimal": _under(lifts.BottomUpSolver, optimal),
     "symmetric_naive": _under(lifts.BottomUpSolver, symmetrised(naive)),
     "symmetric_k_seq": _under(lifts.BottomUpSolver, symmetrised(k_seq)),
     "symmetric_rrs": _under(lifts.BottomUpSolver, symmetrised(rrs)),
@@ -100,7 +103,7 @@ def verify_batch(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> Outcom
         raise ValueError(f"coins must have shape (B, N + 1) = {wanted}, but have {tuple(coins.shape)}")
     batch, entry = _in_full_precision(batch), _entry(verifier)
     coins = coins.to(batch.target.dtype).clamp(max=1 - torch.finfo(batch.target.dtype).eps / 2)
-    decided = entry.decide(batch, coins[:, :-1]) if entry else theory_decisions(verifier, batch, coins[:, 0])
+    decided = entry.decide(batch, coins[:, :-1]) if entry else theory_decisions(verifier, batch, coins[:, :-1])
     return Outcomes(decided.columns, draw_each(decided.masses, coins[:, -1]))
 
 
