@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..models import backend
 from ..models.backend import torch
 from ..trees.tree_batch import NONE, TreeBatch
-from .solvers import Branching, Solver, Tensor
+from .nodes import Nodes, Tensor
+from .solvers import Branching, Solver, hazards, stop_chance
+from .walks import from_the_leaves, from_the_root, solved_by, walk_all
 
-Lift = Callable[[Solver], "TopDown | BottomUp"]
+Lift = Callable[[Solver], "TopDown | BottomUpSolver"]
 """What makes decisions about trees of a solver."""
 
 
@@ -61,10 +64,8 @@ def accept_levels(solver: Solver, batch: TreeBatch) -> Acceptance:
         level, lists = batch.level(depth), batch.level_lists(depth)
         chosen = _worth_solving(weights[:, level])
         branching = _solve(solver, batch, depth, chosen, weights[:, level].flatten()[chosen])
-        end = branching.off + branching.none
-        chance = torch.where(end > 0, branching.off / torch.where(end > 0, end, 1), 0)
-        chances[:, level] = _scattered(chance, chosen, weights[:, level])
-        shares = hazards(branching) * (lists.flatten(0, 1)[chosen] != NONE)
+        chances[:, level] = _scattered(stop_chance(branching), chosen, weights[:, level])
+        shares = _in_lists(hazards(branching), lists.flatten(0, 1)[chosen], weights)
         shares = _scattered(shares, chosen, weights[:, level])
         weights.scatter_add_(1, lists.flatten(1).clamp(min=0), shares.flatten(1))
         order = torch.arange(len(chosen), device=chosen.device)
@@ -76,18 +77,21 @@ def accept_levels(solver: Solver, batch: TreeBatch) -> Acceptance:
 
 
 @dataclass(frozen=True)
-class BottomUp:
-    """Subtrees are decided before their node, each with the weight that its parent's solver gave it."""
+class BottomUp(ABC):
+    """Subtrees are decided before their node, each with the weight that its parent gave it."""
 
-    solver: Solver
-    accept: Callable[[TreeBatch], Acceptance] | None = None
-
+    @abstractmethod
     def acceptance(self, batch: TreeBatch) -> Acceptance:
-        """What each node is accepted with: by the solver, or by a rule of its own."""
-        return self.accept(batch) if self.accept else accept_levels(self.solver, batch)
+        """What each node is accepted with, all nodes of a level together."""
+
+    @abstractmethod
+    def walked(self, batch: TreeBatch, coins: Tensor) -> Decisions:
+        """As :meth:`decide`, of the nodes alone that the coins (B, N) come to."""
 
     def decide(self, batch: TreeBatch, coins: Tensor) -> Decisions:
         """The first node in depth-first order, children before their parent, whose coin (B, N) accepts it."""
+        if backend.are_free(coins):
+            return self.walked(batch, coins)
         acceptance = self.acceptance(batch)
         columns = torch.arange(batch.columns, device=coins.device)
         winner = torch.where(coins < acceptance.chances, columns, NONE)  # of the subtree below each node
@@ -132,6 +136,21 @@ def _child_factors(missed: Tensor, lists: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class BottomUpSolver(BottomUp):
+    """The bottom-up lift of a solver."""
+
+    solver: Solver
+
+    def acceptance(self, batch: TreeBatch) -> Acceptance:
+        """Weights handed down from the root."""
+        return accept_levels(self.solver, batch)
+
+    def walked(self, batch: TreeBatch, coins: Tensor) -> Decisions:
+        """As :meth:`decide`, of the nodes alone that the coins (B, N) come to."""
+        return Decisions(*walk_all(from_the_leaves, solved_by(self.solver), batch, coins))
+
+
+@dataclass(frozen=True)
 class TopDown:
     """Walk from the root: the token that the solver emits is the child to go to, or the end."""
 
@@ -139,16 +158,16 @@ class TopDown:
 
     def decide(self, batch: TreeBatch, coins: Tensor) -> Decisions:
         """Where the walk of each tree ends; coins (B, N) belong to the columns that may be entered."""
+        if backend.are_free(coins):
+            return Decisions(*walk_all(from_the_root, solved_by(self.solver), batch, coins))
         rows, node = batch.rows[:, 0], torch.zeros_like(batch.tokens[:, 0])
         walking = torch.ones_like(node, dtype=torch.bool)
         masses = batch.target[:, 0]
         for depth in range(batch.depth):
-            if depth and backend.are_free(coins) and not bool(walking.any()):
-                break
             place = node.clamp(max=batch.starts[-2] - 1)
             lists = batch.lists[rows, place, : batch.widths[depth]]
             branching = self._at(batch, node, place, lists)
-            enters = (coins.gather(1, lists.clamp(min=0)) < hazards(branching)) & (lists != NONE)
+            enters = coins.gather(1, lists.clamp(min=0)) < _in_lists(hazards(branching), lists, coins)
             masses = torch.where(walking[:, None], branching.residual, masses)
             walking = walking & enters.any(dim=1)
             if lists.shape[1]:
@@ -161,7 +180,7 @@ class TopDown:
         """The branching at a column (B,) of each tree, at weight 1."""
         rows = batch.rows[:, 0]
         one = torch.ones_like(batch.target[:, 0, 0])
-        return self.solver(batch.target[rows, node], batch.draft[rows, place], batch.tokens_of(lists), one)
+        return self.solver(Nodes(batch.target[rows, node], batch.draft[rows, place], batch.tokens_of(lists), one))
 
     def stopping(self, batch: TreeBatch) -> Tensor:
         """(B, N) the probability of stopping at each column."""
@@ -173,22 +192,13 @@ class TopDown:
             here = reach[:, level]
             chosen = _worth_solving(here)
             branching = _solve(self.solver, batch, depth, chosen, torch.ones_like(here.flatten()[chosen]))
-            listed = _scattered(branching.listed, chosen, here) * (lists != NONE)
+            listed = _in_lists(branching.listed, lists.flatten(0, 1)[chosen], here)
+            listed = _scattered(listed, chosen, here)
             reach.scatter_add_(1, lists.flatten(1).clamp(min=0), (here[..., None] * listed).flatten(1))
             stopping[:, level] = here * _scattered(branching.off, chosen, here)
         last = batch.level(batch.depth)
         stopping[:, last] = reach[:, last]
         return stopping
-
-
-def hazards(branching: Branching) -> Tensor:
-    """(M, K) each listed token's share of what is not yet given away, in list order; 0 where nothing is left.
-
-    What is left is summed, never subtracted from 1.
-    """
-    end = (branching.off + branching.none)[:, None]
-    left = branching.listed.flip(1).cumsum(dim=1).flip(1) + end
-    return torch.where(left > 0, branching.listed / torch.where(left > 0, left, 1), 0)
 
 
 def _is_empty(masses: Tensor) -> Tensor:
@@ -210,7 +220,14 @@ def _solve(solver: Solver, batch: TreeBatch, depth: int, chosen: Tensor, weights
     width = level.stop - level.start
     tree, column = chosen // width, chosen % width + level.start
     lists = batch.tokens_of(batch.level_lists(depth)).flatten(0, 1)[chosen]
-    return solver(batch.target[tree, column], batch.draft[tree, column], lists, weights)
+    return solver(Nodes(batch.target[tree, column], batch.draft[tree, column], lists, weights))
+
+
+def _in_lists(shares: Sequence[Tensor], lists: Tensor, like: Tensor) -> Tensor:
+    """(R, K) the shares of each place (R,), 0 at the padding of the lists (R, K)."""
+    if not shares:
+        return like.new_zeros(lists.shape)
+    return torch.where(lists != NONE, torch.stack(list(shares), dim=1), 0)
 
 
 def _scattered(values: Tensor, chosen: Tensor, like: Tensor) -> Tensor:

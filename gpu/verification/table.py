@@ -22,6 +22,7 @@ from ..trees.tensor_tree import TensorTree
 from ..trees.tree_batch import Layout, TreeBatch, batched
 from . import lifts, path_rules
 from .by_rule import greedy, hub
+from .optimal import optimal
 from .solvers import k_seq, naive, nss, rrs, rrs_without_replacement
 from .symmetrised import symmetrised
 from .theory_route import theory_decisions, theory_stopping
@@ -40,8 +41,9 @@ def _under(lift: lifts.Lift, solver: lifts.Solver) -> DeviceVerifier:
     return DeviceVerifier(rule.decide, rule.stopping)
 
 
-def _of_path(accept: path_rules.PathRule) -> DeviceVerifier:
-    return _under(lambda solver: lifts.BottomUp(solver, accept), nss)
+def _of_path(path_rule: path_rules.PathRule) -> DeviceVerifier:
+    rule = path_rules.AlongPaths(path_rule)
+    return DeviceVerifier(rule.decide, rule.stopping)
 
 
 DEVICE_VERIFIERS: dict[str, DeviceVerifier] = {
@@ -53,19 +55,21 @@ DEVICE_VERIFIERS: dict[str, DeviceVerifier] = {
     "rrsw": _under(lifts.TopDown, rrs_without_replacement),
     "greedy": _under(lifts.TopDown, greedy),
     "spechub": _under(lifts.TopDown, hub),
-    "block": _under(lifts.BottomUp, naive),
+    "optimal": _under(lifts.TopDown, optimal),
+    "block": _under(lifts.BottomUpSolver, naive),
     "hierarchical": _of_path(path_rules.hierarchical),
-    "traversal": _under(lifts.BottomUp, rrs_without_replacement),
+    "traversal": _under(lifts.BottomUpSolver, rrs_without_replacement),
     "gbv": _of_path(path_rules.greedy_multi_path),
-    "univer": _under(lifts.BottomUp, greedy),
-    "lifted_naive": _under(lifts.BottomUp, naive),
-    "lifted_k_seq": _under(lifts.BottomUp, k_seq),
-    "lifted_rrs": _under(lifts.BottomUp, rrs),
-    "lifted_spechub": _under(lifts.BottomUp, hub),
-    "symmetric_naive": _under(lifts.BottomUp, symmetrised(naive)),
-    "symmetric_k_seq": _under(lifts.BottomUp, symmetrised(k_seq)),
-    "symmetric_rrs": _under(lifts.BottomUp, symmetrised(rrs)),
-    "symmetric_traversal": _under(lifts.BottomUp, symmetrised(rrs_without_replacement)),
+    "univer": _under(lifts.BottomUpSolver, greedy),
+    "lifted_naive": _under(lifts.BottomUpSolver, naive),
+    "lifted_k_seq": _under(lifts.BottomUpSolver, k_seq),
+    "lifted_rrs": _under(lifts.BottomUpSolver, rrs),
+    "lifted_spechub": _under(lifts.BottomUpSolver, hub),
+    "lifted_optimal": _under(lifts.BottomUpSolver, optimal),
+    "symmetric_naive": _under(lifts.BottomUpSolver, symmetrised(naive)),
+    "symmetric_k_seq": _under(lifts.BottomUpSolver, symmetrised(k_seq)),
+    "symmetric_rrs": _under(lifts.BottomUpSolver, symmetrised(rrs)),
+    "symmetric_traversal": _under(lifts.BottomUpSolver, symmetrised(rrs_without_replacement)),
 }
 """By the names of ``veridraft.theory.VERIFIERS``."""
 
@@ -99,7 +103,7 @@ def verify_batch(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> Outcom
         raise ValueError(f"coins must have shape (B, N + 1) = {wanted}, but have {tuple(coins.shape)}")
     batch, entry = _in_full_precision(batch), _entry(verifier)
     coins = coins.to(batch.target.dtype).clamp(max=1 - torch.finfo(batch.target.dtype).eps / 2)
-    decided = entry.decide(batch, coins[:, :-1]) if entry else theory_decisions(verifier, batch, coins[:, 0])
+    decided = entry.decide(batch, coins[:, :-1]) if entry else theory_decisions(verifier, batch, coins[:, :-1])
     return Outcomes(decided.columns, draw_each(decided.masses, coins[:, -1]))
 
 

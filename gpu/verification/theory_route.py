@@ -1,24 +1,29 @@
-"""The way for verifiers without a form on the device: their exact law, tree by tree, on the CPU in float64.
+"""The way for verifiers without a form on the device: theory's own solvers on the CPU in float64, node by node.
 
-Slower, and it waits for the device; the same law, since it is the theory's own.  Rules that solve a programme
-at every node (canonical decomposition, optimal transport) come this way.
+Slower, and it waits for the device.  Rules that solve a programme at every node (canonical decomposition, plans of
+optimal transport) come this way.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from veridraft.theory.policies.base import Policy
+from veridraft.theory.solvers.sequential import Solver
 from veridraft.theory.solvers.transport import MOST_LISTS, OptimalTransport
-from veridraft.theory.verifiers.lifts import TreeLaw
+from veridraft.theory.verifiers.lifts import TreeRule
 from veridraft.theory.verifiers.table import get_verifier
 
 from ..models.backend import torch
 from ..trees.skeleton import skeleton_of
 from ..trees.tree_batch import TreeBatch
 from .lifts import Decisions
+from .nodes import Node, Nodes
+from .solvers import Branching
+from .walks import from_the_leaves, from_the_root, solved_by, walk_all
 
 MOST_CELLS = 2**18
 """Child lists times tokens: a plan of this size takes some 50 ms, and a run makes one at every node."""
@@ -40,37 +45,42 @@ def too_large(verifier: str, policy: Policy, vocabulary_size: int) -> str | None
 
 
 def theory_decisions(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> Decisions:
-    """The accepted column of each tree, drawn with one coin (B,) from the law, and the next token's law there.
+    """What coins (B, N) decide, node by node, with theory's solver at those that they come to.
 
-    Errors are those of the theory's law, such as too many child lists for a transport plan.
+    Errors are those of the solver, such as too many child lists for a transport plan.
     """
-    columns, masses = [], []
-    for number in range(batch.size):
-        nodes, law = batch.nodes(number), _law(verifier, batch, number, rows=True)
-        reached = np.cumsum(law.stopping)
-        node = int(np.searchsorted(reached, float(coins[number]) * reached[-1], side="right"))
-        node = min(node, int(np.flatnonzero(law.stopping)[-1]))
-        columns.append(nodes[node])
-        masses.append(torch.from_numpy(np.asarray(law.next_token[node])))
-    device = batch.target.device
-    return Decisions(torch.tensor(columns, device=device), torch.stack(masses).to(device, batch.target.dtype))
+    rule = get_verifier(verifier).rule
+    assert isinstance(rule, TreeRule)
+    walker = from_the_leaves if rule.lift.asks_subtrees else from_the_root
+    return Decisions(*walk_all(walker, solved_by(partial(_branching, rule.solver)), batch, coins))
+
+
+def _branching(solver: Solver, node: Nodes) -> Branching:
+    """Theory's branching at one node, by the places of its list."""
+    assert isinstance(node, Node)
+    rows = [_row(row) for row in (node.target, node.draft)]
+    found = solver(*rows, node.tokens, node.weight)
+    shares = dict(zip(found.tokens, map(float, found.listed), strict=True))
+    listed = [shares[token] if first else 0.0 for token, first in zip(node.tokens, node.distinct, strict=True)]
+    residual = torch.as_tensor(np.asarray(found.residual), device=node.target.device).to(node.target.dtype)
+    return Branching(listed, float(found.off), float(found.none), residual)
+
+
+def _row(row: torch.Tensor) -> np.ndarray:
+    """(V,) in float64 on the host; a row of another type over its own sum."""
+    wide = row.cpu().double().numpy()
+    return wide if row.dtype == torch.float64 else wide / wide.sum()
 
 
 def theory_stopping(verifier: str, batch: TreeBatch) -> torch.Tensor:
-    """(B, N) the law's stopping probabilities."""
+    """(B, N) the stopping probabilities of theory's law, tree by tree."""
     stopping = torch.zeros_like(batch.tokens, dtype=batch.target.dtype)
     for number in range(batch.size):
-        found = torch.from_numpy(np.asarray(_law(verifier, batch, number).stopping))
+        tree = batch.tree(number)
+        if tree.target.dtype != torch.float64:
+            rows = (wide / torch.where((whole := wide.sum(dim=1, keepdim=True)) > 0, whole, 1)
+                    for wide in (tree.target.double(), tree.draft.double()))  # fmt: skip
+            tree = replace(tree, **dict(zip(("target", "draft"), rows, strict=True)))
+        found = torch.from_numpy(np.asarray(get_verifier(verifier).law(tree.to_theory()).stopping))
         stopping[number, batch.nodes(number)] = found.to(stopping)
     return stopping
-
-
-def _law(verifier: str, batch: TreeBatch, number: int, rows: bool = False) -> TreeLaw:
-    """The law given one of the trees; float32 rows are normalised again in float64 first."""
-    tree = batch.tree(number)
-    if tree.target.dtype != torch.float64:
-        target, draft = tree.target.double(), tree.draft.double()
-        total = draft.sum(dim=1, keepdim=True)
-        draft = draft / torch.where(total > 0, total, 1)
-        tree = replace(tree, target=target / target.sum(dim=1, keepdim=True), draft=draft)
-    return get_verifier(verifier).law(tree.to_theory(), rows)

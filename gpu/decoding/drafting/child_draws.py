@@ -6,7 +6,7 @@ from ...models.backend import torch
 from ...trees.sampling import draw_each
 from ...trees.skeleton import ChildDraw
 from ...trees.tree_batch import NONE
-from ...verification.solvers import erased
+from ...verification.nodes import erase
 
 Tensor = torch.Tensor
 
@@ -24,14 +24,14 @@ def _successive(rows: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         token = torch.where(rest.gather(1, token) > 0, token, NONE)
         tokens.append(token)
         if place + 1 < uniforms.shape[1]:
-            rest = erased(rest, token)
+            rest = erase(rest.clone(), token)
     return torch.cat(tokens, dim=1), torch.ones_like(uniforms, dtype=torch.bool)
 
 
 def _top_plus_one(rows: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     """The top tokens, then one drawn from the rest, with the last uniform."""
     top = rows.topk(uniforms.shape[1] - 1, dim=1).indices
-    rest = erased(rows, top)
+    rest = erase(rows.clone(), top)
     token = draw_each(rest, uniforms[:, -1])[:, None]
     token = torch.where(rest.gather(1, token) > 0, token, NONE)
     drawn = torch.zeros_like(uniforms, dtype=torch.bool)
