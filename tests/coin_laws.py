@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
+from draws import pick
 
 
 class Thrown:
@@ -20,8 +21,7 @@ class Thrown:
         return bool(self.rng.random() < probability)
 
     def pick(self, weights: Sequence[float]) -> int:
-        sums = np.cumsum(weights)
-        return int(min(np.searchsorted(sums, self.rng.random() * sums[-1], side="right"), np.flatnonzero(weights)[-1]))
+        return pick(weights, self.rng.random() * np.cumsum(weights)[-1])
 
 
 class _Followed:

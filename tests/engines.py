@@ -18,8 +18,9 @@ def vllm_rejection_sample(
         for position in range(length):
             place = start + position
             token, target = int(draft_token_ids[place]), target_probs[place]
-            draft = torch.nn.functional.one_hot(torch.tensor(token), len(target)).float()
-            if draft_probs is not None:
+            if draft_probs is None:
+                draft = torch.nn.functional.one_hot(torch.tensor(token), len(target)).float()
+            else:
                 draft = draft_probs[place - wrong_row * (start > 0)]
             if torch.rand(()) * draft[token] < target[token]:
                 output[request, position] = token
@@ -135,10 +136,12 @@ def vllm_v2_rejection_sample(
         held = slice(start, end)
         assert expanded_local_pos[held].tolist() == list(range(end - start))
         assert (expanded_idx_mapping[held] == request).all() and idx_mapping[request] == request
-        torch.manual_seed((int(seed[request]) + int(pos[start])) % 2**63)
+        torch.default_generator.manual_seed((int(seed[request]) + int(pos[start])) % 2**63)
         target, tokens = target_logits[held].exp(), draft_sampled[held][1:].long()
-        one_hot = torch.nn.functional.one_hot(tokens, target.shape[-1]).float()
-        draft = one_hot if draft_logits is None else draft_logits[request].exp()
+        if draft_logits is None:
+            draft = torch.nn.functional.one_hot(tokens, target.shape[-1]).float()
+        else:
+            draft = draft_logits[request].exp()
         emitted.append(_one_chain(target, draft, tokens, from_target))
     rows, counts = _rows_of(emitted, num_speculative_steps + 1)
     return torch.where(rows < 0, 7, rows), counts
@@ -198,6 +201,6 @@ def trtllm_one_model(
 ):  # fmt: skip
     """Tokens, and how many of them are emitted; what stands behind those is junk."""
     assert seed is not None and offset is not None
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     rows, _, counts = flashinfer_chain(draft_probs, draft_token_ids, target_probs, deterministic, from_target)
     return torch.where(rows < 0, 7, rows), counts + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from draws import choice
 
 from veridraft.reports.studies.auditing.first_departure import exact_departure
 from veridraft.simulate.forms.drawing import Drawing
@@ -32,9 +33,9 @@ def chain(correction=lambda p, q, x, rows: positive(p, q), passes=lambda p, q, x
                 continue
             weights = correction(p, q, x, (target, draft, place))
             weights = weights if weights.sum() > 0 else p
-            return [*out, int(rng.choice(len(p), p=weights / weights.sum()))]
+            return [*out, choice(weights / weights.sum(), rng)]
         row = bonus(target, draft)
-        return [*out, int(rng.choice(len(row), p=row / row.sum()))]
+        return [*out, choice(row / row.sum(), rng)]
 
     return verify
 

@@ -1,6 +1,7 @@
 """Verifiers of one call one request, and what makes their audits quick."""
 
 import numpy as np
+from draws import pick
 
 from veridraft.simulate import Form, default_cases
 
@@ -22,8 +23,3 @@ def naive(target, draft, tokens, rng):
 def from_target(target, draft, tokens, rng):
     """One draw of the target: lossless, and the shortest."""
     return [pick(target[0], rng.random())]
-
-
-def pick(row, uniform):
-    """The token at a uniform, never one of probability 0."""
-    return int(min(np.searchsorted(np.cumsum(row), uniform, side="right"), np.flatnonzero(row)[-1]))

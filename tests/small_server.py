@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -19,7 +20,7 @@ class HashedRows:
     """A target and a draft whose rows are drawn from the last two tokens of the context."""
 
     def __init__(self, vocabulary_size=24, nearness=1.0, settings=None):
-        self.size, self.nearness, self.settings, self._rows = vocabulary_size, nearness, settings or {}, {}
+        self.size, self.nearness, self.settings = vocabulary_size, nearness, settings or {}
 
     def target_row(self, context):
         return self._at(context)[0]
@@ -28,14 +29,17 @@ class HashedRows:
         return self._at(context)[1]
 
     def _at(self, context):
-        key = tuple(context[-2:])
-        if key not in self._rows:
-            rng = np.random.default_rng([*key, 11])
-            target = rng.normal(size=self.size) * 1.5
-            draft = 0.6 * target + self.nearness * rng.normal(size=self.size)
-            rows = [np.exp(logits) / np.exp(logits).sum() for logits in (target, draft)]
-            self._rows[key] = sampled_rows(np.stack(rows), self.settings)
-        return self._rows[key]
+        return _hashed_rows(tuple(context[-2:]), self.size, self.nearness, tuple(sorted(self.settings.items())))
+
+
+@cache
+def _hashed_rows(key, size, nearness, settings):
+    """Rows (2, V) of target and draft behind two tokens; a server is asked for the same ones again and again."""
+    rng = np.random.default_rng([*key, 11])
+    target = rng.normal(size=size) * 1.5
+    draft = 0.6 * target + nearness * rng.normal(size=size)
+    rows = [np.exp(logits) / np.exp(logits).sum() for logits in (target, draft)]
+    return sampled_rows(np.stack(rows), dict(settings))
 
 
 @dataclass
@@ -68,6 +72,11 @@ class Behaviour:
     asked: list = field(default_factory=list)
     batch: list = field(default_factory=list)
     arrival: threading.Condition = field(default_factory=threading.Condition)
+
+    def row(self, context):
+        """The row that is told behind a context."""
+        rows = HashedRows()
+        return (rows.target_row if self.rows == "target" else rows.draft_row)(context)
 
     def text(self, prompt, tokens, settings, seed):
         batch = self.gathered(settings)
@@ -158,8 +167,7 @@ class LlamaHandler(_Handler):
         if self.path == "/tokenize":
             return self.tokens(asked["content"])
         if "n_probs" in asked:
-            rows = HashedRows()
-            row = (rows.target_row if self.behaviour.rows == "target" else rows.draft_row)(asked["prompt"])
+            row = self.behaviour.row(asked["prompt"])
             best = np.argsort(-row)[: asked["n_probs"]]
             told = [{"id": int(token), "logprob": float(np.log(row[token]))} for token in best]
             return {"completion_probabilities": [{"top_logprobs": told}]}
@@ -207,10 +215,9 @@ class VllmHandler(_Handler):
         return {"choices": [choice], "metrics": {"speculative_decoding": text.accepted and _metrics(text)}}
 
     def rows(self, asked):
-        rows = HashedRows()
         told = [None]
         for place in range(1, len(asked["prompt"])):
-            row = rows.target_row(asked["prompt"][:place])
+            row = self.behaviour.row(asked["prompt"][:place])
             best = np.argsort(-row)[: asked["prompt_logprobs"]]
             told.append({str(token): {"logprob": float(np.log(row[token]))} for token in best})
         return told

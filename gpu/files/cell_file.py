@@ -43,8 +43,8 @@ class CellFile:
 
     @property
     def cells(self) -> list[dict[str, Any]]:
-        """The finished cells."""
-        return list(self.finished.values())
+        """The finished cells in the order of the plan, whatever the order in which they finished."""
+        return [self.finished[key] for key in self.planned if key in self.finished]
 
     @cached_property
     def planned(self) -> tuple[CellKey, ...]:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from multiprocessing import get_context, parent_process
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from veridraft.gpu.files.cell_file import CellFile, CellKey
@@ -22,6 +24,7 @@ from veridraft.gpu.files.cell_file import CellFile, CellKey
 from .options import COUNT, Options
 from .progress import Talk
 from .sources import source_digest, versions
+from .verifiers import SOURCES, load_verifier
 
 WAIT = 10
 """Seconds in which a scheduler must answer."""
@@ -72,7 +75,8 @@ def in_processes(file: CellFile, plan: Any, jobs: int) -> Iterator[tuple[int, in
     yield len(file.finished), total, file
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _leave_with_parent)
     try:
-        running = {pool.submit(plan.measure, *key): key for key in file.missing}
+        sent, wanted = pickled(plan), wanted_of(file)
+        running = {pool.submit(measured, sent, key, wanted): key for key in file.missing}
         for done in as_completed(running):
             file.add(dict(zip(file.fields, running[done], strict=True)) | done.result())
             yield len(file.finished), total, file
@@ -103,37 +107,70 @@ def on_scheduler(file: CellFile, plan: Any, address: str) -> Iterator[tuple[int,
     """
     from distributed import as_completed as as_gathered
 
-    wanted = {"code": file.settings["code"]} | file.machine
-    waiting = iter(file.missing)
+    sent, wanted, waiting = pickled(plan), wanted_of(file), iter(file.missing)
     with _client(address) as client:
         yield len(file.finished), len(file.planned), file
-        running = {client.submit(measured, plan, key, wanted, pure=False): key for key in islice(waiting, AHEAD)}
+        running = {client.submit(measured, sent, key, wanted, pure=False): key for key in islice(waiting, AHEAD)}
         queue = as_gathered(running, loop=client.loop)
         for future in queue:
             key = running.pop(future)
             with _lost(address):
                 file.add(dict(zip(file.fields, key, strict=True)) | future.result())
             for more in islice(waiting, 1):
-                new = client.submit(measured, plan, more, wanted, pure=False)
+                new = client.submit(measured, sent, more, wanted, pure=False)
                 running[new] = more
                 queue.add(new)
             yield len(file.finished), len(file.planned), file
 
 
-def measured(plan: Any, key: CellKey, wanted: Mapping[str, str]) -> dict[str, Any]:
-    """The cell of a key, on a worker whose code and versions are the ``wanted`` ones; else ``ConnectionError``."""
-    found = _own(type(plan).__module__)
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise ConnectionError(f"a worker's {name} is {found.get(name)}, not {value}: install the same there")
-    cell: dict[str, Any] = plan.measure(*key)
+def wanted_of(file: CellFile) -> dict[str, str]:
+    """What a worker must compute with: the code, versions, and own verifiers by their names."""
+    own: dict[str, str] = file.settings.get("own", {})
+    return {"code": file.settings["code"]} | file.machine | own
+
+
+def pickled(plan: Any) -> bytes:
+    """The plan without what its properties keep, which every process finds itself."""
+    bare = copy(plan)
+    for name in [name for name in vars(bare) if isinstance(getattr(type(plan), name, None), cached_property)]:
+        del vars(bare)[name]
+    return pickle.dumps(bare)
+
+
+def measured(plan: bytes, key: CellKey, wanted: Mapping[str, str]) -> dict[str, Any]:
+    """The cell of a key, by a pickled plan, on a worker of the ``wanted`` code, versions and own verifiers.
+
+    One cell at a time in a process: some change a module for as long as they take.  Raises ``ConnectionError`` where
+    something is not as it is wanted.
+    """
+    with _ALONE:
+        own = _unpickled(plan)
+        found = _own(type(own).__module__, tuple(name for name in wanted if ":" in name))
+        for name, value in wanted.items():
+            if found.get(name) != value:
+                raise ConnectionError(f"a worker's {name} is {found.get(name)}, not {value}: install the same there")
+        cell: dict[str, Any] = own.measure(*key)
     return cell
 
 
+_ALONE = Lock()
+
+
 @cache
-def _own(module: str) -> dict[str, str]:
-    """What this process computes with."""
-    return {"code": source_digest(module)} | versions()
+def _unpickled(plan: bytes) -> Any:
+    """The plan of this process, which keeps what it finds."""
+    return pickle.loads(plan)
+
+
+@cache
+def _own(module: str, verifiers: tuple[str, ...]) -> dict[str, str]:
+    """What this process computes with; the verifiers are loaded."""
+    for name in verifiers:
+        try:
+            load_verifier(name)
+        except ValueError as error:
+            raise ConnectionError(f"a worker lacks an own verifier: {error}") from None
+    return {"code": source_digest(module)} | versions() | {name: SOURCES[name] for name in verifiers}
 
 
 @contextmanager

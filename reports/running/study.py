@@ -20,7 +20,7 @@ from ..writing.markdown import Note, note_text, render_note
 from ..writing.rows import FORMATS, Rows, flat, write_rows
 from .console import BAD_INPUT, FAILED, STOPPED, Parser, bad_input, broken_off, say_stopped
 from .options import Options, command_of
-from .parallel import Workers
+from .parallel import PARALLEL, Workers
 from .progress import ProgressLine, Talk
 from .sources import source_digest, versions
 from .verifiers import SOURCES
@@ -51,6 +51,21 @@ class Study:
     agrees: Callable[[Any], bool] = lambda file: True
     rows: Callable[[Any], Rows] = lambda file: [flat(cell) for cell in file.cells]
     command: str = ""
+
+    @classmethod
+    def of_cells(
+        cls, name: str, about: str, options: Options, file: type[CellFile],
+        plan: Callable[[argparse.Namespace], Plan], **more: Any,
+    ) -> Study:  # fmt: skip
+        """The study of a plan, made of what was asked for; any process may measure a cell: it takes ``PARALLEL``, too.
+
+        The cells, and what is made of them, are the same whoever measures them.
+        """
+
+        def start(asked: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
+            return cell_by_cell(file, plan(asked), folder, command, Workers.of(asked))
+
+        return cls(name, about, {**options, **PARALLEL}, file, start, **more)
 
     @property
     def words(self) -> str:
@@ -187,6 +202,6 @@ def _with_folder(study: Study, parser: Parser) -> Parser:
 
 
 def given_command(study: Study, options: argparse.Namespace) -> str:
-    """The shell command that runs it again, or goes on."""
-    folder = {"--out": {"default": Path(study.name)}}
-    return command_of(study.words.split(), {**study.options, **folder}, options)
+    """The shell command that runs it again, or goes on; who computes is left out, since it changes nothing."""
+    said = {flag: settings for flag, settings in study.options.items() if flag not in PARALLEL}
+    return command_of(study.words.split(), {**said, "--out": {"default": Path(study.name)}}, options)

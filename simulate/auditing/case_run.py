@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from veridraft.theory.bounds.tree import tree_optimum
-from veridraft.theory.policies.paths import Chain, Delayed
+from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.distributions import NO_TOKEN
 
 from ..batches.rows import Ints
@@ -26,9 +25,6 @@ FIRST_LOOK = 64
 WATCHED = 1024
 """Trials of a case in which it is seen whether inputs are written to."""
 
-MOST_FOR_OPTIMUM = 2_000
-"""Where more drafted strings than this can be accepted whole, the optimum is not computed."""
-
 
 class CaseRun:
     """One case under audit: its draws, its evidence by request, the strings so far."""
@@ -36,8 +32,8 @@ class CaseRun:
     def __init__(self, caller: Caller, drawing: Drawing, level: float, rng: np.random.Generator) -> None:
         self.caller, self.drawing, self.rng = caller, drawing, rng
         self.evidence = [
-            Evidence(string_law(tables).reshape(drawing.shape), level, _optimum(drawing, request))
-            for request, tables in enumerate(drawing.tables)
+            Evidence(string_law(tables).reshape(drawing.shape), level, optimum)
+            for tables, optimum in zip(drawing.tables, _optima(drawing), strict=True)
         ]
         self.undrafted, self.mutated, self.outside = 0, set[int](), 0
         self.ended_early, self.first = 0, FIRST_LOOK
@@ -161,18 +157,9 @@ class CaseRun:
                        place=f"a token of the padding, {self.drawing.vocabulary_size} or above")  # fmt: skip
 
 
-def _optimum(drawing: Drawing, request: int) -> float | None:
-    """The greatest E[tau] of a lossless verifier, where independent paths are drawn."""
-    policy, case = drawing.case.policy, drawing.case
-    if drawing.form is Form.GENERATE or not isinstance(policy, Delayed):
-        return None
-    if case.lengths is not None:
-        policy = Chain(case.lengths[request])
-    if drawing.vocabulary_size**policy.depth > MOST_FOR_OPTIMUM:
-        return None
-    if not policy.depth:
-        return 0.0
-    return float(tree_optimum(policy, case.pair.as_float(), case.contexts[request]).upper) - 1.0
+def _optima(drawing: Drawing) -> Sequence[float | None]:
+    """For each request the greatest E[tau] of a lossless verifier; None where it is not known, or nothing drafted."""
+    return [None] * drawing.requests if drawing.form is Form.GENERATE else drawing.case.optima
 
 
 def _token_wise(drawing: Drawing, request: int) -> float | None:

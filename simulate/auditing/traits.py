@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -111,7 +112,21 @@ def _seed_globals(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
+        _seed_torch(sys.modules["torch"], seed)
+
+
+def _seed_torch(torch: Any, seed: int) -> None:
+    """Seed the generators of the CPU and of devices in use.
+
+    ``torch.manual_seed`` would note the seed, with the whole stack, for every device that may come into use: a
+    thousand times the work, again and again.
+    """
+    torch.default_generator.manual_seed(seed)
+    for device in (torch.cuda, torch.xpu):
+        if device.is_initialized():
+            device.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
 
 
 class _global_generators_kept:  # noqa: N801

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
+from veridraft.theory.bounds.tree import tree_optimum
 from veridraft.theory.pairs.base import MarkovPair, Pair
 from veridraft.theory.pairs.families import dirichlet_pair, zipf_pair
 from veridraft.theory.policies.base import Policy
-from veridraft.theory.policies.paths import Chain, Iid
+from veridraft.theory.policies.paths import Chain, Delayed, Iid
 from veridraft.theory.rows.distributions import Row, check_count
 from veridraft.theory.rows.trees import Context
 
 from .form import Form
+
+MOST_FOR_OPTIMUM = 2_000
+"""Where more drafted strings than this can be accepted whole, the optimum is not computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,22 @@ class Case:
         """R, how many requests stand side by side."""
         return len(self.contexts)
 
+    @cached_property
+    def optima(self) -> tuple[float | None, ...]:
+        """For each request the greatest E[tau] of a lossless verifier that sees the drafts; None where not known."""
+        return tuple(map(self._optimum, range(self.requests)))
+
+    def _optimum(self, request: int) -> float | None:
+        """That of one request, where independent paths are drawn, and not too many."""
+        if not isinstance(self.policy, Delayed):
+            return None
+        policy = self.policy if self.lengths is None else Chain(self.lengths[request])
+        if self.pair.vocabulary_size**policy.depth > MOST_FOR_OPTIMUM:
+            return None
+        if not policy.depth:
+            return 0.0
+        return float(tree_optimum(policy, self.pair.as_float(), self.contexts[request]).upper) - 1.0
+
 
 def _numbers(row: Row, most: int = 12) -> str:
     """The first entries of a row, in words."""
@@ -106,6 +127,7 @@ ROWS: dict[str, tuple[Sequence[float], Sequence[float], str]] = {
 """Name to a target's row, a draft's row, and what they expose."""
 
 
+@cache
 def default_cases(form: Form, batched: bool = False) -> tuple[Case, ...]:
     """The cases of an audit that is given none: depth 1 to 4, and in the forms with several drafts K 1 to 4.
 

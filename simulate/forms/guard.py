@@ -70,7 +70,9 @@ class Guard:
         try:
             if self.seconds is None:
                 return function(*arguments, **keywords)
-            if self._armed or _has_alarm():
+            if self._armed:
+                return self._in_time(lambda: function(*arguments, **keywords))
+            if _has_alarm():
                 with self.armed():
                     return self._in_time(lambda: function(*arguments, **keywords))
             return self._in_a_thread(lambda: function(*arguments, **keywords))

@@ -33,13 +33,13 @@ class KnownRow:
 
     def __post_init__(self) -> None:
         ids, masses = np.asarray(self.ids, dtype=np.int64), np.asarray(self.masses, dtype=np.float64)
-        if (ids[1:] <= ids[:-1]).any():
+        if not (ids[1:] > ids[:-1]).all():
             order = np.argsort(ids, kind="stable")
             ids, masses = ids[order], masses[order]
+            if (ids[1:] == ids[:-1]).any():
+                raise ValueError(f"the token {int(ids[1:][ids[1:] == ids[:-1]][0])} stands twice in one row")
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "masses", _checked_masses(masses))
-        if (ids[1:] == ids[:-1]).any():
-            raise ValueError(f"the token {int(ids[1:][ids[1:] == ids[:-1]][0])} stands twice in one row")
 
     @classmethod
     def of_row(cls, row: Floats) -> KnownRow:
@@ -68,23 +68,33 @@ class KnownRow:
 
     def at(self, ids: Ints) -> Floats:
         """(len(ids) + 1,) the masses of these tokens, and last that of all others; unknown ones count as others."""
+        masses = np.empty(len(ids) + 1)
+        masses[:-1] = self.masses if same_tokens(ids, self.ids) else self._known_of(ids)
+        masses[-1] = max(0.0, 1.0 - masses[:-1].sum())
+        return masses
+
+    def _known_of(self, ids: Ints) -> Floats:
+        """(len(ids),) the masses of these tokens, 0 where one is not known."""
         if not len(self.ids):
-            return np.append(np.zeros(len(ids)), 1.0)
-        place = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
-        masses = np.where(self.ids[place] == ids, self.masses[place], 0.0)
-        return np.append(masses, max(0.0, 1.0 - masses.sum()))
+            return np.zeros(len(ids))
+        place = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+        return np.where(self.ids[place] == ids, self.masses[place], 0.0)
 
     def likeliest(self, count: int) -> Ints:
-        """The tokens of the ``count`` largest masses, at most all that are known."""
+        """The tokens of the ``count`` largest masses, at most all that are known, in the order of ``ids``."""
+        return np.asarray(self.ids[self._largest(count)])
+
+    def _largest(self, count: int) -> Ints | slice:
+        """The places of the ``count`` largest masses, at most all."""
         if len(self.ids) <= count:
-            return self.ids
-        return np.asarray(self.ids[np.argpartition(-self.masses, count - 1)[:count]])
+            return slice(None)
+        return np.sort(np.argpartition(-self.masses, count - 1)[:count])
 
     def cut(self, count: int) -> KnownRow:
         """The row with its ``count`` likeliest tokens alone; the others count as one."""
         if len(self.ids) <= count:
             return self
-        kept = np.isin(self.ids, self.likeliest(count))
+        kept = self._largest(count)
         return KnownRow(self.ids[kept], self.masses[kept])
 
 
@@ -199,6 +209,11 @@ def check_sampling(settings: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in settings.items()}
 
 
+def same_tokens(ids: Ints, others: Ints) -> bool:
+    """Whether these are the same tokens in the same order."""
+    return ids is others or (len(ids) == len(others) and bool((ids == others).all()))
+
+
 def _row(name: str, place: int, values: Any) -> KnownRow:
     try:
         return KnownRow.of_json(values)
@@ -214,12 +229,15 @@ def _integers(name: str, values: Any) -> list[int]:
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise ValueError(f"{name} must be a list of integers, but is {values!r}")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        plain = type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+        if not plain or value < 0:
             raise ValueError(f"{name} holds {value!r}; its entries are integers of at least 0")
     return [int(value) for value in values]
 
 
 def _logarithm(value: Any) -> float:
+    if type(value) is float and not math.isnan(value):
+        return value
     if value is None or value == "-inf":
         return -math.inf
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import veridraft
 from veridraft.gpu.files.cell_file import CellFile
 
 from ...running.options import COMMON, COUNT
-from ...running.study import Study, StudyStep, cell_by_cell, run
+from ...running.study import Study, run
 from ...running.verifiers import HELP, VERIFIER_NAMES
 from ..report.tables import certificate_table
 from .certificates import CertificatesPlan, rows_of
@@ -28,12 +26,6 @@ class CertificatesFile(CellFile):
     kind, name, what, fields = "veridraft certificates", "certificates.jsonl", "run", ("pair", "policy")
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
-    """The steps of the certificates that were asked for."""
-    plan = CertificatesPlan(options.pairs, options.verifiers, options.most_trees, options.seed)
-    return cell_by_cell(CertificatesFile, plan, folder, command)
-
-
 def text(file: CertificatesFile) -> str:
     """Command, what is finished, and the table of verifiers; a lossy one with the first string that came out wrong."""
     rows = rows_of(file.cells)
@@ -48,7 +40,7 @@ def text(file: CertificatesFile) -> str:
     return "\n".join(lines + [f"LOSSY: {row.difference}" for row in rows if row.difference])
 
 
-STUDY = Study(
+STUDY = Study.of_cells(
     "certificates",
     ABOUT,
     {
@@ -61,8 +53,8 @@ STUDY = Study(
         "--seed": {"type": COUNT, "default": 0, "help": "of the random pairs (default: %(default)s)"},
     },
     CertificatesFile,
-    start,
-    text,
+    lambda options: CertificatesPlan(options.pairs, options.verifiers, options.most_trees, options.seed),
+    text=text,
     agrees=lambda file: all(row.lossless for row in rows_of(file.cells)),
     command="certify",
 )  # fmt: skip

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
-from pathlib import Path
-
 from veridraft.gpu.files.cell_file import CellFile
 
-from ...running.parallel import PARALLEL, Workers
-from ...running.study import Study, StudyStep, cell_by_cell
+from ...running.study import Study
 from ..table import STUDIES
 from .plan import ActionPlan
 from .points import answers
@@ -30,11 +25,6 @@ PAIRS_FAVOUR = (
 )
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
-    """The steps of the study that was asked for."""
-    return cell_by_cell(ActionFile, ActionPlan(options.quick), folder, command, Workers.of(options))
-
-
 def text(file: ActionFile) -> str:
     """The command, points of the paper answered, the tables, and how far sampled values may be off."""
     errors = ", ".join(f"{name} {error:.2f}" for name, error in largest_error(file.cells).items())
@@ -44,15 +34,14 @@ def text(file: ActionFile) -> str:
     return "\n\n".join([*parts, caution, PAIRS_FAVOUR])
 
 
-STUDY = Study(
+STUDY = Study.of_cells(
     "actions",
     STUDIES["actions"],
     {
         "--quick": {"action": "store_true", "help": "one sampling, one seed and two trees, to see that it runs"},
-        **PARALLEL,
     },
     ActionFile,
-    start,
-    text,
+    lambda options: ActionPlan(options.quick),
+    text=text,
     rows=lambda file: list(rows(file.cells)),
 )

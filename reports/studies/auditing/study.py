@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from veridraft.gpu.files.cell_file import CellFile
 
 from ...running.options import COUNT
-from ...running.study import Study, StudyStep, cell_by_cell, noted
+from ...running.study import Study, noted
 from ...writing.markdown import Note, Section
 from ..table import STUDIES
 from . import defect_audits, false_alarms, sensitivity
@@ -36,11 +33,6 @@ class AuditingFile(CellFile):
     kind, name, what, fields = "veridraft auditing", "auditing.jsonl", "study", ("part", "name", "number")
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
-    """The steps of the study that was asked for."""
-    return cell_by_cell(AuditingFile, AuditingPlan(options.audits, options.seeds), folder, command)
-
-
 def note(file: AuditingFile) -> Note:
     """The study as a page."""
     defects, planted, right = (found_in(file.cells, part) for part in ("defects", "sensitivity", "false alarms"))
@@ -61,7 +53,7 @@ def pictured(sections: tuple[Section, ...], defects: list[dict[str, Any]]) -> tu
     return first, *sections[1:]
 
 
-STUDY = Study(
+STUDY = Study.of_cells(
     "auditing",
     STUDIES["auditing"],
     {
@@ -71,6 +63,6 @@ STUDY = Study(
                     "(default: %(default)s)"},
     },
     AuditingFile,
-    start,
+    lambda options: AuditingPlan(options.audits, options.seeds),
     **noted(note),
 )  # fmt: skip

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from veridraft.gpu.files.cell_file import CellFile
 
 from ...running.options import COUNT
-from ...running.study import Study, StudyStep, cell_by_cell, noted
+from ...running.study import Study, noted
 from ...writing.markdown import Note, Section
 from ..table import STUDIES
 from .claims import ClaimPlan
@@ -20,11 +17,6 @@ class FindingsFile(CellFile):
     """The claims that were looked at."""
 
     kind, name, what, fields = "veridraft findings", "findings.jsonl", "study", ("key",)
-
-
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
-    """The steps of the study that was asked for."""
-    return cell_by_cell(FindingsFile, ClaimPlan(options.pairs), folder, command)
 
 
 def note(file: FindingsFile) -> Note:
@@ -42,11 +34,11 @@ def _section(cell: dict[str, Any]) -> Section:
     return Section(f"({cell['key']}) {cell['claim']}", words, tuple(cell["headers"]), rows)
 
 
-STUDY = Study(
+STUDY = Study.of_cells(
     "findings",
     STUDIES["findings"],
     {"--pairs": {"type": COUNT, "default": 400, "help": "random pairs for claim (c) (default: %(default)s)"}},
     FindingsFile,
-    start,
+    lambda options: ClaimPlan(options.pairs),
     **noted(note),
 )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
-from pathlib import Path
-
 from veridraft.gpu.files.cell_file import CellFile
 from veridraft.theory.verifiers.table import VERIFIERS
 
 from ...running.options import COUNT
-from ...running.study import Study, StudyStep, cell_by_cell, noted
+from ...running.study import Study, noted
 from ...running.verifiers import HELP, VERIFIER_NAMES
 from ...writing.markdown import Note
 from ..table import STUDIES
@@ -25,17 +21,12 @@ class GapsFile(CellFile):
     fields = ("policy", "family", "verifier")
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
-    """The steps of the study that was asked for."""
-    return cell_by_cell(GapsFile, GapPlan(options.pairs, options.verifiers), folder, command)
-
-
 def note(file: GapsFile) -> Note:
     """The page of what is finished."""
     return gap_note(gaps_of(file.cells), file.command)
 
 
-STUDY = Study(
+STUDY = Study.of_cells(
     "gaps",
     STUDIES["gaps"],
     {
@@ -44,6 +35,6 @@ STUDY = Study(
                         "(default: all of the table)"},
     },
     GapsFile,
-    start,
+    lambda options: GapPlan(options.pairs, options.verifiers),
     **noted(note),
 )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from veridraft.gpu.files.cell_file import CellFile
 from veridraft.simulate.defects.table import DEFECTS
 
 from ...running.console import names
-from ...running.study import Study, StudyStep, cell_by_cell, noted
+from ...running.study import Plan, Study, noted
 from ...writing.markdown import Note
 from ..table import STUDIES
 from . import text
@@ -23,13 +22,12 @@ class LengthsFile(CellFile):
     kind, name, what, fields = "veridraft lengths", "lengths.jsonl", "study", ("which", "name")
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
-    """The steps of the study that was asked for."""
+def plan(options: argparse.Namespace) -> Plan:
+    """The plan of the study that was asked for."""
     from .defective_engines import IN_PLACE
     from .measuring import LengthsPlan
 
-    chosen = tuple(IN_PLACE) if options.defects is None else options.defects
-    return cell_by_cell(LengthsFile, LengthsPlan(chosen), folder, command)
+    return LengthsPlan(tuple(IN_PLACE) if options.defects is None else options.defects)
 
 
 def note(file: LengthsFile) -> Note:
@@ -40,15 +38,15 @@ def note(file: LengthsFile) -> Note:
 def rows(file: LengthsFile) -> list[Mapping[str, Any]]:
     """The finished defects, each with what is read of the right procedure beside it."""
     beside = {name: file.finished.get(("right", right)) for name, right in file.settings["beside"].items()}
-    defects = [cell for (which, _), cell in file.finished.items() if which == "defect"]
+    defects = [cell for cell in file.cells if cell["which"] == "defect"]
     return [cell | {"beside": beside[cell["name"]]} for cell in defects if beside[cell["name"]]]
 
 
-STUDY = Study(
+STUDY = Study.of_cells(
     "lengths",
     STUDIES["lengths"],
     {"--defects": {"type": names, "help": f"names with commas, of {', '.join(DEFECTS)} (default: all that fit)"}},
     LengthsFile,
-    start,
+    plan,
     **noted(note),
 )

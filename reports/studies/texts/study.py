@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from veridraft.gpu.files.cell_file import CellFile
 
 from ...running.options import COUNT
-from ...running.study import Study, StudyStep, cell_by_cell, noted
+from ...running.study import Study, noted
 from ...writing.markdown import Note
 from ..table import STUDIES
 from . import text
@@ -53,17 +50,12 @@ class TextsPlan:
         return (power if part == "power" else alarms)(name, number)
 
 
-def start(options: argparse.Namespace, folder: Path, command: str) -> Iterator[StudyStep]:
-    """The steps of the study that was asked for."""
-    return cell_by_cell(TextsStudyFile, TextsPlan(options.seeds, options.audits), folder, command)
-
-
 def note(file: TextsStudyFile) -> Note:
     """The study as a page."""
     return Note("How good audits of texts are", LEAD, text.sections(file.cells), file.command)
 
 
-STUDY = Study(
+STUDY = Study.of_cells(
     "texts",
     STUDIES["texts"],
     {
@@ -72,6 +64,6 @@ STUDY = Study(
                      "help": "audits of each decoder that is right, in each way (default: %(default)s)"},
     },
     TextsStudyFile,
-    start,
+    lambda options: TextsPlan(options.seeds, options.audits),
     **noted(note),
 )  # fmt: skip

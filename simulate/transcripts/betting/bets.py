@@ -75,13 +75,14 @@ def tilted(rows: Floats, tilt: float) -> Floats:
     return np.asarray(apply_temperature(rows, 1.0 / (1.0 + tilt)))
 
 
-def prudent(text: Text, laws: Floats) -> Floats:
+def prudent(laws: Floats, target: Floats) -> Floats:
     """The laws with :data:`PRUDENCE` of the target's."""
-    return (1 - PRUDENCE) * laws + PRUDENCE * text.target
+    return (1 - PRUDENCE) * laws + PRUDENCE * target
 
 
 def _log_ratio(text: Text, laws: Floats) -> Floats:
-    return np.log(text.of_emitted(prudent(text, laws)) / text.of_emitted(text.target)) + np.log1p(-FLOOR)
+    target = text.of_emitted(text.target)
+    return np.log(prudent(text.of_emitted(laws), target) / target) + np.log1p(-FLOOR)
 
 
 def ranks(text: Text, rng: np.random.Generator) -> Iterator[tuple[str, Ints, np.ndarray]]:

@@ -43,7 +43,7 @@ class Rates:
         text = bets.text
         for name, laws in bets.laws.items():
             gain, divergence = self._sums.get(name, (0.0, 0.0))
-            bet = np.log(prudent(text, laws) / text.target)
+            bet = np.log(prudent(laws, text.target) / text.target)
             own = np.log(np.maximum(laws, FLOOR * 1e-6) / text.target)
             self._sums[name] = (gain + float((laws * bet).sum()), divergence + float((laws * own).sum()))
         self.tokens += len(text)

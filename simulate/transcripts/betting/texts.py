@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...batches.rows import Bools, Floats, Ints
-from ..transcript import KnownRow, Transcript
+from ..transcript import KnownRow, Transcript, same_tokens
 
 OF_TARGET, OF_DRAFT = 768, 256
 """How many of the likeliest tokens of a row have a column of their own, at most."""
@@ -85,8 +85,11 @@ def floored(rows: Floats) -> Floats:
 
 
 def _columns(row: KnownRow, draft: KnownRow | None) -> Ints:
+    """The tokens that have a column at a place, in order."""
     likeliest = row.likeliest(OF_TARGET)
-    return np.unique(likeliest if draft is None else np.concatenate([likeliest, draft.likeliest(OF_DRAFT)]))
+    if draft is None or same_tokens(drafted := draft.likeliest(OF_DRAFT), likeliest):
+        return likeliest
+    return np.unique(np.concatenate([likeliest, drafted]))
 
 
 def _laws(rows: Sequence[KnownRow], columns: Sequence[Ints], width: int) -> Floats:
@@ -99,5 +102,5 @@ def _laws(rows: Sequence[KnownRow], columns: Sequence[Ints], width: int) -> Floa
 
 
 def _column(ids: Ints, token: int, width: int) -> int:
-    place = int(np.searchsorted(ids, token))
+    place = int(ids.searchsorted(token))
     return place if place < len(ids) and ids[place] == token else width

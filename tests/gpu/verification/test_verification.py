@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -86,8 +87,14 @@ def random_trees(name: str, kinds=("plain", "peaked", "zeros", "equal", "disjoin
     policies = (Iid(3, 2),) if name.startswith("symmetric") else POLICIES + OTHERS
     for seed, (size, kind, policy) in enumerate(product((3, 7, 40, 300), kinds, policies)):
         if get_verifier(name).supports(policy):
-            rng = np.random.default_rng(seed)
-            yield policy.sample(RandomRows(size, rng, kind), rng)
+            yield random_tree(seed, size, kind, policy)
+
+
+@cache
+def random_tree(seed, size, kind, policy):
+    """One tree, which every verifier is asked about."""
+    rng = np.random.default_rng(seed)
+    return policy.sample(RandomRows(size, rng, kind), rng)
 
 
 @pytest.mark.parametrize("name", DEVICE_VERIFIERS)

@@ -11,7 +11,7 @@ import pytest
 from veridraft.gpu.files.cell_file import CellFile
 from veridraft.reports.running import study as running
 from veridraft.reports.running.options import numbers, policy_names
-from veridraft.reports.running.study import Study, cell_by_cell
+from veridraft.reports.running.study import Study
 
 
 class SquaresFile(CellFile):
@@ -43,7 +43,7 @@ class SquaresPlan:
         return {"square": number**2}
 
 
-STUDY = Study(
+STUDY = Study.of_cells(
     "squares",
     "squares of numbers",
     {
@@ -52,7 +52,7 @@ STUDY = Study(
         "--fast": {"action": "store_true", "help": "nothing"},
     },
     SquaresFile,
-    lambda options, folder, command: cell_by_cell(SquaresFile, SquaresPlan(options.numbers), folder, command),
+    lambda options: SquaresPlan(options.numbers),
     text=lambda file: "\n".join(f"{cell['number']}: {cell['square']}" for cell in file.cells),
     pages={"csv": lambda file: ",".join(str(cell["square"]) for cell in file.cells)},
     agrees=lambda file: all(cell["square"] < 100 for cell in file.cells),

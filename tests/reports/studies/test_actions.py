@@ -1,4 +1,4 @@
-"""The study of actions: values against independent ones, the same cells by one and two processes, a kill between."""
+"""The study of actions: values against independent ones, a kill in the middle of two processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from veridraft.reports import cli
 from veridraft.reports.studies.actions import plan, points, tables
 from veridraft.reports.studies.actions.plan import CONTROL, exact_values, pair_of, sampled_values
 from veridraft.reports.studies.actions.study import ActionFile
@@ -83,20 +82,6 @@ def test_the_points_of_the_paper_are_answered_by_the_cells():
     assert f"nss {100 * (np.mean(best) / fixed - 1):+.1f} %" in said
 
 
-def test_two_processes_compute_what_one_does(tmp_path, capsys):
-    words = ["study", "run", "actions", "--quick", "--out"]
-    assert cli.main([*words, str(tmp_path / "one")]) == 0
-    assert cli.main([*words, str(tmp_path / "two"), "--jobs", "2"]) == 0
-    one, two = (ActionFile.load(tmp_path / name) for name in ("one", "two"))
-    assert len(one.finished) == 2
-    assert one.finished == two.finished
-    assert "SpecInfer's best K in 1..4 over Naive's best chain" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as stop:
-        cli.main([*words, str(tmp_path / "none"), "--jobs", "0"])
-    assert stop.value.code == 2
-    assert "jobs must be at least 1" in capsys.readouterr().err
-
-
 def cells_of(path: Path) -> list[str]:
     """The finished cells' lines."""
     text = path.read_text() if path.exists() else ""
@@ -104,6 +89,7 @@ def cells_of(path: Path) -> list[str]:
 
 
 def test_a_kill_in_the_middle_loses_no_finished_cell_and_leaves_no_process(tmp_path):
+    """What the processes give in the end is what this one does."""
     command = [sys.executable, "-m", "veridraft", "study", "run", "actions", "--quick", "--jobs", "2", "--out", "run"]
     path = tmp_path / "run" / "actions.jsonl"
     run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -119,11 +105,14 @@ def test_a_kill_in_the_middle_loses_no_finished_cell_and_leaves_no_process(tmp_p
         time.sleep(0.05)
     assert children
     assert not any(map(is_running, children))
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    said = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=300).stdout
+    assert "SpecInfer's best K in 1..4 over Naive's best chain" in said
     finished = cells_of(path)
     assert finished[: len(kept)] == kept
     assert len(finished) == 2
-    assert len({tuple(json.loads(line)[name] for name in ActionFile.fields) for line in finished}) == 2
+    (key, cell), _ = ActionFile.load(path).finished.items()
+    here = dict(zip(ActionFile.fields, key, strict=True)) | plan.ActionPlan(quick=True).measure(*key)
+    assert cell == json.loads(json.dumps(here))
 
 
 def children_of(parent: int) -> list[int]:

@@ -69,7 +69,7 @@ def test_the_study_runs_and_its_page_answers_first(tmp_path, capsys, monkeypatch
     assert "UniVer over RRSw" in (tmp_path / "tree_rules.html").read_text()
     assert cli.main(["study", "run", "tree-rules", "--pairs", "3", "--out", str(tmp_path)]) == 0
     assert "4 of 6 cells are finished already" in capsys.readouterr().err
-    assert TreeRuleFile.load(tmp_path).cells[:4] == cells
+    assert [cell for cell in TreeRuleFile.load(tmp_path).cells if cell["seed"] < 2] == cells
     with pytest.raises(SystemExit):
         cli.main(["study", "run", "tree-rules", "--pairs", "1", "--out", str(tmp_path / "none")])
     assert "pairs must be at least 2" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from draws import choice
 
 from veridraft.simulate import PROCEDURES
 from veridraft.simulate.auditing.auditor import AuditInterrupted, audit
@@ -23,7 +24,7 @@ PAIR = MarkovPair([TARGET] * 3, [DRAFT] * 3)
 
 
 def pick(weights, rng):
-    return int(rng.choice(len(weights), p=weights / weights.sum()))
+    return choice(weights / weights.sum(), rng)
 
 
 def token_wise(target, draft, tokens, rng):

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from draws import choice
 from one_call import naive
 
 from veridraft.simulate import Form, Verdict, audit, default_cases
@@ -59,8 +60,8 @@ def test_time_is_kept_for_chosen_uniforms():
         for place, token in enumerate(tokens):
             if rng.random() * draft[place, token] > target[place, token]:
                 rest = np.maximum(target[place] - draft[place], 0)
-                return [*map(int, tokens[:place]), int(rng.choice(len(rest), p=rest / rest.sum()))]
-        return [*map(int, tokens), int(rng.choice(len(target[-1]), p=target[-1]))]
+                return [*map(int, tokens[:place]), choice(rest / rest.sum(), rng)]
+        return [*map(int, tokens), choice(target[-1], rng)]
 
     result = audit(up_to, seconds=6.0)
     assert result.verdict is Verdict.LOSSY and result.findings[0].sign.name == "CHOSEN_UNIFORMS"

@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from one_call import QUICK, naive, pick
+from draws import pick
+from one_call import QUICK, naive
 
 from veridraft.simulate import Case, Trait, Verdict, audit
 from veridraft.simulate.defects.correct.token_wise import TokenWise

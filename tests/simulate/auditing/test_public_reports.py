@@ -93,13 +93,16 @@ def flat_arguments(drafted_alone):
     def port(draft_token_ids, num_draft_tokens, max_spec_len, cu_num_draft_tokens, draft_probs, target_probs,
              bonus_token_ids, sampling_metadata):  # fmt: skip
         out = torch.full((len(num_draft_tokens), max_spec_len + 1), -1, dtype=torch.int64)
-        at = 0
+        drafted, at = draft_token_ids.tolist(), 0
+        own = (torch.arange(len(drafted)), draft_token_ids.long())
+        passed = (torch.rand(len(drafted)) * draft_probs[own] < target_probs[own]).tolist()
         for request, count in enumerate(num_draft_tokens):
             for place in range(count):
-                p, q, x = target_probs[at + place], draft_probs[at + place], int(draft_token_ids[at + place])
-                if float(torch.rand(())) * float(q[x]) < float(p[x]):
+                x = drafted[at + place]
+                if passed[at + place]:
                     out[request, place] = x
                     continue
+                p, q = target_probs[at + place], draft_probs[at + place]
                 rest = p.clone() if drafted_alone else torch.clamp(p - q, min=0.0)
                 rest[x] = max(float(p[x] - q[x]), 0.0)
                 out[request, place] = int(torch.multinomial(rest, 1))

@@ -4,7 +4,8 @@ import random
 
 import numpy as np
 import pytest
-from one_call import QUICK, from_target, naive, pick
+from draws import pick
+from one_call import QUICK, from_target, naive
 
 from veridraft.simulate import Trait, Verdict, audit
 

@@ -16,7 +16,7 @@ import pytest
 from veridraft.gpu.files.kinds import CrosscheckFile
 from veridraft.reports import cli
 from veridraft.reports.commands.report import command as report_command
-from veridraft.reports.commands.report import synthetic
+from veridraft.reports.commands.report import job, synthetic
 from veridraft.reports.commands.report.settings import Settings
 from veridraft.theory.policies.paths import Iid
 
@@ -55,11 +55,12 @@ def test_the_command_on_the_page_makes_the_same_settings():
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_stopped_run_keeps_what_it_finished_and_goes_on(tmp_path, sign):
+def test_a_stopped_run_keeps_what_it_finished_and_goes_on(tmp_path, sign, monkeypatch, capsys):
+    """A process is stopped; the run that goes on is in this one, which knows of it by its folder alone."""
     out = tmp_path / "out"
+    words = ["report", "--synthetic", "--verifiers", "specinfer", "--out", str(out)]
     python, option, code = VERIDRAFT
-    code = FEWER_PAIRS.format(pairs=20) + code
-    command = [python, option, code, "report", "--synthetic", "--verifiers", "specinfer", "--out", str(out)]
+    command = [python, option, FEWER_PAIRS.format(pairs=20) + code, *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes, text=True, preexec_fn=heed_interrupts) as run:
         pieces = wait_for_lines(out, 3, run)
@@ -70,10 +71,14 @@ def test_a_stopped_run_keeps_what_it_finished_and_goes_on(tmp_path, sign):
         assert run.returncode == 130
         assert "Left out: the run was stopped" in printed
         assert "the run was stopped" in (out / "report.html").read_text()
-    again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    assert again.stdout.splitlines()[-1] == str(out / "report.html")
+    monkeypatch.setattr(synthetic, "PAIRS", 1)
+    monkeypatch.setattr(job, "PAIRS", 20)
+    assert cli.main(words) == 0
+    again = capsys.readouterr().out
+    assert again.splitlines()[-1] == str(out / "report.html")
+    assert list(out.glob("work-*/pieces.jsonl")) == [pieces]
     assert pieces.read_text().splitlines()[: len(lines)] == lines
-    assert "the run was stopped" not in again.stdout
+    assert "the run was stopped" not in again
 
 
 def heed_interrupts() -> None:

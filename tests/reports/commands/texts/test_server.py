@@ -12,6 +12,7 @@ from veridraft.simulate.defects import DEFECTS
 from veridraft.simulate.defects.correct.token_wise import TokenWise
 
 SHAPES = ("llama.cpp", "openai")
+"""The second tells all rows of a text at once, the first one by one: what both show alike is shown on the second."""
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_a_request_beside_that_fails_is_an_error_and_what_was_judged_is_kept(ask
 
 def test_a_control_convicts_what_sets_the_two_apart(asked):
     broken = Behaviour(DEFECTS["uniform_always_zero"].broken)
-    with serving("llama.cpp", broken) as audited, serving("llama.cpp", Behaviour()) as control:
+    with serving("openai", broken) as audited, serving("openai", Behaviour()) as control:
         status, answer, _ = asked(audited, "--control", control, "--requests", "150")
     assert (status, answer["verdict"]) == (1, "lossy")
     assert answer["control"]["pairs"] >= answer["control"]["pairs_needed"]
@@ -99,8 +100,8 @@ def test_a_control_convicts_what_sets_the_two_apart(asked):
 def test_what_the_control_shows_as_well_is_no_defect(asked):
     warm = {"temperature": 0.5}
     with (
-        serving("llama.cpp", Behaviour(TokenWise(), sampled=warm)) as audited,
-        serving("llama.cpp", Behaviour(sampled=warm)) as control,
+        serving("openai", Behaviour(TokenWise(), sampled=warm)) as audited,
+        serving("openai", Behaviour(sampled=warm)) as control,
     ):
         status, answer, said = asked(audited, "--control", control, "--requests", "30")
     assert (status, answer["verdict"]) == (0, "no defect found")
@@ -110,11 +111,11 @@ def test_what_the_control_shows_as_well_is_no_defect(asked):
 
 def test_a_draft_server_brings_wrong_acceptance_to_light_sooner(asked):
     forced, drafted = Behaviour(DEFECTS["uniform_always_zero"].broken), Behaviour(rows="draft")
-    with serving("llama.cpp", forced) as address, serving("llama.cpp", drafted) as draft:
+    with serving("openai", forced) as address, serving("openai", drafted) as draft:
         status, known, _ = asked(address, "--requests", "60", "--draft", draft)
         untold = asked(address, "--requests", "60", "--out", "untold")[1]
     assert status == 1 and known["found_after"] < untold["tokens"] / 2
-    with serving("llama.cpp", Behaviour(TokenWise())) as address, serving("llama.cpp", drafted) as draft:
+    with serving("llama.cpp", Behaviour(TokenWise())) as address, serving("openai", drafted) as draft:
         assert asked(address, "--requests", "20", "--draft", draft, "--out", "right")[0] == 0
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from draws import choice
 
 from veridraft.simulate import DEFECTS, audit
 from veridraft.simulate.auditing.budget import Budget
@@ -18,7 +19,7 @@ PAIR = MarkovPair([[0.5, 0.3, 0.2]] * 3, [[0.2, 0.25, 0.55]] * 3)
 
 
 def pick(weights, rng):
-    return int(rng.choice(len(weights), p=weights / weights.sum()))
+    return choice(weights / weights.sum(), rng)
 
 
 def chain(correction):

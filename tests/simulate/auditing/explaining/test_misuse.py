@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from one_call import naive, pick
+from draws import pick
+from one_call import naive
 
 from veridraft.simulate import Form, Verdict, audit
 from veridraft.simulate.defects.table import DEFECTS

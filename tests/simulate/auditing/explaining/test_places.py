@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from draws import choice
 
 from veridraft.simulate import Verdict, audit
 from veridraft.simulate.auditing.evidence import Evidence
@@ -57,7 +58,7 @@ def no_drafts_needed(rng):
     out = [0]
     for place in range(3):
         row = off(ROWS, 0.2)[out[-1]] if place == 2 else ROWS[out[-1]]
-        out.append(int(rng.choice(3, p=row)))
+        out.append(choice(row, rng))
     return out[1:]
 
 
@@ -80,8 +81,8 @@ def wrong_bonus(target, draft, tokens, rng):
     for place, token in enumerate(tokens):
         if rng.random() * draft[place, token] >= target[place, token]:
             weights = np.maximum(target[place] - draft[place], 0)
-            return [*tokens[:place], int(rng.choice(3, p=weights / weights.sum()))]
-    return [*tokens, int(rng.choice(3, p=target[0]))]
+            return [*tokens[:place], choice(weights / weights.sum(), rng)]
+    return [*tokens, choice(target[0], rng)]
 
 
 def test_behind_a_draft_accepted_whole_is_said_where_there_are_drafts():
