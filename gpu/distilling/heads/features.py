@@ -221,8 +221,9 @@ def draw_shards(
     ``told(done, all, name)`` hears of every shard.  Raises ``ValueError`` for a folder that holds shards of another
     plan or target.
     """
+    check_shards(folder, plan, target)
     folder.mkdir(parents=True, exist_ok=True)
-    _check_settings(folder / SETTINGS, plan.settings(target))
+    (folder / SETTINGS).write_text(json.dumps(plan.settings(target), indent=1) + "\n", encoding="utf-8")
     names = [HELD_OUT, *map(shard_name, range(count))]
     for number, name in enumerate(names):
         place = shard_place(folder, name)
@@ -231,15 +232,14 @@ def draw_shards(
         told(number + 1, len(names), name)
 
 
-def _check_settings(place: Path, settings: dict[str, Any]) -> None:
-    """Write down what determines the shards of a folder, or compare it with what is written there."""
-    if not place.exists():
-        place.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    held = json.loads(place.read_text(encoding="utf-8"))
+def check_shards(folder: Path, plan: FeaturePlan, target: ModelPair) -> None:
+    """Raise ``ValueError`` for a folder that holds shards of another plan or target; write nothing."""
+    place, settings = folder / SETTINGS, plan.settings(target)
+    held = json.loads(place.read_text(encoding="utf-8")) if place.exists() else settings
     for name, value in settings.items():
         if held.get(name) != value:
             raise ValueError(
-                f"features {str(place.parent)!r} were drawn with {name} = {held.get(name)!r}, not {value!r}: "
+                f"features {str(folder)!r} were drawn with {name} = {held.get(name)!r}, not {value!r}: "
                 "give another folder"
             )
 

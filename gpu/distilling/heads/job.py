@@ -18,7 +18,7 @@ from ...models.pairs import ModelPair
 from ..distilling import Tell, silent
 from ..folder import DistilFolder
 from .evaluation import GREEDY_AND_COOL, HeadEvaluation, evaluate
-from .features import HELD_OUT, FeaturePlan, Features, draw_shards, read_shard, shard_name
+from .features import HELD_OUT, FeaturePlan, Features, check_shards, draw_shards, read_shard, shard_name
 from .plan import HeadPlan
 from .public_text import LICENCES
 from .training import HeadTraining
@@ -43,19 +43,19 @@ class HeadJob:
     def prepared(
         cls, target: ModelPair, plan: HeadPlan, out: str | Path, command: str = "", features: Path | None = None
     ) -> HeadJob:
-        """The job; raises ``ValueError`` for a plan that does not fit the target, or a folder of another run."""
+        """The job; ``ValueError`` for a plan that does not fit the target, or folders of another run or other texts."""
         plan.check(target.target.config.to_dict())
         if target.tokenizer is None:
             raise ValueError(f"target {target.target_name!r} has no tokenizer, which texts to learn from need")
-        folder = DistilFolder.open(Path(out), command, plan.settings(target))
-        return cls(target, plan, folder, features or folder.path / "features")
+        place = features or Path(out) / "features"
+        check_shards(place, feature_plan(plan), target)
+        return cls(target, plan, DistilFolder.open(Path(out), command, plan.settings(target)), place)
 
     def run(self, checkpoint_seconds: float = 30.0, told: Tell = silent) -> tuple[HeadEvaluation, ...]:
         """Do what is left, and write the head; what every look at the held-out texts found."""
         if not self.folder.is_finished():
             plan = self.plan
-            feature_plan = FeaturePlan(plan.rows, plan.length, plan.temperatures, plan.seed)
-            draw_shards(self.target, feature_plan, self.features, plan.shards, partial(told, "features"))
+            draw_shards(self.target, feature_plan(plan), self.features, plan.shards, partial(told, "features"))
             learnt = joined([read_shard(self.features, shard_name(number)) for number in range(plan.shards)])
             held_out = at_temperature_one(read_shard(self.features, HELD_OUT), plan.temperatures)
             head = self._first(learnt)
@@ -119,6 +119,11 @@ class HeadJob:
             "machine": self.folder.head["machine"],
             "held_out": {f"temperature {heat:g}": asdict(one) for heat, one in found.items()},
         }
+
+
+def feature_plan(plan: HeadPlan) -> FeaturePlan:
+    """How the texts that a plan asks for are drawn."""
+    return FeaturePlan(plan.rows, plan.length, plan.temperatures, plan.seed)
 
 
 def most_frequent(mass: Any, count: int) -> list[int]:

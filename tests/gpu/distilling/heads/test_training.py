@@ -21,7 +21,7 @@ from veridraft.gpu.distilling.heads.plan import HeadPlan
 from veridraft.gpu.distilling.heads.training import HeadTraining
 from veridraft.gpu.distilling.plan import LossWeights
 from veridraft.gpu.models.heads.card import read_card
-from veridraft.gpu.models.heads.file import load_head
+from veridraft.gpu.models.heads.file import load_head, save_head
 from veridraft.gpu.models.pairs import ModelPair
 from veridraft.gpu.trees.sampling import Sampling
 
@@ -166,6 +166,12 @@ def test_a_finished_run_is_not_done_again_and_another_goes_on_from_it(target, fi
         HeadJob.prepared(target, replace(more, tokens=32), tmp_path / "other")
 
 
+def test_texts_of_other_settings_are_refused_before_any_work(target, finished, tmp_path):
+    with pytest.raises(ValueError, match="were drawn with seed = 0, not 1: give another folder"):
+        HeadJob.prepared(target, replace(PLAN, seed=1), tmp_path / "out", features=finished[0].features)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_step_moves_every_learnt_weight_and_none_of_the_targets(target, finished):
     job, _ = finished
     head = tiny_head(target.target)
@@ -198,6 +204,23 @@ def test_a_loss_that_is_not_finite_stops_the_run(target, finished):
         head.projection.weight[0] = float("nan")
     with pytest.raises(FloatingPointError, match="the loss of step 0 is nan"):
         HeadTraining(head, replace(PLAN, shards=1), read_shard(finished[0].features, "shard-00000")).step()
+
+
+def test_a_head_that_is_written_says_what_was_taught_however_its_weights_differ_in_size(target, finished, tmp_path):
+    """A projection begins with entries of 1 and of some ten in a row, beside which what is learnt is small."""
+    head = tiny_head(target.target)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        weight = head.projection.weight
+        weight += 0.02 * torch.randn(weight.shape, generator=generator)
+        weight[:, weight.shape[0] :] += 14 * torch.eye(weight.shape[0])
+    save_head(head, tmp_path / "head", {})
+    written = load_head(target.target, tmp_path / "head")
+    for name, one in head.own.state_dict().items():
+        torch.testing.assert_close(written.own.state_dict()[name], one, rtol=1e-3, atol=1e-6)
+    held_out = read_shard(finished[0].features, "held-out")
+    rates = [evaluate(one, held_out).acceptance for one in (head, written)]
+    assert rates[1] == pytest.approx(rates[0], abs=2e-3)
 
 
 def test_the_most_frequent_tokens_are_those_of_the_largest_mass():
