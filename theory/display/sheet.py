@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from html import escape
@@ -66,15 +66,17 @@ class Sheet:
         rows = list(zip(*self.columns.values(), strict=True))
         if not rows:
             return ""
-        heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.columns)
-        lines = "".join(_line(map(said, row)) for row in rows[:MOST_ROWS])
+        heads = "".join(_cell('th scope="col"', name, value) for name, value in zip(self.columns, rows[0], strict=True))
+        lines = "".join(f"<tr>{''.join(_cell('td', one, one) for one in row)}</tr>" for row in rows[:MOST_ROWS])
         left = len(rows) - MOST_ROWS
         more = f"<p>… and {left:,} more rows: <code>.frame()</code> has all.</p>" if left > 0 else ""
         return f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>{more}"
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+def _cell(tag: str, value: Any, below: Any) -> str:
+    """A cell, at the left where ``below``, a value of its column, is text, else at the right."""
+    side = "left" if isinstance(below, str) else "right"
+    return f'<{tag} style="text-align: {side}">{escape(said(value))}</{tag.split()[0]}>'
 
 
 def said(value: Any) -> str:

@@ -43,10 +43,10 @@ def gain_figure(cells: Sequence[Mapping[str, Any]]) -> str:
 def _panel(axes: Any, cells: Sequence[Mapping[str, Any]], family: str) -> None:
     axes.axhline(0, color=INK, linewidth=1)
     for cell in cells:
-        by_batch = cell["found"].get(family, {})
-        gains = [100 * max(one["gain"] for one in by_batch[str(batch)].values()) for batch in BATCHES if by_batch]
+        found = cell["found"].get(family, {})
+        gains = [100 * max(one["gain"] for one in by_verifier.values()) for by_verifier in found.values()]
         colour, marker = MARKS[cell["machine"]]
-        axes.plot(BATCHES[: len(gains)], gains, color=colour, marker=marker, markersize=4, linewidth=1.2,
+        axes.plot([int(batch) for batch in found], gains, color=colour, marker=marker, markersize=4, linewidth=1.2,
                   label=cell["machine"])  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_xticks(BATCHES, [str(batch) for batch in BATCHES])

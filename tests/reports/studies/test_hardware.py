@@ -9,6 +9,7 @@ from veridraft.reports import cli
 from veridraft.reports.studies.actions.study import ActionFile
 from veridraft.reports.studies.actions.tables import CONTEXT, seconds_by_action, verifiers
 from veridraft.reports.studies.hardware import plan, text
+from veridraft.reports.studies.hardware.figures import _panel
 from veridraft.reports.studies.hardware.study import HardwareFile
 from veridraft.theory import Delayed, Schedule
 
@@ -76,3 +77,11 @@ def test_the_study_reads_the_cells_of_the_other_one(tmp_path, capsys, monkeypatc
     assert cell["found"]["steady"]["1"]["nss"]["gain"] == pytest.approx(best - 1, abs=1e-6)
     assert cli.main(["study", "show", "hardware", "--out", str(tmp_path / "out"), "--format", "csv"]) == 0
     assert len((tmp_path / "out" / "hardware.csv").read_text().splitlines()) == 1 + 2 * 2 * len(verifiers())
+
+
+def test_the_picture_has_a_line_through_the_best_gains_of_each_machine():
+    axes = pytest.importorskip("matplotlib.figure", reason="figures need matplotlib").Figure().subplots()
+    found = {"1": {"nss": {"gain": 0.5}, "khisti": {"gain": 2.0}}, "128": {"nss": {"gain": 0.1}, "khisti": {"gain": 0}}}
+    _panel(axes, [{"machine": "H100", "found": {"steady": found}}, {"machine": "A100", "found": {}}], "steady")
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines[1:]}
+    assert drawn == {"H100": [[1, 200], [128, 10]], "A100": []}
