@@ -123,10 +123,9 @@ def on_paper(run: Run) -> Iterator[str]:
     machines = ceil(hours / CORES / HOURS)
     yield ""
     yield f"{MANY:,} cells at {cell:.2f} s of CPU each: {hours:,.0f} core hours,"
-    yield f"  {machines} machines of {CORES} cores for {hours / machines / CORES:,.1f} hours"
+    yield f"  machines of {CORES} cores: {machines}, for {hours / machines / CORES:,.1f} hours"
     yield f"  a file of {MANY * size / 1e9:,.1f} GB, {size:,} bytes a cell, and a head of its keys"
-    yield f"  the process that writes takes {1e3 / rate:.2f} ms a cell, forced to the disk:"
-    yield f"  enough for {rate * cell:,.0f} cores,"
+    yield f"  the process that writes forces each to disk, {1e3 / rate:.2f} ms: enough for {rate * cell:,.0f} cores,"
     yield f"  and holds {kept / 1e3:,.0f} kB of each, {MANY * kept / 1e9:,.1f} GB: to be split by seeds into folders of"
     yield f"  {PIECE:,} cells, {PIECE * kept / 1e9:,.1f} GB in a process and {PIECE * size / 1e9:,.1f} GB in a file"
 
