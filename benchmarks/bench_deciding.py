@@ -3,15 +3,14 @@
     OMP_NUM_THREADS=1 python benchmarks/bench_deciding.py [--vocabulary 49152] [--trees 12] [--paths 4] [--length 8]
                                         [--dtype float32] [--rules NAME,NAME] [--tokens 0] [--steps "Iid(4, 3)"]
 
-Trees are drawn from synthetic pairs with rows as peaked as a language model's, new rows for each.  Each rule in turn, of
-each tree: theory's exact law of the whole tree (float64, nothing remembered of it), the same law on tensors, and one
+Trees are drawn from synthetic pairs with rows as peaked as a language model's, new rows for each.  Of each rule and
+tree in turn: theory's exact law of the whole tree (float64, nothing remembered of it), the same law on tensors, and one
 decision with its token.  Each is the fastest of three by CPU time, the mean over trees; one thread.  A decision
 "keeps" if it takes no longer than theory's law.  Rules that do not take K independent paths have a chain of the same
 length, or the deepest tree of their own with at most as many nodes.
 
-``--tokens`` decodes so many tokens after each of two prompts with the embedded target and its head, and says which part
-of the steps each rule's decisions take (``--steps`` names the policy; verification / all of a step, by the decoder's own
-clock).
+``--tokens`` decodes so many tokens after each of two prompts with the embedded target and its head, and says which
+part of the steps each rule's decisions take (``--steps`` names the policy), by the decoder's own clock, in CPU time.
 """
 
 from __future__ import annotations
@@ -56,17 +55,23 @@ def fastest(run: Callable[[], object]) -> float:
     return min(times)
 
 
+def runs_of(name: str, policy: Policy, options: argparse.Namespace, seed: int) -> list[Callable[[], object]]:
+    """Theory's law, the law on tensors, and a decision: of one tree."""
+    rng = np.random.default_rng(seed)
+    tree = policy.sample(PeakedRows(options.vocabulary, seed), rng)
+    batch = batched([TensorTree.from_theory(tree, getattr(torch, options.dtype))])
+    coins = torch.from_numpy(rng.random((1, batch.columns + 1)))
+    return [
+        lambda: get_verifier(name).law(tree),
+        lambda: stopping_in_batch(name, batch),
+        lambda: verify_batch(name, batch, coins).tokens.tolist(),
+    ]
+
+
 def times_of(name: str, policy: Policy, options: argparse.Namespace) -> np.ndarray:
-    """(3,) milliseconds of theory's law, of the law on tensors, and of a decision: means over trees."""
-    rows = []
-    for seed in range(options.trees + 1):  # the first warms up
-        rng = np.random.default_rng(seed)
-        tree = policy.sample(PeakedRows(options.vocabulary, seed), rng)
-        batch = batched([TensorTree.from_theory(tree, getattr(torch, options.dtype))])
-        coins = torch.from_numpy(rng.random((1, batch.columns + 1)))
-        law, on_tensors = (lambda: get_verifier(name).law(tree)), (lambda: stopping_in_batch(name, batch))
-        rows.append([fastest(run) for run in (law, on_tensors, lambda: verify_batch(name, batch, coins).tokens.tolist())])
-    return np.mean(rows[1:], axis=0)
+    """(3,) milliseconds of each run: means over trees, of which the first warms up."""
+    seeds = range(options.trees + 1)
+    return np.mean([[fastest(run) for run in runs_of(name, policy, options, seed)] for seed in seeds][1:], axis=0)
 
 
 def share_of_step(pair, name: str, policy: str, tokens: int) -> tuple[float, float]:
@@ -82,6 +87,7 @@ def share_of_step(pair, name: str, policy: str, tokens: int) -> tuple[float, flo
     return 1000 * spent["verify"] / (decoder.steps - first), spent["verify"] / step
 
 
+@torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in (("vocabulary", 49152), ("trees", 12), ("paths", 4), ("length", 8), ("tokens", 0)):
@@ -92,14 +98,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     pair = packed_pair(load_pair(draft="head")) if options.tokens else None
-    print(f"|V| = {options.vocabulary}, {options.dtype}, {options.trees} trees each, one thread, milliseconds of CPU time")
+    print(f"|V| = {options.vocabulary}, {options.dtype}, {options.trees} trees each, one thread, ms of CPU time")
     print(f"{'rule':22} {'policy':18} {'law':>8} {'on tensors':>10} {'decision':>8} {'/ law':>6}")
     kept, rules = 0, options.rules.split(",")
     for name in rules:
         policy = policy_of(name, options.paths, options.length)
         law, on_tensors, decision = times_of(name, policy, options)
         kept += decision <= law
-        print(f"{name:22} {policy.name:18} {law:8.2f} {on_tensors:10.2f} {decision:8.2f} {decision / law:6.2f}", flush=True)
+        numbers = f"{law:8.2f} {on_tensors:10.2f} {decision:8.2f} {decision / law:6.2f}"
+        print(f"{name:22} {policy.name:18} {numbers}", flush=True)
     print(f"{kept} of {len(rules)} decide in no more time than the law takes")
     if pair is None:
         return

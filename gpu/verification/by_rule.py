@@ -12,17 +12,17 @@ def greedy(nodes: Nodes) -> Branching:
 
     Where the draft has no mass off the others nothing was drawn, and the list plays no part.
     """
-    mass, count = nodes.mass, nodes.count
+    (mass, unit, none), count = nodes.split, nodes.count
     rest = nodes.erase(nodes.draft.clone(), [place + 1 < count for place in range(nodes.width)])
     whole = total(rest)
-    rest = rest / across(pick(whole > 0, whole, 1))
+    rest.div_(across(pick(whole > 0, whole, 1)))
     left, shares = nodes.number(1), []
     for place, (wanted, bound) in enumerate(zip(nodes.values(mass), nodes.values(rest), strict=True)):
         tested = (count == place + 1) & (whole > 0)
-        shares.append(pick(tested, accept_ratio(wanted, bound), 0.0))
+        shares.append(pick(tested, accept_ratio(wanted / unit, bound), 0.0))
         left = left * (1 - shares[-1])
-    rejected = pick((whole > 0) & (count > 0) & (left > 0), nodes.number(1), nodes.number(0))
-    return emit(nodes, excess(mass, rest, rejected), mass, 1 - nodes.weight, shares, left)
+    level = pick((whole > 0) & (count > 0) & (left > 0), unit, nodes.number(0))
+    return emit(nodes, excess(mass, rest, level), mass, none, shares, left)
 
 
 def hub(nodes: Nodes) -> Branching:

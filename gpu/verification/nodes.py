@@ -1,8 +1,8 @@
 """Nodes that are solved: one that is looked at, in plain numbers, or many at once, of which nothing is read back.
 
-A *number* belongs to a node: a float for one node, a tensor (M,) for many.  A *row* is (V,) for one and (M, V) for many.
-The rules are written once in these words, so that a device solves all nodes of a level together without waiting, and a
-CPU only the nodes that the coins come to, without a kernel for every small number.
+A *number* belongs to a node: a float for one node, a tensor (M,) for many.  A *row* is (V,) for one and (M, V) for
+many.  The rules are written once in these words, so that a device solves all nodes of a level together without waiting,
+and a CPU only the nodes that the coins come to, without a kernel for every small number.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def at(row: Tensor, token: Number) -> Number:
 
 def find(order: Tensor, token: Number) -> Number:
     """The place of a token in each row of tokens."""
-    return (order == across(token)).to(torch.int8).argmax(dim=-1) if order.dim() > 1 else int((order == token).nonzero())
+    if order.dim() > 1:
+        return (order == token[:, None]).to(torch.int8).argmax(dim=-1)
+    return int((order == token).nonzero())
 
 
 def put(row: Tensor, token: Number, value: Number) -> Tensor:
@@ -91,7 +93,7 @@ def put(row: Tensor, token: Number, value: Number) -> Tensor:
 
 
 def least_share(row: Tensor) -> float:
-    """Of a draft row with no more left than this nothing is tested: quotients by it would overflow."""
+    """What counts as nothing: quotients by less, as of a draft row with no more left than this, would overflow."""
     return 1e8 * torch.finfo(row.dtype).tiny
 
 
@@ -130,17 +132,31 @@ class Nodes:
     """M nodes: their rows (M, V), child lists (M, K) as tokens padded with -1, and weights (M,) of the target.
 
     Lists are in draw order; an empty one is a leaf, whose token comes from the target.  The rest ``1 - weight`` lies
-    on a symbol "none" that the draft never proposes.
+    on a symbol "none" that the draft never proposes.  For each place of the list, ``present`` says whether a token
+    stands there, and ``distinct`` whether it does for the first time.
     """
+
+    present: Sequence[Flag]
+    distinct: Sequence[Flag]
 
     def __init__(self, target: Tensor, draft: Tensor, lists: Tensor, weight: Tensor) -> None:
         self.target, self.draft, self.weight = target, draft, weight
         self.lists, self.width = lists, lists.shape[1]
+        equal = lists[:, :, None] == lists[:, None, :]
+        self._firsts = equal.to(torch.int8).argmax(dim=2) if self.width else lists
+        places = torch.arange(self.width, device=lists.device)
+        self.present = (lists != PAD).unbind(1)
+        self.distinct = ((lists != PAD) & (self._firsts == places)).unbind(1)
 
     @property
     def mass(self) -> Tensor:
         """The target's row times the weight."""
         return self.target * self.weight[:, None]
+
+    @property
+    def split(self) -> tuple[Tensor, Number, Number]:
+        """The target's masses, what they and "none" sum to, and "none": all three in one unit."""
+        return self.mass, self.number(1), 1 - self.weight
 
     @cached_property
     def present(self) -> Sequence[Flag]:
@@ -210,21 +226,21 @@ class Node(Nodes):
     def __init__(self, target: Tensor, draft: Tensor, tokens: list[int], weight: float) -> None:
         self.target, self.draft, self.weight = target, draft, weight  # type: ignore[assignment]
         self.tokens, self.width = tokens, len(tokens)
+        self._places = [tokens.index(token) for token in tokens]  # the first at which each token stands
+        self.present = [True] * self.width
+        self.distinct = [place == first for place, first in enumerate(self._places)]
 
     @property
     def mass(self) -> Tensor:
         """The target's row times the weight; the row itself at weight 1."""
         return self.target if self.weight == 1 else self.target * self.weight
 
-    @cached_property
-    def present(self) -> Sequence[Flag]:
-        """True for every place."""
-        return [True] * self.width
-
-    @cached_property
-    def distinct(self) -> Sequence[Flag]:
-        """For each place whether its token stands there for the first time."""
-        return [place == first for place, first in enumerate(self._places)]
+    @property
+    def split(self) -> tuple[Tensor, Number, Number]:
+        """The target's masses, what they and "none" sum to, and "none": in units of the weight, to spare a pass."""
+        if self.weight <= least_share(self.target):
+            return super().split
+        return self.target, 1 / self.weight, (1 - self.weight) / self.weight
 
     def token(self, place: int) -> Number:
         """The token at a place of the list."""
@@ -233,11 +249,6 @@ class Node(Nodes):
     def with_token(self, draft: Tensor, token: Number) -> Nodes:
         """The same node with another draft, and one token for a list."""
         return Node(self.target, draft, [token], self.weight)
-
-    @cached_property
-    def _places(self) -> list[int]:
-        """The first place at which the token of each place stands."""
-        return [self.tokens.index(token) for token in self.tokens]
 
     @cached_property
     def _index(self) -> Tensor:
@@ -258,6 +269,8 @@ class Node(Nodes):
 
     def at_firsts(self, shares: Sequence[Number]) -> list[Number]:
         """Shares of the places, those of equal tokens summed at the first of them."""
+        if all(self.distinct):
+            return list(shares)
         summed = [0.0] * len(shares)
         for first, share in zip(self._places, shares, strict=True):
             summed[first] += share

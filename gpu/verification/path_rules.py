@@ -56,7 +56,8 @@ class _Paths:
     def nodes(self, lists: Tensor, weight: Tensor) -> Nodes:
         """The nodes that the paths have come to, with their child lists (B, K) as columns."""
         tree, place = self.batch.rows[:, 0], self.node.clamp(max=self.batch.starts[-2] - 1)
-        return Nodes(self.batch.target[tree, self.node], self.batch.draft[tree, place], self.batch.tokens_of(lists), weight)
+        rows = self.batch.target[tree, self.node], self.batch.draft[tree, place]
+        return Nodes(*rows, self.batch.tokens_of(lists), weight)
 
     def lists(self, depth: int) -> Tensor:
         """(B, K) the node's child list, as columns; empty once the path has ended."""
@@ -89,9 +90,9 @@ class _Paths:
 def accept_path(rule: PathRule, batch: TreeBatch) -> Acceptance:
     """What each node of a batch is accepted with: the nodes of all paths at one depth together."""
     paths = _Paths.at_root(batch)
-    weight, *rest = mark = tuple(torch.full_like(paths.chances[:, 0], value) for value in (1.0, *rule.rest))
+    mark = tuple(torch.full_like(paths.chances[:, 0], value) for value in (1.0, *rule.rest))
     for depth in range(batch.depth):
-        lists = paths.lists(depth)
+        weight, lists = mark[0], paths.lists(depth)
         nodes = paths.nodes(lists, weight)
         if not nodes.width:
             paths.decide(depth, weight, nodes.target)
@@ -105,8 +106,7 @@ def accept_path(rule: PathRule, batch: TreeBatch) -> Acceptance:
         mark = tuple(
             torch.where(paths.alive, after, before) for after, before in zip(step.mark, mark, strict=True)
         )
-        weight = mark[0]
-    paths.accept(weight)
+    paths.accept(mark[0])
     return Acceptance(paths.chances, paths.places, paths.residuals)
 
 
@@ -128,7 +128,7 @@ def _greedy_multi_path(nodes: Nodes, mark: Mark, most: int) -> Step:
     """Block verification on the path greatest in the p/q order, against the law of that choice.
 
     A mark is the weight, K, and ``below``, the chance that a path ranks under the prefix given that it does not rank
-    over it; K is 0 until the first list of two or more.  Equal ratios are ordered by token, in the choice and in the law.
+    over it; K is 0 until the first list of two or more.  Equal ratios are ordered by token, in choice and law alike.
     """
     _, paths, below = mark
     draft, count = nodes.draft, nodes.count
@@ -154,7 +154,9 @@ def _best(nodes: Nodes, ratios: Tensor) -> tuple[Number, Number]:
     return place, best
 
 
-def _law_of_best(draft: Tensor, order: Tensor, paths: tuple[Number, int], below: Number, best: Number) -> tuple[Tensor, Number]:
+def _law_of_best(
+    draft: Tensor, order: Tensor, paths: tuple[Number, int], below: Number, best: Number
+) -> tuple[Tensor, Number]:
     """The law of the best path's next token, and ``below`` after the best; the draft at 0 paths.
 
     ``hi^K - lo^K`` is taken as ``(hi - lo) sum_i hi^i lo^(K-1-i)``, so that nothing cancels.

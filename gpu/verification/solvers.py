@@ -92,11 +92,11 @@ def _stages(nodes: Nodes, tested: Sequence[Flag], erases: bool = False) -> Branc
     """Test the places of the list that are marked in turn, then emit from the last residual.
 
     After some rejections the residual is ``(mass - level draft)+``, of the sum ``whole`` with "none".  A rejection adds
-    the whole to the level, over the draft's mass ``rest`` that is left where ``erases`` takes rejected tokens out of it.
+    the whole to the level, over the draft's mass ``rest`` that is left if ``erases`` takes rejected tokens out of it.
     """
-    mass, draft, none = nodes.mass, nodes.draft, 1 - nodes.weight
+    draft, (mass, whole, none) = nodes.draft, nodes.split
     residual, kept, bounds = mass, None, nodes.values(draft) if tested else []
-    left, whole, rest, level = (nodes.number(value) for value in (1, 1, 1, 0))
+    left, rest, level = (nodes.number(value) for value in (1, 1, 0))
     shares = [nodes.number(0)] * nodes.width
     for place, asked in enumerate(tested):
         asked = asked & (whole > 0) & (rest > least_share(draft))

@@ -11,7 +11,7 @@ from .nodes import Flag, Nodes, Number, Tensor, accept_ratio, across, excess, le
 from .solvers import Branching, Solver, emit, k_seq, k_seq_parts, naive, rrs, rrs_without_replacement
 
 LONGEST = 8
-"""The longest list that is averaged over its orders, as in the theory; the states without replacement are up to 8! e."""
+"""The longest list that is averaged over its orders, as in the theory; the states grow with its factorial."""
 
 
 def symmetrised(solver: Solver) -> Solver:
@@ -113,7 +113,7 @@ class _ErasingOrders:
     def rejected(
         self, prefix: tuple[int, ...], chance: Number, level: Number, whole: Number, residual: Tensor
     ) -> None:
-        """What comes after the rejection of a prefix, at this chance: the end where no token is left, else the tests."""
+        """What comes after a rejected prefix, at this chance: the end where no token is left, else the tests."""
         remaining = sum(self.copies) - sum(self.copies[place] for place in prefix)
         ends = pick(remaining > 0, 0.0, chance)
         if not self.nodes.never(ends > 0):

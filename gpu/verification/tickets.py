@@ -1,4 +1,4 @@
-"""One token chosen from a list of i.i.d. draws, with the law that covers a target best: by groups of tokens, on the host.
+"""One token chosen from a list of i.i.d. draws, by the law that covers a target best: groups of tokens, on the host.
 
 A group is a part of the line [0, 1] as long as its draft mass.  Every draw of a list stands at a random point of its
 group's part, and the highest of K points is chosen: a point lies in [a, b] with probability ``b^K - a^K``.  Parts are
@@ -57,7 +57,7 @@ class Tickets:
 
 
 def tickets_of(wanted: Floats, masses: Floats, count: int) -> Tickets:
-    """The tickets of groups in the order of target/draft upwards: ``wanted`` their target masses, ``masses`` the draft's.
+    """The tickets of groups in the order of target/draft upwards: ``wanted`` and ``masses`` are the target's and draft's.
 
     ``count`` >= 2 draws.  Along the concave majorant of the points (target, draft^K), both cumulated, the law of the
     choice is the slope times the target; it covers every multiple of the target best (2410.18234, Theorem 1).
@@ -79,7 +79,7 @@ def _power_sum(high: Floats, low: Floats, count: int) -> Floats:
 
 
 def _majorant(runs: list[float], rises: list[float]) -> list[tuple[int, int, float, float]]:
-    """The edges of the least concave function above a path: the first step, behind the last, the sums of run and rise."""
+    """The edges of the least concave function above a path: first step, behind the last, sums of run and rise."""
     edges: list[tuple[int, int, float, float]] = []
     for step, (run, rise) in enumerate(zip(runs, rises, strict=True)):
         first = step

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from veridraft.theory.bounds.one_step import optimal_acceptance
 from veridraft.theory.pairs.base import Pair
 from veridraft.theory.policies.arguments import parse_policy
 from veridraft.theory.policies.dyspec import DySpec
@@ -19,8 +20,10 @@ from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
 
 torch = pytest.importorskip("torch", reason="the tests of veridraft.gpu need torch")
 
+from veridraft.gpu.models import backend
 from veridraft.gpu.trees.tensor_tree import TensorTree
 from veridraft.gpu.trees.tree_batch import Layout, batched
+from veridraft.gpu.verification import nodes, walks
 from veridraft.gpu.verification.solvers import any_of, smallest_rho
 from veridraft.gpu.verification.table import (
     DEVICE_VERIFIERS,
@@ -29,6 +32,7 @@ from veridraft.gpu.verification.table import (
     verify,
     verify_batch,
 )
+from veridraft.gpu.verification.tickets import tickets_of
 
 POLICIES = (Chain(3), Iid(3, 2), Iid(4, 3), Delayed(3, 1, 2), Delayed(4, 2, 1))
 OTHERS = (TopPlusOne(3, 2), TopPlusOne(2, 3), HubPairs(2), parse_policy("Static(3x2)"), DySpec(6))
@@ -225,3 +229,58 @@ def test_a_verifier_without_a_form_on_the_device_is_decided_by_its_exact_law(nam
 
 def stopping_columns(trees, number):
     return list(Layout.of(trees).columns[number])
+
+
+@pytest.mark.parametrize("name", DEVICE_VERIFIERS)
+def test_both_ways_of_walking_decide_the_same_with_the_same_coins(name, monkeypatch):
+    """Node by node where reading is free, level by level where it is not."""
+    rng = np.random.default_rng(12)
+    pairs = [RandomRows(size, rng, kind) for size, kind in ((6, "zeros"), (30, "peaked"))]
+    most = 3 if name.startswith("symmetric") else 4
+    policies = [policy_of(name, policy) for policy in (Iid(most, 2), Chain(3), Delayed(3, 1, 1))]
+    for pair in pairs:
+        batch = batched([TensorTree.from_theory(policy.sample(pair, rng)) for policy in policies])
+        coins = torch.from_numpy(rng.random((10, batch.size, batch.columns + 1)))
+        found = []
+        for free in (True, False):
+            monkeypatch.setattr(backend, "are_free", lambda tensor, free=free: free)
+            found.append([verify_batch(name, batch, some) for some in coins])
+        for walked, by_level in zip(*found, strict=True):
+            assert torch.equal(walked.columns, by_level.columns)
+            assert torch.equal(walked.tokens, by_level.tokens)
+
+
+def test_a_walk_solves_the_nodes_alone_that_its_coins_come_to(monkeypatch):
+    solved = []
+    monkeypatch.setattr(walks, "Node", lambda *given: solved.append(given[2]) or nodes.Node(*given))
+    rng = np.random.default_rng(3)
+    tree = Iid(3, 3).sample(RandomRows(40, rng, "disjoint"), rng)
+    inner = sum(map(bool, tree.child_lists))
+    verify("traversal", TensorTree.from_theory(tree), torch.from_numpy(rng.random(tree.size + 1)))
+    assert len(solved) == 1 < inner, "nothing below weight 0"
+    solved.clear()
+    tree = Chain(6).sample(RandomRows(40, rng, "equal"), rng)
+    verify("block", TensorTree.from_theory(tree), torch.from_numpy(rng.random(tree.size + 1)))
+    assert len(solved) == 6
+
+
+def test_rows_sorted_as_integers_are_in_the_order_of_the_numbers():
+    rng = np.random.default_rng(4)
+    for dtype in (torch.float32, torch.float64):
+        keys = torch.from_numpy(rng.choice([-1.0, 0.0, 1e-40, 0.3, 0.30000001, 7.0, np.inf], 2_000)).to(dtype)
+        assert torch.equal(nodes.ascending(keys), torch.sort(keys, stable=True).indices)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_tickets_choose_by_their_law_over_all_lists(count):
+    """What each group is chosen with, summed over the lists of draws, is the law; it covers as much as can be."""
+    rng = np.random.default_rng(count)
+    wanted, masses = rng.dirichlet(np.full(5, 0.7), size=2)
+    order = np.argsort(wanted / (wanted + masses))
+    wanted, masses = wanted[order], masses[order]
+    tickets, law = tickets_of(wanted, masses, count), np.zeros(5)
+    for groups in product(range(5), repeat=count):
+        for group, chance in zip(groups, tickets.chosen(groups), strict=True):
+            law[group] += masses[list(groups)].prod() * chance
+    np.testing.assert_allclose(law, tickets.quotients * masses, atol=1e-14)
+    assert np.minimum(wanted, law).sum() == pytest.approx(float(optimal_acceptance(wanted, masses, count)), abs=1e-12)
