@@ -1,16 +1,12 @@
-"""What a decision costs beside the law that it is drawn from, one tree at a time, and its share of a decoding step.
+"""What a decision costs beside the law that it is drawn from, one tree at a time.
 
     OMP_NUM_THREADS=1 python benchmarks/bench_deciding.py [--vocabulary 49152] [--trees 12] [--paths 4] [--length 8]
-                                        [--dtype float32] [--rules NAME,NAME] [--tokens 0] [--steps "Iid(4, 3)"]
+                                                        [--dtype float32] [--rules NAME,NAME]
 
 Trees are drawn from synthetic pairs with rows as peaked as a language model's, new rows for each.  Of each rule and
 tree in turn: theory's exact law of the whole tree (float64, nothing remembered of it), the same law on tensors, and one
-decision with its token.  Each is the fastest of three by CPU time, the mean over trees; one thread.  A decision
-"keeps" if it takes no longer than theory's law.  Rules that do not take K independent paths have a chain of the same
-length, or the deepest tree of their own with at most as many nodes.
-
-``--tokens`` decodes so many tokens after each of two prompts with the embedded target and its head, and says which
-part of the steps each rule's decisions take (``--steps`` names the policy), by the decoder's own clock, in CPU time.
+decision with its token.  Each is the fastest of three by CPU time, the mean over trees; one thread.  Rules that do not
+take K independent paths have a chain of the same length, or a small tree of their own.
 """
 
 from __future__ import annotations
@@ -23,12 +19,9 @@ import numpy as np
 import torch
 from bench_verification import SMALL, PeakedRows
 
-from veridraft.gpu import BatchDecoder, Request, load_pair, packed_pair
-from veridraft.gpu.models.prompts import PROMPTS
 from veridraft.gpu.trees.tensor_tree import TensorTree
 from veridraft.gpu.trees.tree_batch import batched
 from veridraft.gpu.verification.table import stopping_in_batch, verify_batch
-from veridraft.theory.policies.arguments import parse_policy
 from veridraft.theory.policies.base import Policy
 from veridraft.theory.policies.paths import Chain, Iid
 from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
@@ -74,30 +67,15 @@ def times_of(name: str, policy: Policy, options: argparse.Namespace) -> np.ndarr
     return np.mean([[fastest(run) for run in runs_of(name, policy, options, seed)] for seed in seeds][1:], axis=0)
 
 
-def share_of_step(pair, name: str, policy: str, tokens: int) -> tuple[float, float]:
-    """Milliseconds of a step's decisions, and their part of the step, after two prompts."""
-    decoder = BatchDecoder(pair, name, policy, rows=1)
-    decoder.decode([Request(pair.encode(PROMPTS[0]), 4, 0)])
-    decoder.stopwatch.spans.clear()
-    first = decoder.steps
-    for seed, prompt in enumerate(PROMPTS[:2]):
-        decoder.decode([Request(pair.encode(prompt), tokens, seed)])
-    spent = {phase: span[1] for phase, span in decoder.stopwatch.spans.items()}
-    step = sum(spent[phase] for phase in ("draft", "target", "verify", "commit"))
-    return 1000 * spent["verify"] / (decoder.steps - first), spent["verify"] / step
-
-
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("vocabulary", 49152), ("trees", 12), ("paths", 4), ("length", 8), ("tokens", 0)):
+    for name, value in (("vocabulary", 49152), ("trees", 12), ("paths", 4), ("length", 8)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
     parser.add_argument("--rules", default=",".join(name for name in VERIFIERS if name not in SMALL))
-    parser.add_argument("--steps", default="Iid(4, 3)", help="the policy of the decoded steps")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    pair = packed_pair(load_pair(draft="head")) if options.tokens else None
     print(f"|V| = {options.vocabulary}, {options.dtype}, {options.trees} trees each, one thread, ms of CPU time")
     print(f"{'rule':22} {'policy':18} {'law':>8} {'on tensors':>10} {'decision':>8} {'/ law':>6}")
     kept, rules = 0, options.rules.split(",")
@@ -108,15 +86,6 @@ def main() -> None:
         numbers = f"{law:8.2f} {on_tensors:10.2f} {decision:8.2f} {decision / law:6.2f}"
         print(f"{name:22} {policy.name:18} {numbers}", flush=True)
     print(f"{kept} of {len(rules)} decide in no more time than the law takes")
-    if pair is None:
-        return
-    asked = parse_policy(options.steps)
-    print(f"\n{pair.target_name}, draft {pair.draft_name}, {options.tokens} tokens after each of 2 prompts, one thread")
-    print(f"{'rule':22} {'policy':18} {'ms / step':>9} {'share':>6}")
-    for name in rules:
-        policy = asked if get_verifier(name).supports(asked) else policy_of(name, options.paths, 3)
-        spent, share = share_of_step(pair, name, policy.name, options.tokens)
-        print(f"{name:22} {policy.name:18} {spent:9.2f} {100 * share:5.1f}%", flush=True)
 
 
 if __name__ == "__main__":

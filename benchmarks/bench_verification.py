@@ -4,9 +4,9 @@
 
 Trees are drawn from synthetic pairs with rows as peaked as a language model's; every verifier of the theory's table
 is asked, on a policy that it takes.  float64 is to agree to 1e-12, float32 to 1e-5.  Those without a form on the
-device are decided by the theory's law itself: their difference is 0 in float64, and in float32 it is what the rounding
-of the rows does to the law (``optimal`` pools tokens, and a rounded row can pool them otherwise).  Programmes that list
-every child list are for small vocabularies, and left out.
+device are decided with the theory's solvers: their difference is 0 in float64, and in float32 it is what the rounding
+of the rows does to the law.  ``optimal`` pools tokens, and a rounded row can pool them otherwise: there float32 is to
+agree to 1e-3.  Programmes that list every child list are for small vocabularies, and left out.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ SMALL = {"optimal_plan", "lifted_optimal_plan", "optimal_without_replacement", "
 """Verifiers whose programme lists every child list."""
 
 BOUNDS = {torch.float64: 1e-12, torch.float32: 1e-5}
+POOLED = {"optimal", "lifted_optimal"}
+"""Verifiers whose float32 rows may be pooled otherwise than in float64."""
 
 
 class PeakedRows(Pair):
@@ -94,7 +96,8 @@ def row(name: str, options: argparse.Namespace) -> tuple[str, bool]:
     found = {dtype: difference(name, trees, laws, dtype, options.device) for dtype in BOUNDS}
     many = batched([TensorTree.from_theory(tree, device=options.device) for tree in trees])
     one = batched([TensorTree.from_theory(trees[0], device=options.device)])
-    holds = all(found[dtype] <= bound for dtype, bound in BOUNDS.items() if is_native(name) or dtype == torch.float64)
+    bounds = BOUNDS | ({torch.float32: 1e-3} if name in POOLED else {})
+    holds = all(found[dtype] <= bound for dtype, bound in bounds.items() if is_native(name) or dtype == torch.float64)
     numbers = " ".join(f"{found[dtype]:9.1e}" for dtype in BOUNDS)
     times = f"{milliseconds(name, one):9.1f} {milliseconds(name, many) / len(trees):9.1f} {theory:9.1f}"
     return f"{name:36} {policy.name:18} {route:7} {numbers} {times} {'' if holds else 'TOO FAR'}", holds
@@ -115,7 +118,8 @@ def main() -> int:
         line, holds = row(name, options)
         held.append(holds)
         print(line.rstrip(), flush=True)
-    print(f"{sum(held)} of {len(held)} keep 1e-12 in float64 and, decided on the device, 1e-5 in float32")
+    said = "1e-12 in float64 and, decided on the device, 1e-5 (optimal: 1e-3) in float32"
+    print(f"{sum(held)} of {len(held)} keep {said}")
     print(f"for small vocabularies only: {', '.join(sorted(SMALL))}")
     return 0 if all(held) else 1
 

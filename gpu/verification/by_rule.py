@@ -22,7 +22,7 @@ def greedy(nodes: Nodes) -> Branching:
         shares.append(pick(tested, accept_ratio(wanted / unit, bound), 0.0))
         left = left * (1 - shares[-1])
     level = pick((whole > 0) & (count > 0) & (left > 0), unit, nodes.number(0))
-    return emit(nodes, excess(mass, rest, level), mass, none, shares, left)
+    return emit(nodes, excess(mass, rest, level, out=rest), mass, none, shares, left)
 
 
 def hub(nodes: Nodes) -> Branching:

@@ -111,11 +111,20 @@ def accept_ratio(mass: Number, bound: Number) -> Number:
     return float(mass > 0) if mass >= bound else mass / bound
 
 
-def excess(mass: Tensor, draft: Tensor, level: Number) -> Tensor:
-    """The positive part of ``mass - level draft``, a fresh row."""
+def excess(mass: Tensor, draft: Tensor, level: Number, out: Tensor | None = None) -> Tensor:
+    """The positive part of ``mass - level draft``: a fresh row, or ``out`` overwritten, which may be the draft."""
     if isinstance(level, torch.Tensor):
-        return torch.addcmul(mass, draft, level[:, None], value=-1).clamp_(min=0)
-    return torch.sub(mass, draft, alpha=level).clamp_(min=0)
+        return torch.addcmul(mass, draft, level[:, None], value=-1, out=out).clamp_(min=0)
+    return torch.sub(mass, draft, alpha=level, out=out).clamp_(min=0)
+
+
+def normalised(rows: Tensor) -> Tensor:
+    """Rows (..., V) in float64, those of another type over their own sums."""
+    if rows.dtype == torch.float64:
+        return rows
+    wide = rows.double()
+    whole = wide.sum(dim=-1, keepdim=True)
+    return wide / torch.where(whole > 0, whole, 1)
 
 
 def ascending(keys: Tensor) -> Tensor:
@@ -158,17 +167,6 @@ class Nodes:
         """The target's masses, what they and "none" sum to, and "none": all three in one unit."""
         return self.mass, self.number(1), 1 - self.weight
 
-    @cached_property
-    def present(self) -> Sequence[Flag]:
-        """For each place of the list whether a token stands there."""
-        return (self.lists != PAD).unbind(1)
-
-    @cached_property
-    def distinct(self) -> Sequence[Flag]:
-        """For each place whether its token stands there for the first time."""
-        places = torch.arange(self.width, device=self.lists.device)
-        return ((self.lists != PAD) & (self._firsts == places)).unbind(1)
-
     def token(self, place: int) -> Number:
         """The token at a place of the list; -1 where it is padding."""
         return self.lists[:, place]
@@ -176,13 +174,6 @@ class Nodes:
     def with_token(self, draft: Tensor, token: Number) -> Nodes:
         """The same nodes with another draft, and one token for a list."""
         return Nodes(self.target, draft, token[:, None], self.weight)
-
-    @cached_property
-    def _firsts(self) -> Tensor:
-        """(M, K): the first place at which the token of each place stands."""
-        if not self.width:
-            return self.lists
-        return (self.lists[:, :, None] == self.lists[:, None, :]).to(torch.int8).argmax(dim=2)
 
     @property
     def count(self) -> Number:
@@ -248,7 +239,7 @@ class Node(Nodes):
 
     def with_token(self, draft: Tensor, token: Number) -> Nodes:
         """The same node with another draft, and one token for a list."""
-        return Node(self.target, draft, [token], self.weight)
+        return Node(self.target, draft, [token], float(self.weight))
 
     @cached_property
     def _index(self) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..models.backend import torch
-from .nodes import PAD, Node, Nodes, Number, Tensor, accept_ratio, ascending, excess, pick
+from .nodes import PAD, Node, Nodes, Number, Tensor, accept_ratio, ascending, excess, normalised, pick
 from .solvers import Branching, emit, naive
 from .tickets import Floats, tickets_of
 
@@ -43,12 +43,13 @@ def optimal(nodes: Nodes) -> Branching:
 
 def _choice(nodes: Nodes) -> tuple[Tensor, Sequence[Number]]:
     """The law of the chosen token, and for each place of the list the chance that its draw is the one."""
-    target, draft = _normalised(nodes.target), _normalised(nodes.draft)
+    target, draft = normalised(nodes.target), normalised(nodes.draft)
     places = _groups(target, draft)
     sums = torch.cat([_sums(places, target * (draft > 0)), _sums(places, draft)], dim=-1)
     held = nodes.values(places)
     if isinstance(nodes, Node):
-        quotients, chances = _laid_out(sums.cpu().numpy(), held)
+        quotients, own = _laid_out(sums.cpu().numpy(), held)
+        chances: Sequence[Number] = own
     else:
         marks = torch.stack([pick(here, group, PAD) for here, group in zip(nodes.present, held, strict=True)], dim=1)
         read = torch.cat([sums, marks.to(sums)], dim=1).cpu().numpy()
@@ -72,15 +73,6 @@ def _laid_out(sums: Floats, groups: list[int]) -> tuple[Floats, list[float]]:
     tickets = tickets_of(wanted[:used], masses[:used], len(drawn))
     quotients = np.concatenate([tickets.quotients, np.zeros(len(masses) - used)])
     return quotients, tickets.chosen(drawn) + [0.0] * (len(groups) - len(drawn))
-
-
-def _normalised(row: Tensor) -> Tensor:
-    """The rows in float64, those of another type over their own sums."""
-    if row.dtype == torch.float64:
-        return row
-    wide = row.double()
-    whole = wide.sum(dim=-1, keepdim=True)
-    return wide / torch.where(whole > 0, whole, 1)
 
 
 def _groups(target: Tensor, draft: Tensor) -> Tensor:

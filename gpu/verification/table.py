@@ -5,8 +5,10 @@ law.  Both lifts read one quantity, the *hazard* of a child: its probability amo
 yet given away, children in list order.  Top-down it is the chance of going to the child; bottom-up it is
 the weight of the child's subtree.
 
-All nodes of a level, over all trees of a batch, are solved together, and no result is read back on the way.
-Verifiers of the theory's table that have no form here are decided by its law (:mod:`.theory_route`).
+Where reading is free, on a CPU, the coins lead from node to node, and only those that they come to are solved
+(:mod:`.walks`).  Else all nodes of a level, over all trees of a batch, are solved together, and no result is read back
+on the way (:mod:`.lifts`; but for :mod:`.optimal`, which reads once a level).  Rules, coins and decisions are the same.
+Verifiers of the theory's table that have no form here are decided by its solvers (:mod:`.theory_route`).
 """
 
 from __future__ import annotations
@@ -95,8 +97,8 @@ def verify_batch(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> Outcom
 
     ``coins`` (B, N + 1) are independent uniforms in [0, 1) on the batch's device: one for each column, and the
     last for the token; what rounds to 1 in the rows' type counts as the number before it.  Rows in half precision
-    are decided in float32, each over its own sum.  A verifier without a form on the device is decided on the CPU
-    by its exact law, whose coin is the root's.  Raises ``ValueError`` for an unknown verifier or a wrong shape.
+    are decided in float32, each over its own sum.  A verifier without a form on the device is decided on the CPU,
+    node by node, with theory's solver.  Raises ``ValueError`` for an unknown verifier or a wrong shape.
     """
     if coins.shape != (batch.size, batch.columns + 1):
         wanted = (batch.size, batch.columns + 1)
@@ -149,7 +151,7 @@ def stopping_probabilities(verifier: str, tree: TensorTree) -> torch.Tensor:
 
 
 def is_native(verifier: str) -> bool:
-    """True for a verifier that decides on the device, False for one that the theory's law decides on the CPU.
+    """True for a verifier that decides on the device, False for one that the theory's solvers decide on the CPU.
 
     Raises ``ValueError`` for an unknown name.
     """

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from veridraft.theory.policies.base import Policy
+from veridraft.theory.solvers.canonical_lists import canonical
 from veridraft.theory.solvers.sequential import Solver
 from veridraft.theory.solvers.transport import MOST_LISTS, OptimalTransport
 from veridraft.theory.verifiers.lifts import TreeRule
@@ -21,8 +22,8 @@ from ..models.backend import torch
 from ..trees.skeleton import skeleton_of
 from ..trees.tree_batch import TreeBatch
 from .lifts import Decisions
-from .nodes import Node, Nodes
-from .solvers import Branching
+from .nodes import Node, Nodes, normalised
+from .solvers import Branching, naive
 from .walks import from_the_leaves, from_the_root, solved_by, walk_all
 
 MOST_CELLS = 2**18
@@ -58,18 +59,14 @@ def theory_decisions(verifier: str, batch: TreeBatch, coins: torch.Tensor) -> De
 def _branching(solver: Solver, node: Nodes) -> Branching:
     """Theory's branching at one node, by the places of its list."""
     assert isinstance(node, Node)
-    rows = [_row(row) for row in (node.target, node.draft)]
-    found = solver(*rows, node.tokens, node.weight)
+    if solver is canonical and node.width == 1:
+        return naive(node)  # nothing to select
+    target, draft = (normalised(row).cpu().numpy() for row in (node.target, node.draft))
+    found = solver(target, draft, node.tokens, node.weight)
     shares = dict(zip(found.tokens, map(float, found.listed), strict=True))
     listed = [shares[token] if first else 0.0 for token, first in zip(node.tokens, node.distinct, strict=True)]
     residual = torch.as_tensor(np.asarray(found.residual), device=node.target.device).to(node.target.dtype)
     return Branching(listed, float(found.off), float(found.none), residual)
-
-
-def _row(row: torch.Tensor) -> np.ndarray:
-    """(V,) in float64 on the host; a row of another type over its own sum."""
-    wide = row.cpu().double().numpy()
-    return wide if row.dtype == torch.float64 else wide / wide.sum()
 
 
 def theory_stopping(verifier: str, batch: TreeBatch) -> torch.Tensor:
@@ -78,9 +75,7 @@ def theory_stopping(verifier: str, batch: TreeBatch) -> torch.Tensor:
     for number in range(batch.size):
         tree = batch.tree(number)
         if tree.target.dtype != torch.float64:
-            rows = (wide / torch.where((whole := wide.sum(dim=1, keepdim=True)) > 0, whole, 1)
-                    for wide in (tree.target.double(), tree.draft.double()))  # fmt: skip
-            tree = replace(tree, **dict(zip(("target", "draft"), rows, strict=True)))
+            tree = replace(tree, target=normalised(tree.target), draft=normalised(tree.draft))
         found = torch.from_numpy(np.asarray(get_verifier(verifier).law(tree.to_theory()).stopping))
         stopping[number, batch.nodes(number)] = found.to(stopping)
     return stopping

@@ -57,7 +57,7 @@ class Tickets:
 
 
 def tickets_of(wanted: Floats, masses: Floats, count: int) -> Tickets:
-    """The tickets of groups in the order of target/draft upwards: ``wanted`` and ``masses`` are the target's and draft's.
+    """The tickets of groups in the order of target/draft upwards, from their masses in the target and in the draft.
 
     ``count`` >= 2 draws.  Along the concave majorant of the points (target, draft^K), both cumulated, the law of the
     choice is the slope times the target; it covers every multiple of the target best (2410.18234, Theorem 1).
@@ -75,7 +75,7 @@ def tickets_of(wanted: Floats, masses: Floats, count: int) -> Tickets:
 
 def _power_sum(high: Floats, low: Floats, count: int) -> Floats:
     """``(high^K - low^K) / (high - low)``, without a difference."""
-    return sum(high**i * low ** (count - 1 - i) for i in range(count))
+    return sum((high**i * low ** (count - 1 - i) for i in range(1, count)), start=low ** (count - 1))
 
 
 def _majorant(runs: list[float], rises: list[float]) -> list[tuple[int, int, float, float]]:

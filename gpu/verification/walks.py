@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from ..models.backend import torch
 from ..trees.tree_batch import NONE, TreeBatch
-from .nodes import Node, Tensor, largest
+from .nodes import Node, Number, Tensor, largest
 from .solvers import Solver, hazards, stop_chance
 
-Mark = tuple[float, ...]
+Mark = tuple[Number, ...]
 """What a node is told by its parent: its weight first."""
 
 
