@@ -51,7 +51,9 @@ def decoded(pair: ModelPair, name: str, policy: Policy, requests: Sequence[Reque
     return [1000 * spans[phase][clock] / (decoder.steps - before) for phase in PHASES], texts
 
 
-def report(pairs: dict[str, ModelPair], rules: Sequence[str], asked: Policy, requests: list[Request], rows: int) -> None:
+def report(
+    pairs: dict[str, ModelPair], rules: Sequence[str], asked: Policy, requests: Sequence[Request], rows: int
+) -> None:
     """A line for each rule and way of making passes."""
     print(f"{'rule':22} {'policy':16} {'passes':16}" + "".join(f"{phase:>9}" for phase in PHASES) + "    share  texts")
     for name in rules:
@@ -67,7 +69,7 @@ def report(pairs: dict[str, ModelPair], rules: Sequence[str], asked: Policy, req
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", help="a folder, a GGUF file, a name or random:SHAPE; the embedded target by default")
+    parser.add_argument("--target", help="a folder, a GGUF file, a name or random:SHAPE; by default the embedded one")
     parser.add_argument("--draft", default="head")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")

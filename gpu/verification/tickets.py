@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from math import comb, prod
 
 import numpy as np
@@ -25,6 +25,9 @@ LEAST_SHARE = 1e-13
 
 MOST_STEPS = 60
 """Newton's method stops after this many steps; it needs three to eight."""
+
+CLOSE = 1e-9
+"""A relative step of Newton's method behind which there is rounding alone: the next one would be its square."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +134,12 @@ def _cut(
     return [piece for piece in cut if piece[2] > LEAST_SHARE] or [(end, group, 1.0)]
 
 
+@cache
+def _odd_choices(count: int) -> tuple[int, ...]:
+    """C(K, 1), C(K, 3), ..."""
+    return tuple(comb(count, number) for number in range(1, count + 1, 2))
+
+
 def _start(length: float, value: float, whole: float, count: int) -> float:
     """The s in [0, whole - length] with ``(s + length)^K - s^K = value``; the nearer end where there is none.
 
@@ -138,16 +147,19 @@ def _start(length: float, value: float, whole: float, count: int) -> float:
     ``C(K, j) half^(j-1) c^(K-j)``, convex in c; it starts above the root.
     """
     half, height = length / 2, value / length
-    centre = (height / count) ** (1 / (count - 1))
-    factors = [comb(count, j) * half ** (j - 1) for j in range(1, count + 1, 2)]
+    centre, square_of_half, even = (height / count) ** (1 / (count - 1)), half * half, count % 2 == 0
+    factors, power = [], 1.0
+    for number in _odd_choices(count):
+        factors.append(number * power)
+        power *= square_of_half
     for _ in range(MOST_STEPS):
-        left, slope, square = 0.0, 0.0, centre * centre
-        for factor in factors:  # Horner's scheme in the square of c
+        left, slope, square = factors[0], 0.0, centre * centre
+        for factor in factors[1:]:  # Horner's scheme in the square of c
             left, slope = left * square + factor, slope * square + 2 * centre * left
-        if count % 2 == 0:
+        if even:
             left, slope = left * centre, left + slope * centre
         step = (left - height) / slope if slope > 0 else 0.0
         centre -= step
-        if centre <= half or step <= 1e-16 * centre:
+        if centre <= half or step <= CLOSE * centre:
             break
     return min(max(centre - half, 0.0), max(whole - length, 0.0))
