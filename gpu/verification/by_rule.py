@@ -22,7 +22,8 @@ def greedy(nodes: Nodes) -> Branching:
         shares.append(pick(tested, accept_ratio(wanted / unit, bound), 0.0))
         left = left * (1 - shares[-1])
     level = pick((whole > 0) & (count > 0) & (left > 0), unit, nodes.number(0))
-    return emit(nodes, excess(mass, rest, level, out=rest), mass, none, shares, left)
+    residual = mass if nodes.never(left > 0) else excess(mass, rest, level, out=rest)
+    return emit(nodes, residual, mass, none, shares, left)
 
 
 def hub(nodes: Nodes) -> Branching:
@@ -43,7 +44,6 @@ def hub(nodes: Nodes) -> Branching:
     hub_mass = at(mass, center)
     hub_second = smaller(hub_mass, kept_second)
     hub_last = smaller(hub_mass - hub_second, kept_first)
-    residual = put((mass - taken_first).sub_(taken_second), center, hub_mass - hub_second - hub_last).clamp_(min=0)
     first, second, pair = nodes.token(0), nodes.token(1), nodes.count > 1
     leads = first == center
     other = pick(leads & pair, second, first)
@@ -53,5 +53,9 @@ def hub(nodes: Nodes) -> Branching:
     enters = pick(pair, capped(over(on_hub, kept) * pick(kept > 0, nodes.number(1), nodes.number(0)), 1), 0.0)
     on_center = (1 - accept) * enters
     shares = [pick(leads, on_center, accept), pick(leads, accept, on_center)]
-    residual = torch.where(across(pair), residual, mass) if mass.dim() > 1 else residual
-    return emit(nodes, residual, mass, 1 - nodes.weight, shares, (1 - accept) * (1 - enters))
+    left, residual = (1 - accept) * (1 - enters), mass
+    if not nodes.never(left > 0):
+        residual = torch.sub(mass, taken_first, out=taken_first).sub_(taken_second)
+        residual = put(residual, center, hub_mass - hub_second - hub_last).clamp_(min=0)
+        residual = torch.where(across(pair), residual, mass) if mass.dim() > 1 else residual
+    return emit(nodes, residual, mass, 1 - nodes.weight, shares, left)
