@@ -42,7 +42,7 @@ def policy_for(name: str, asked: Policy) -> Policy:
 def decoded(pair: ModelPair, name: str, policy: Policy, requests: Sequence[Request], rows: int) -> tuple[list, list]:
     """Milliseconds of a step by phase, and the texts."""
     decoder = BatchDecoder(pair, name, policy, rows=rows)
-    decoder.decode([Request(one.prompt, 6, one.seed) for one in requests])
+    decoder.decode([Request(one.prompt[:-1], 6, one.seed) for one in requests])  # other rows: some are remembered
     decoder.stopwatch = decoder.finite.stopwatch = Stopwatch(pair.device, waits=True)
     before = decoder.steps
     texts = [written.tokens for written in decoder.decode(requests)]
