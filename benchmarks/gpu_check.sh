@@ -19,10 +19,10 @@
 #   LIMITS           seconds of some parts, such as "head:170 suite:60"
 #   INSTALL          0 to use what is installed
 #
-# Tried on a CPU, with numbers too small to mean anything (python and veridraft of an environment on the PATH):
-#     DEVICE=cpu DTYPE=float32 INSTALL=0 SHAPES=135M:200 SIZES=1,4 LIMITS="head:400 suite:400 graphs:300 share:300" \
+# A try on a CPU, with numbers too small to mean anything (python and veridraft of an environment on the PATH):
+#     DEVICE=cpu DTYPE=float32 INSTALL=0 SHAPES=135M:200 SIZES=1,4 LIMITS="machine:60 head:400 suite:400 graphs:300 share:300" \
 #     HEAD="--shards 1 --rows 4 --length 24 --steps 2 --batch 2 --tokens 512" \
-#     SUITE="--steps 4 --verifiers nss,traversal" \
+#     SUITE="--steps 12 --rows 2 --verifiers nss,traversal" \
 #     LATENCY="--contexts 16 --rounds 1 --verifiers nss --policies 'Chain(1)'" \
 #     STEPS="--tokens 6 --prompts 1 --rules nss,optimal --backend eager" bash benchmarks/gpu_check.sh OUT
 set -u -o pipefail
@@ -34,7 +34,7 @@ HEAD=${HEAD:---shards 12 --rows 256 --length 256 --steps 1200 --batch 16 --evalu
 SUITE=${SUITE:---suite small --steps 200 --rows 32}
 LATENCY=${LATENCY:-"--contexts 256,2048 --rounds 5 --verifiers traversal --policies 'Iid(4, 3)'"}
 STEPS=${STEPS:---tokens 40 --prompts 4 --rows 4}
-LIMITS="install:40 head:140 suite:80 graphs:50 share:60 ${LIMITS:-}"
+LIMITS="install:40 machine:25 head:140 suite:80 graphs:50 share:60 ${LIMITS:-}"
 HERE=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$OUT" && OUT=$(cd "$OUT" && pwd)
 : >"$OUT/summary.txt"
@@ -47,7 +47,7 @@ part() { # part NAME SECONDS COMMAND...: its output to a log, its end to the sum
     local name=$1 seconds=$2 begin=$SECONDS status=0
     shift 2
     printf '$ %s\n' "$*" >"$OUT/$name.log"
-    timeout -k 5 "$seconds" "$@" >>"$OUT/$name.log" 2>&1 </dev/null || status=$?
+    timeout -k 8 "$seconds" "$@" >>"$OUT/$name.log" 2>&1 </dev/null || status=$?
     case $status in
     0) echo "$name: done in $((SECONDS - begin)) s" ;;
     124 | 137) echo "$name: stopped after $seconds s" ;;
@@ -64,7 +64,7 @@ eval "head=($HEAD) suite=($SUITE) latency=($LATENCY) steps=($STEPS)"
 if [ "${INSTALL:-1}" != 0 ]; then
     part install "$(limit_of install)" python -m pip install -q --no-deps --no-build-isolation "$HERE/.."
 fi
-part machine 20 python -c 'import sys, torch, transformers
+part machine "$(limit_of machine)" python -c 'import sys, torch, transformers
 print(sys.version, torch.__version__, transformers.__version__)
 print(torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU")'
 part head "$(limit_of head)" veridraft distil --head "${target[@]}" "${place[@]}" --out "$OUT/head" "${head[@]}" &&
