@@ -1,0 +1,1 @@
+"""A choice of the tree before drafting: data, networks, baselines, and what they are worth."""
