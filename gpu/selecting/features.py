@@ -13,22 +13,9 @@ from ..decoding.drafting.known import Known, rows_of
 from ..models.backend import torch
 from ..models.pairs import ModelPair
 from .grid import Machine
+from .schema import LENGTH, schema_of
 
 Tensor = torch.Tensor
-
-BLOCKS = ("target_before", "draft_before", "draft_root")
-"""The states, fields of :class:`.Known`."""
-
-OF_ROWS = ("entropy of the target before", "entropy of the draft before", "entropy of the draft at the root",
-           "KL of the target to the draft before", "KL of the draft to the target before",
-           "L1 of target and draft before")  # fmt: skip
-"""Numbers of the rows, in nats; logarithms of ratios are cut at :data:`FARTHEST`."""
-
-OF_TEXT = ("length", "temperature", "top-p")
-
-OF_MACHINE = ("log seconds of a target's pass", "log seconds of a draft's pass")
-
-SCALARS = (*OF_ROWS, *OF_TEXT, *OF_MACHINE)
 
 FARTHEST = 20.0
 """The most that the logarithm of a ratio counts for: where one row has no mass it would be infinite."""
@@ -45,7 +32,7 @@ def scalars_of(pair: ModelPair, known: Sequence[Known]) -> Row:
 
 def with_machine(scalars: Row, machine: Machine) -> Row:
     """(B, 11) the numbers with those of the machine, whose passes take longer behind longer texts."""
-    lengths = scalars[:, len(OF_ROWS)].astype(int).tolist()
+    lengths = scalars[:, LENGTH].astype(int).tolist()
     return np.concatenate([scalars, np.log(machine.passes(lengths))], axis=1)
 
 
@@ -59,7 +46,8 @@ def _divergence(rows: Tensor, others: Tensor) -> Tensor:
     return (rows * ratio).sum(dim=1)
 
 
+
 def schema(pair: ModelPair) -> dict[str, Any]:
-    """The names of all features in order, and the widths of the states."""
-    widths = [pair.target.config.hidden_size, *[pair.draft.config.hidden_size] * 2]
-    return {"states": dict(zip(BLOCKS, widths, strict=True)), "scalars": list(SCALARS)}
+    """The features of a pair."""
+    draft = int(pair.draft.config.hidden_size)
+    return schema_of((int(pair.target.config.hidden_size), draft, draft))

@@ -138,6 +138,11 @@ class SelectorPlan:
     machine: Machine = field(default_factory=Machine)
     training: TrainingPlan = field(default_factory=TrainingPlan)
 
+    def __post_init__(self) -> None:
+        if self.roots.texts < self.training.checked:
+            raise ValueError(f"texts must be at least {self.training.checked}, of which one chooses the state that is "
+                             f"kept, but are {self.roots.texts}")  # fmt: skip
+
     def settings(self) -> dict[str, Any]:
         """Those of all parts."""
         parts = {"roots": self.roots, "machine": self.machine, "training": self.training}

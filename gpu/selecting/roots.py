@@ -27,10 +27,11 @@ from ..models.heads.network import is_head
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling
 from ..trees.tree_batch import NONE
-from .features import BLOCKS, scalars_of
+from .features import scalars_of
 from .fingerprint import fingerprint_of
 from .grid import Grid
 from .plan import RANKING, RootPlan
+from .schema import BLOCKS
 from .texts import Text, draw_texts
 
 SETTINGS = "roots.json"
