@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from veridraft.theory.rows.distributions import Row
 
-from .examples import Examples, Labels, Numbers
+from .data.examples import Examples, Labels, Numbers
 from .schema import ROOT_ENTROPY
 
 BINS = 4
@@ -106,7 +106,7 @@ def boosted(learn: Examples, learnt: Labels, asked: Examples, seed: int = 0) -> 
     gains = learnt.tokens[:, actions] - rate * learnt.seconds[:, actions]
     expected = [np.zeros(len(asked))]
     for number in range(1, len(actions)):
-        trees: Any = HistGradientBoostingRegressor(max_iter=100, learning_rate=0.05, random_state=seed)
+        trees: Any = HistGradientBoostingRegressor(max_iter=50, random_state=seed)
         trees.fit(learn.scalars, gains[:, number] - gains[:, 0])
         expected.append(trees.predict(asked.scalars))
     return np.array(actions)[np.stack(expected, axis=1).argmax(axis=1)]

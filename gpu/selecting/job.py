@@ -18,13 +18,13 @@ from ..files.cell_file import check_folder
 from ..models.backend import torch
 from ..models.machine import machine
 from ..models.pairs import ModelPair
-from .examples import Examples
-from .features import schema
+from .data.examples import Examples
+from .data.features import schema
+from .data.roots import check_settings, draw_roots
+from .data.texts import draw_texts
 from .fingerprint import fingerprint_of
 from .plan import LEARN, SelectorPlan
-from .roots import check_settings, draw_roots
 from .selector import CARD, Selector, weights_place
-from .texts import draw_texts
 from .training import SelectorTraining
 
 Told = Callable[[str, int, int, str], None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..models.backend import torch
-from .examples import Examples
+from .data.examples import Examples
 from .schema import BLOCKS
 
 Tensor = torch.Tensor

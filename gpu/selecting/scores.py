@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from veridraft.theory.rows.distributions import Row
 
 from .choices import apply_static, best_by_other_trees, best_each, boosted, entropy_rule, static
-from .examples import Examples, Numbers
+from .data.examples import Examples, Numbers
 from .network import Inputs
 from .plan import HELD_OUT, LEARN, SelectorPlan
 from .selector import Selector, read_card

@@ -15,7 +15,7 @@ from veridraft.theory.rows.near_names import did_you_mean
 from ..decoding.drafting.known import Known
 from ..models.backend import torch
 from ..models.pairs import ModelPair
-from .features import scalars_of, with_machine
+from .data.features import scalars_of, with_machine
 from .fingerprint import fingerprint_of
 from .network import Inputs, SelectorNetwork
 from .plan import SelectorPlan

@@ -10,7 +10,7 @@ from veridraft.theory.rows.distributions import Row
 
 from ..models.backend import torch
 from .choices import apply_static, rate_of, static
-from .examples import Examples, Labels
+from .data.examples import Examples, Labels
 from .network import Inputs, SelectorNetwork
 from .plan import TrainingPlan
 from .schema import BLOCKS

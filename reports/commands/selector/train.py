@@ -27,8 +27,8 @@ ROOTS, TRAINING, MACHINE = RootPlan(), TrainingPlan(), Machine()
 DESCRIPTION = (
     "Let the target write texts; at places along them keep what is known before drafting, and what every action "
     "(K, L1, L2) would give under every verifier, by drawn trees. Then teach a network for each verifier to choose the "
-    "action (arXiv 2602.16994). Finished texts, roots and checkpoints are kept: the same command goes on where a killed "
-    "one was, to the same networks. What they are worth says `veridraft selector evaluate`."
+    "action (arXiv 2602.16994). Finished texts, roots and checkpoints are kept: the same command goes on where a "
+    "killed one was, to the same networks. What they are worth says `veridraft selector evaluate`."
 )
 
 

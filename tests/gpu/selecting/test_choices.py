@@ -19,7 +19,7 @@ from veridraft.gpu.selecting.choices import (
     rate_of,
     static,
 )
-from veridraft.gpu.selecting.examples import Examples, Labels
+from veridraft.gpu.selecting.data.examples import Examples, Labels
 from veridraft.gpu.selecting.schema import BLOCKS, ROOT_ENTROPY
 
 ROOTS, ACTIONS = 6, 4

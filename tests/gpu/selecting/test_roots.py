@@ -13,10 +13,10 @@ from selector_tiny import ROOTS, head_pair, layer_pair
 
 from veridraft.gpu.decoding.drafting.known import TextStates
 from veridraft.gpu.decoding.recording import PromptPair
-from veridraft.gpu.selecting import roots
+from veridraft.gpu.selecting.data import roots
+from veridraft.gpu.selecting.data.roots import RootWalk, draw_roots, record_text, shard_names
+from veridraft.gpu.selecting.data.texts import Text
 from veridraft.gpu.selecting.plan import HELD_OUT, LEARN
-from veridraft.gpu.selecting.roots import RootWalk, draw_roots, record_text, shard_names
-from veridraft.gpu.selecting.texts import Text
 from veridraft.theory.efficiency.nested import action_values
 
 TEXT = Text((3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5), 4, 1)

@@ -18,7 +18,7 @@ from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.drafting.selected import Selected
 from veridraft.gpu.decoding.recording import PromptPair
 from veridraft.gpu.decoding.requests import Request
-from veridraft.gpu.selecting.examples import Examples
+from veridraft.gpu.selecting.data.examples import Examples
 from veridraft.gpu.selecting.job import SelectorJob
 from veridraft.gpu.selecting.network import Inputs
 from veridraft.gpu.selecting.plan import HELD_OUT, LEARN
@@ -91,9 +91,9 @@ def test_what_follows_from_a_state_is_learnt(examples):
     labels.by_tree[...] = 1 + 3 * (np.arange(18) == best[:, None])[:, None]
     run = SelectorTraining(replace(PLAN.training, learning_rate=0.01, dropout=0.0), examples, labels, 0.0)
     before = float(run.loss(run.learnt))
-    for _ in range(30):
+    for _ in range(100):
         run.step()
-    assert before > 0 and float(run.loss(run.learnt)) < -0.5
+    assert before > 0 and float(run.loss(run.learnt)) < -0.4
     chosen = run.network.eval()(run.inputs.some(run.learnt)).argmax(dim=1)
     assert (chosen.numpy() == best[run.learnt]).mean() > 0.9
 

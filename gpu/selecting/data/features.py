@@ -9,11 +9,11 @@ import numpy as np
 
 from veridraft.theory.rows.distributions import Row
 
-from ..decoding.drafting.known import Known, rows_of
-from ..models.backend import torch
-from ..models.pairs import ModelPair
-from .grid import Machine
-from .schema import LENGTH, schema_of
+from ...decoding.drafting.known import Known, rows_of
+from ...models.backend import torch
+from ...models.pairs import ModelPair
+from ..grid import Machine
+from ..schema import LENGTH, schema_of
 
 Tensor = torch.Tensor
 

@@ -14,24 +14,24 @@ import numpy as np
 from veridraft.theory.efficiency.nested import NestedTrees, action_values, draw_nested
 from veridraft.theory.rows.distributions import Row
 
-from ..decoding.drafting.choosing import draft_model
-from ..decoding.drafting.draft_pair import LivePair
-from ..decoding.drafting.head_drafter import HeadFeed, HeadModel
-from ..decoding.drafting.known import TextStates
-from ..decoding.passes.cache import BatchModel, RowFeed
-from ..decoding.passes.finite_checks import Columns, FiniteRows
-from ..decoding.passes.stopwatch import Stopwatch
-from ..distilling.folder import write_whole
-from ..models.backend import torch
-from ..models.heads.network import is_head
-from ..models.pairs import ModelPair
-from ..trees.sampling import Sampling
-from ..trees.tree_batch import NONE
+from ...decoding.drafting.choosing import draft_model
+from ...decoding.drafting.draft_pair import LivePair
+from ...decoding.drafting.head_drafter import HeadFeed, HeadModel
+from ...decoding.drafting.known import TextStates
+from ...decoding.passes.cache import BatchModel, RowFeed
+from ...decoding.passes.finite_checks import Columns, FiniteRows
+from ...decoding.passes.stopwatch import Stopwatch
+from ...distilling.folder import write_whole
+from ...models.backend import torch
+from ...models.heads.network import is_head
+from ...models.pairs import ModelPair
+from ...trees.sampling import Sampling
+from ...trees.tree_batch import NONE
+from ..fingerprint import fingerprint_of
+from ..grid import Grid
+from ..plan import RANKING, RootPlan
+from ..schema import BLOCKS
 from .features import scalars_of
-from .fingerprint import fingerprint_of
-from .grid import Grid
-from .plan import RANKING, RootPlan
-from .schema import BLOCKS
 from .texts import Text, draw_texts
 
 SETTINGS = "roots.json"

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from veridraft.theory.rows.distributions import Row
 
-from .grid import Machine
-from .plan import RootPlan
-from .schema import BLOCKS, LENGTH, SAMPLING
+from ..grid import Machine
+from ..plan import RootPlan
+from ..schema import BLOCKS, LENGTH, SAMPLING
 
 Numbers = NDArray[np.int64]
 

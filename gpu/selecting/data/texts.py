@@ -11,12 +11,12 @@ from zlib import crc32
 
 import numpy as np
 
-from ..decoding.batch import BatchDecoder
-from ..decoding.requests import Request
-from ..distilling.folder import write_whole
-from ..distilling.heads.openings import Openings
-from ..models.pairs import ModelPair
-from .plan import HELD_OUT, RootPlan
+from ...decoding.batch import BatchDecoder
+from ...decoding.requests import Request
+from ...distilling.folder import write_whole
+from ...distilling.heads.openings import Openings
+from ...models.pairs import ModelPair
+from ..plan import HELD_OUT, RootPlan
 
 RANDOM_TOKENS = 8
 """The length of the prompts of a pair without a tokenizer."""
