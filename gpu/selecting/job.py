@@ -49,7 +49,7 @@ class SelectorJob:
         """The job; raises ``ValueError`` for a folder that cannot be written, or that holds another run."""
         folder = check_folder(Path(out))
         roots = data or folder / "roots"
-        settings = {"pair": fingerprint_of(pair), "schema": schema(pair), "plan": plan.settings()}
+        settings: dict[str, Any] = {"pair": fingerprint_of(pair), "schema": schema(pair), "plan": plan.settings()}
         if not (folder / CARD).exists():
             settings |= {"data": os.path.relpath(roots, folder), "command": command}
         check_settings(folder / CARD, settings)

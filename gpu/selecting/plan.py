@@ -145,8 +145,8 @@ class SelectorPlan:
 
     def settings(self) -> dict[str, Any]:
         """Those of all parts."""
-        parts = {"roots": self.roots, "machine": self.machine, "training": self.training}
-        return {name: part.settings() for name, part in parts.items()}
+        machine, training = self.machine.settings(), self.training.settings()
+        return {"roots": self.roots.settings(), "machine": machine, "training": training}
 
     @classmethod
     def of(cls, settings: dict[str, Any]) -> SelectorPlan:

@@ -148,14 +148,18 @@ class Evaluation:
                 "cells": [[name] for name in self.plan.roots.verifiers]}  # fmt: skip
 
     def measure(self, verifier: str) -> dict[str, Any]:
-        """Rates, gains over the best static action, shares of the oracles' room, and the actions of the selector."""
+        """Rates, gains over the best static action, shares of the oracles' room, and the actions of the selector.
+
+        ``worth`` is how many seconds a choice may take until nothing is left of the selector's gain.
+        """
         scores = Scores(self.folder, verifier, self.plan, self.learn, self.held_out).all()
         texts, base, selected = self.held_out.texts, scores[STATIC], scores[SELECTOR]
         ways = {name: {"tokens_per_second": score.rate, "tokens": float(score.tokens.mean()),
                        "seconds": float(score.seconds.mean()), **_named("gain", gain(score, base, texts))}
                 for name, score in scores.items()}  # fmt: skip
         shares = {name: _named("share", share(selected, base, scores[name], texts)) for name in (OTHERS, ORACLE)}
-        return {"roots": len(texts), "texts": len(np.unique(texts)), "ways": ways, "shares": shares,
+        worth = float(selected.tokens.mean()) / base.rate - float(selected.seconds.mean()) + self.plan.machine.choice
+        return {"roots": len(texts), "texts": len(np.unique(texts)), "ways": ways, "shares": shares, "worth": worth,
                 "static": list(self._often(base)), "chosen": list(self._often(selected))}  # fmt: skip
 
     def _often(self, score: Score) -> Iterator[list[Any]]:

@@ -85,5 +85,6 @@ class TextStates:
 
     def at(self, root: int, sampling: Sampling) -> Known:
         """What is known at the token of that number."""
-        before = [states[root - 1] if root else torch.zeros_like(states[0]) for states in (self.target, self.draft)]
-        return Known(*before, self.draft[root], root + 1, sampling)
+        target, draft = (states[root - 1] if root else torch.zeros_like(states[0]) for states in
+                         (self.target, self.draft))  # fmt: skip
+        return Known(target, draft, self.draft[root], root + 1, sampling)

@@ -92,4 +92,4 @@ class Labels:
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
         """(A,) the actions that have values."""
-        return np.isfinite(self.by_tree).all(axis=(0, 1))
+        return np.asarray(np.isfinite(self.by_tree).all(axis=(0, 1)))

@@ -96,9 +96,11 @@ def _percent(way: Mapping[str, Any] | None, name: str) -> str:
 
 def _shares(cells: Sequence[Cell]) -> Section:
     rows = [(cell["verifier"], *(_percent(cell["shares"][name], "share") for name in
-                                 ("oracle by other trees", "oracle"))) for cell in cells]  # fmt: skip
-    words = "Of what the oracle gains over the best one action, the share that the selector takes; none without room."
-    titles = ("verifier", "of the oracle by other trees", "of that by the same")
+                                 ("oracle by other trees", "oracle")), f"{1e3 * cell['worth']:.3f}")
+            for cell in cells]  # fmt: skip
+    words = ("Of what the oracle gains over the best one action, the share that the selector takes; none without room. "
+             "And the milliseconds that a choice may take until nothing of the gain is left.")  # fmt: skip
+    titles = ("verifier", "of the oracle by other trees", "of that by the same", "a choice may take")
     return Section("Share of the room", (words,), titles, tuple(rows))
 
 

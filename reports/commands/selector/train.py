@@ -127,4 +127,5 @@ def plan_of(options: argparse.Namespace) -> SelectorPlan:
     )  # fmt: skip
     own = {name: getattr(options, name) for name in ("steps", "batch", "learning_rate", "dropout", "regret", "worst")}
     training = TrainingPlan(**own, seed=options.seed)
-    return SelectorPlan(roots, Machine(options.gpu, *options.shapes, choice=options.choice), training)
+    target, draft = options.shapes
+    return SelectorPlan(roots, Machine(options.gpu, target, draft, options.choice), training)
