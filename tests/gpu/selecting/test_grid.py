@@ -52,5 +52,5 @@ def test_a_machine_of_unknown_names_is_refused():
 
 
 def test_plans_come_back_from_their_settings():
-    plan = SelectorPlan(RootPlan(texts=7, verifiers=("nss", "traversal")), Machine("H200", "70B", "8B"))
+    plan = SelectorPlan(RootPlan(texts=7, verifiers=("nss", "traversal")), Machine("B200", "70B", "8B"))
     assert SelectorPlan.of(plan.settings()) == plan
