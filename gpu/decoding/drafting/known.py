@@ -40,7 +40,9 @@ def rows_of(pair: ModelPair, known: Sequence[Known]) -> tuple[Tensor, Tensor, Te
     target = pair.target.get_output_embeddings()(_stacked(pair, [one.target_before for one in known]))
     before, root = (_draft_logits(pair, _stacked(pair, states)) for states in
                     ([one.draft_before for one in known], [one.draft_root for one in known]))  # fmt: skip
-    return _sampled(target, known), _wide(pair, _sampled(before, known)), _wide(pair, _sampled(root, known))
+    own = [one.sampling.of_draft for one in known]
+    rows = _sampled(before, own), _sampled(root, own)
+    return _sampled(target, [one.sampling for one in known]), _wide(pair, rows[0]), _wide(pair, rows[1])
 
 
 def _stacked(pair: ModelPair, states: Sequence[Tensor]) -> Tensor:
@@ -52,11 +54,11 @@ def _draft_logits(pair: ModelPair, states: Tensor) -> Tensor:
     return output(states)
 
 
-def _sampled(logits: Tensor, known: Sequence[Known]) -> Tensor:
-    """Rows under each root's sampling; those of equal sampling together."""
-    if all(one.sampling == known[0].sampling for one in known):
-        return known[0].sampling.rows(logits)
-    return torch.cat([one.sampling.rows(row[None]) for one, row in zip(known, logits, strict=True)])
+def _sampled(logits: Tensor, samplings: Sequence[Sampling]) -> Tensor:
+    """Rows, each under a sampling; those of equal sampling together."""
+    if len(set(samplings)) == 1:
+        return samplings[0].rows(logits)
+    return torch.cat([sampling.rows(row[None]) for sampling, row in zip(samplings, logits, strict=True)])
 
 
 def _wide(pair: ModelPair, rows: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from veridraft.gpu.models.pairs import ModelPair
 from veridraft.gpu.trees.sampling import Sampling
 
 ACTIONS = (Chain(0), Chain(2), Delayed(2, 1, 1), Delayed(2, 0, 1))
-SAMPLING = Sampling(0.8, top_p=0.9)
+SAMPLING = Sampling(0.8, top_p=0.9, draft_temperature=1.1)
 
 
 @dataclass
