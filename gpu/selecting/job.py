@@ -67,7 +67,8 @@ class SelectorJob:
 
     def _teach(self, examples: Examples, number: int, verifier: str, every: float, told: Told) -> None:
         """One network, from its checkpoint if there is one."""
-        run = SelectorTraining(self.plan.training, examples, examples.of(number), self.plan.machine.choice)
+        run = SelectorTraining(self.plan.training, examples, examples.of(number), self.plan.machine.choice,
+                               self.plan.roots.temperatures)  # fmt: skip
         place, saved = self.out / f"{verifier}.checkpoint", monotonic()
         if place.exists():
             run.restore(torch.load(place, map_location="cpu", weights_only=True))

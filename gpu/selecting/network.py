@@ -9,7 +9,7 @@ import numpy as np
 
 from ..models.backend import torch
 from .data.examples import Examples
-from .schema import BLOCKS
+from .schema import BLOCKS, SAMPLING
 
 Tensor = torch.Tensor
 
@@ -42,14 +42,19 @@ class SelectorNetwork(torch.nn.Module):
     """Logits of actions; those that are not allowed have none.
 
     widths : of the three states;  scalars : how many numbers, which are brought to mean 0 and deviation 1
-    allowed : (A,) bool
+    allowed : (A,) bool;  samplings : (S, 2) temperatures and top-p, each of which has an action that leads
     """
 
     mean: Tensor
     deviation: Tensor
     allowed: Tensor
+    samplings: Tensor
+    lead: Tensor
 
-    def __init__(self, widths: Sequence[int], scalars: int, allowed: Sequence[bool], dropout: float = 0.0) -> None:
+    def __init__(
+        self, widths: Sequence[int], scalars: int, allowed: Sequence[bool], samplings: Sequence[tuple[float, float]],
+        dropout: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
         nn = torch.nn
         self.projections = nn.ModuleList(
@@ -63,18 +68,22 @@ class SelectorNetwork(torch.nn.Module):
         self.register_buffer("mean", torch.zeros(scalars))
         self.register_buffer("deviation", torch.ones(scalars))
         self.register_buffer("allowed", torch.tensor(list(allowed)))
+        self.register_buffer("samplings", torch.tensor(list(samplings)))
+        self.register_buffer("lead", torch.zeros(len(samplings), len(allowed)))
 
-    def begin(self, inputs: Inputs, baseline: int) -> None:
-        """Take the scale of the numbers from roots to learn from, and let the baseline lead at every root."""
+    def begin(self, inputs: Inputs, baselines: Mapping[int, int]) -> None:
+        """Take the scale of the numbers from roots to learn from; let each sampling's baseline lead at its roots."""
         self.mean.copy_(inputs.scalars.mean(dim=0))
         self.deviation.copy_(inputs.scalars.std(dim=0).clamp(min=1e-6))
         with torch.no_grad():
             self.output.weight.zero_()
             self.output.bias.zero_()
-            self.output.bias[baseline] = LEAD
+        for sampling, action in baselines.items():
+            self.lead[sampling, action] = LEAD
 
     def forward(self, inputs: Inputs) -> Tensor:
         """(R, A) logits, minus infinity for actions that are not allowed."""
         parts = [project(inputs.states[name]) for name, project in zip(BLOCKS, self.projections, strict=True)]
         joined = torch.cat([*parts, (inputs.scalars - self.mean) / self.deviation], dim=1)
-        return self.output(self.hidden(joined)).masked_fill(~self.allowed, -np.inf)
+        own = (inputs.scalars[:, None, SAMPLING] - self.samplings).abs().sum(dim=2).argmin(dim=1)
+        return (self.output(self.hidden(joined)) + self.lead[own]).masked_fill(~self.allowed, -np.inf)

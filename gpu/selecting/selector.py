@@ -55,7 +55,8 @@ class Selector:
         if not place.exists():
             raise ValueError(f"{str(place)!r} is missing: the selector is not finished")
         widths = list(card["schema"]["states"].values())
-        network = SelectorNetwork(widths, len(SCALARS), plan.roots.grid.allowed(verifier).tolist())
+        allowed = plan.roots.grid.allowed(verifier).tolist()
+        network = SelectorNetwork(widths, len(SCALARS), allowed, plan.roots.temperatures)
         network.load_state_dict(torch.load(place, map_location="cpu", weights_only=True))
         found = cls(verifier, network.eval(), plan, card["pair"])
         if pair is not None:

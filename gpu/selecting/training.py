@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from veridraft.theory.rows.distributions import Row
 
 from ..models.backend import torch
-from .choices import apply_static, rate_of, static
+from .choices import apply_static, static
 from .data.examples import Examples, Labels
 from .network import Inputs, SelectorNetwork
 from .plan import TrainingPlan
@@ -25,29 +26,35 @@ class SelectorTraining:
     what choosing adds to every step, and to one without a draft the draft's pass over the root, too.
     """
 
-    def __init__(self, plan: TrainingPlan, examples: Examples, labels: Labels, choice: float) -> None:
+    def __init__(
+        self, plan: TrainingPlan, examples: Examples, labels: Labels, choice: float,
+        samplings: Sequence[tuple[float, float]],
+    ) -> None:  # fmt: skip
         self.plan, self.inputs = plan, Inputs.of(examples)
         checked = examples.texts % plan.checked == plan.checked - 1
         self.checked, self.learnt = (torch.from_numpy(np.flatnonzero(one)) for one in (checked, ~checked))
         everywhere = np.ones(len(labels.allowed), dtype=bool)
-        base = apply_static(static(labels, everywhere), examples.samplings)
+        baselines = static(labels, everywhere)
+        base = apply_static(baselines, examples.samplings)
         places = np.arange(len(examples))
         self.base = torch.from_numpy(labels.tokens[places, base] / labels.seconds[places, base]).float()
         self.tokens = torch.from_numpy(np.nan_to_num(labels.tokens)).float()
         self.seconds = torch.from_numpy(with_choice(labels, choice)).float()
-        one = max(range(len(everywhere)), key=lambda action: _pooled(labels, action))
-        self.network = self._network(labels, one)
+        self.network = self._network(labels, baselines, samplings)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=plan.learning_rate, weight_decay=0.01)
         self.steps, self.best_loss, self.best_step = 0, float("inf"), 0
         self.best: dict[str, Tensor] = {}
         self._look()
 
-    def _network(self, labels: Labels, baseline: int) -> SelectorNetwork:
+    def _network(
+        self, labels: Labels, baselines: Mapping[int, int], samplings: Sequence[tuple[float, float]]
+    ) -> SelectorNetwork:
         widths = [self.inputs.states[name].shape[1] for name in BLOCKS]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.plan.seed)
-            network = SelectorNetwork(widths, self.inputs.scalars.shape[1], labels.allowed.tolist(), self.plan.dropout)
-        network.begin(self.inputs.some(self.learnt), baseline)
+            sizes = widths, self.inputs.scalars.shape[1], labels.allowed.tolist()
+            network = SelectorNetwork(*sizes, samplings, self.plan.dropout)
+        network.begin(self.inputs.some(self.learnt), baselines)
         return network
 
     def step(self) -> float:
@@ -106,10 +113,3 @@ def with_choice(labels: Labels, choice: float) -> Row:
     is_plain = labels.seconds == labels.seconds[:, :1]  # as the first action, of no level: any other takes longer
     found: Row = labels.seconds + choice + np.where(is_plain, labels.draft_pass[:, None], 0)
     return found
-
-
-def _pooled(labels: Labels, action: int) -> float:
-    """The ratio of means of one action at all roots; 0 where it is not allowed."""
-    if not labels.allowed[action]:
-        return 0.0
-    return rate_of(labels.tokens, labels.seconds, np.full(len(labels.tokens), action))

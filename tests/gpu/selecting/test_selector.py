@@ -18,6 +18,7 @@ from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.drafting.selected import Selected
 from veridraft.gpu.decoding.recording import PromptPair
 from veridraft.gpu.decoding.requests import Request
+from veridraft.gpu.selecting.choices import apply_static, static
 from veridraft.gpu.selecting.data.examples import Examples
 from veridraft.gpu.selecting.job import SelectorJob
 from veridraft.gpu.selecting.network import Inputs
@@ -42,7 +43,8 @@ def examples(finished):
 
 
 def training(examples, number=1, **changed):
-    return SelectorTraining(replace(PLAN.training, **changed), examples, examples.of(number), PLAN.machine.choice)
+    plan, choice = replace(PLAN.training, **changed), PLAN.machine.choice
+    return SelectorTraining(plan, examples, examples.of(number), choice, PLAN.roots.temperatures)
 
 
 def test_a_restored_training_ends_with_the_same_weights(examples):
@@ -57,6 +59,13 @@ def test_a_restored_training_ends_with_the_same_weights(examples):
     for name, weight in whole.network.state_dict().items():
         assert torch.equal(weight, second.network.state_dict()[name])
     assert losses[0] != losses[-1]
+
+
+def test_a_network_that_has_learnt_nothing_chooses_the_baseline_of_each_sampling(examples):
+    run = training(examples)
+    chosen = run.network.eval()(run.inputs).argmax(dim=1).numpy()
+    best = static(examples.of(1), np.ones(18, dtype=bool))
+    np.testing.assert_array_equal(chosen, apply_static(best, examples.samplings))
 
 
 def kept(state):
@@ -89,7 +98,7 @@ def test_what_follows_from_a_state_is_learnt(examples):
     best = np.where(first > np.median(first), 5, 13)
     labels = examples.of(1)
     labels.by_tree[...] = 1 + 3 * (np.arange(18) == best[:, None])[:, None]
-    run = SelectorTraining(replace(PLAN.training, dropout=0.0), examples, labels, 0.0)
+    run = SelectorTraining(replace(PLAN.training, dropout=0.0), examples, labels, 0.0, PLAN.roots.temperatures)
     before = run.loss(run.learnt).item()
     for _ in range(150):
         run.step()
