@@ -7,6 +7,7 @@
   step; :func:`speculative` is the same for ``model.generate``.
 - :func:`verify` is the verifiers on torch tensors, coin by coin; :func:`stopping_probabilities` is their law.
 - :class:`PromptPair` asks the networks for the rows of any context; :func:`record_run` keeps those of a run.
+- :class:`Selected` lets a :class:`Selector` choose the tree at each step, before it is drafted.
 - :func:`crosscheck` decodes and compares what it measures with what ``veridraft.theory`` predicts.
 
 Importing this package imports no torch; the first use of a name does, and says what to install if it is
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .crosschecks.crosschecker import Crosscheck, crosscheck
     from .decoding.batch import BatchDecoder
     from .decoding.drafting.n_gram import NGram
+    from .decoding.drafting.selected import Selected
     from .decoding.generation import speculative
     from .decoding.passes.compiled import compiled_pair
     from .decoding.passes.packing import packed_pair
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from .models.pairs import ModelPair, load_pair
     from .models.split.pairs import load_split_pair
     from .models.split.ranks import on_all_ranks
+    from .selecting.selector import Selector
     from .trees.sampling import Sampling
     from .trees.tensor_tree import TensorTree
     from .verification.table import stopping_probabilities, verify
@@ -50,6 +53,8 @@ __all__ = [
     "PromptPair",
     "Request",
     "Sampling",
+    "Selected",
+    "Selector",
     "TensorTree",
     "Written",
     "compiled_pair",
@@ -71,6 +76,7 @@ __getattr__ = lazily(
         ".crosschecks.crosschecker": "Crosscheck crosscheck",
         ".decoding.batch": "BatchDecoder",
         ".decoding.drafting.n_gram": "NGram",
+        ".decoding.drafting.selected": "Selected",
         ".decoding.generation": "speculative",
         ".decoding.passes.compiled": "compiled_pair",
         ".decoding.passes.packing": "packed_pair",
@@ -81,6 +87,7 @@ __getattr__ = lazily(
         ".models.pairs": "ModelPair load_pair",
         ".models.split.pairs": "load_split_pair",
         ".models.split.ranks": "on_all_ranks",
+        ".selecting.selector": "Selector",
         ".trees.sampling": "Sampling",
         ".trees.tensor_tree": "TensorTree",
         ".verification.table": "stopping_probabilities verify",

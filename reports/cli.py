@@ -31,6 +31,7 @@ COMMANDS = {
     "explore": ("commands.explore.command", "a page with sliders: what a tree gives, and where drafts die"),
     "latency": ("commands.speed.latency", "measure passes, verification and overhead here"),
     "distil": ("commands.speed.distil", "teach a small draft the rows of a target"),
+    "selector": ("commands.selector.command", "teach the choice of a tree before drafting, and say what it is worth"),
     "study": ("studies.table", "list, run or show a study: committed tables that anybody can compute again"),
 }
 """Each command's module, whose ``main`` takes the words behind its name, and its line of help."""

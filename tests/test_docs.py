@@ -51,7 +51,8 @@ def commands():
 def test_every_command_exists_with_the_options_that_it_is_given(capsys):
     wanted: dict[tuple[str, ...], set[str]] = {}
     for words in commands():
-        length = 3 if words[:2] in (["study", "run"], ["study", "show"]) else 2 if words[0] == "study" else 1
+        parts = 2 if words[0] in ("study", "selector") else 1
+        length = 3 if words[:2] in (["study", "run"], ["study", "show"]) else parts
         options = {word.split("=")[0] for word in words if word.startswith("--")}
         called = (*words[:length], *({"--head"} & options))  # of distil: a job with options of its own
         wanted.setdefault(called, set()).update(options)

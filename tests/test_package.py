@@ -58,6 +58,7 @@ INNER_ARROWS = {
         "decoding": {"models", "trees", "verification"},
         "latency": {"files", "models", "trees", "verification", "decoding"},
         "crosschecks": {"files", "models", "trees", "verification", "decoding", "latency"},
+        "selecting": {"files", "models", "trees", "distilling", "decoding"},
     },
     "reports": {
         "writing": set(),
@@ -70,7 +71,7 @@ INNER_ARROWS = {
 """Which sub-packages of its own room each sub-package may import."""
 FACES = {"__init__", "cli", "pytest_plugin", "__main__"}
 """Modules that stand above a room's sub-packages."""
-HEAVY = ("torch", "transformers", "matplotlib", "jinja2", "ot", "PIL", "pandas", "pyarrow", "distributed")
+HEAVY = ("torch", "transformers", "matplotlib", "jinja2", "ot", "PIL", "pandas", "pyarrow", "distributed", "sklearn")
 
 
 def modules_after(statement: str) -> set[str]:

@@ -230,7 +230,7 @@ class BatchDecoder:
         """Read what happened, once; keep the accepted paths in the caches; write the blocks."""
         assert self.target is not None
         path, is_line = verified.path, verified.batch.columns == verified.batch.depth + 1
-        root = torch.zeros_like(path[:, :1])
+        root = path.new_zeros((len(path), 1))
         if not is_line:
             self.target.move(len(active), _filled(torch.cat([root, path], dim=1)))
         found = self.finite.read(verified.report)

@@ -17,6 +17,7 @@ from ..models.heads.network import is_head, logits_below
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling
 from ..trees.tree_batch import TreeBatch
+from .drafting.known import Known, TextStates
 from .passes.finite_checks import Columns
 from .requests import Block, Request
 from .step_watch import Spent, WatchedDecoder, Watcher
@@ -46,6 +47,11 @@ class PromptPair(Pair):
     def draft_row(self, context: Context) -> Row:
         """The draft's row (V,) after prompt and context."""
         return self._row("draft", tuple(context))
+
+    def known(self, context: Context) -> Known:
+        """What a :class:`.Selected` chooses from at a root after prompt and context."""
+        text = [*self.prompt, *context]
+        return TextStates.of(self.pair, text).at(len(text) - 1, self.sampling)
 
     @torch.inference_mode()
     def _computed(self, network: str, context: Context) -> Row:

@@ -17,7 +17,7 @@ FAILED, BAD_INPUT, FAULT, STOPPED, BROKEN_PIPE = 1, 2, 70, 130, 141
 
 EXTRAS = {"torch": "gpu", "transformers": "gpu", "accelerate": "gpu", "gguf": "gpu",
           "matplotlib": "report", "jinja2": "report", "pandas": "frames", "pyarrow": "frames",
-          "distributed": "cluster"}  # fmt: skip
+          "distributed": "cluster", "sklearn": "selector"}  # fmt: skip
 """Packages that only some installations have, and the extra that brings each."""
 
 PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{RIGHT SINGLE QUOTATION MARK}": "'"}

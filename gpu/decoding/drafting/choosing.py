@@ -15,6 +15,7 @@ from ..passes.stopwatch import Stopwatch
 from .drafters import Drafter, NetworkDrafter, TextDrafter
 from .head_drafter import HeadDrafter, HeadModel
 from .n_gram import NGram
+from .selected import Selected, SelectingDrafter
 
 
 def draft_model(pair: ModelPair, rows: int, capacity: int, stopwatch: Stopwatch) -> BatchModel:
@@ -31,7 +32,8 @@ def drafter_of(policy: Policy, pair: ModelPair, network: Callable[[], BatchModel
         return TextDrafter(_no_proposal, pair.vocabulary_size, pair.device)
     skeleton = skeleton_of(policy, pair.vocabulary_size)
     kind = HeadDrafter if is_head(pair.draft) else NetworkDrafter
-    return kind(network(), policy, skeleton, finite)
+    drafter = kind(network(), policy, skeleton, finite)
+    return SelectingDrafter(drafter, pair, policy) if isinstance(policy, Selected) else drafter
 
 
 def _no_proposal(text: Sequence[int]) -> list[int]:

@@ -90,7 +90,7 @@ class NetworkDrafter(Drafter):
         count = len(writings)
         logits = self.model.append(count, [writing.unseen for writing in writings])
         if self.skeleton is None:
-            return _of_trees([self._tree(row, logits[row], writings[row]) for row in range(count)])
+            return of_trees([self._tree(row, logits[row], writings[row]) for row in range(count)])
         roots = self.rows(logits)
         uniforms = np.stack([writing.rng.random(self.skeleton.columns) for writing in writings])
         moved = torch.from_numpy(uniforms).to(roots.device, non_blocking=True)
@@ -129,7 +129,7 @@ class NetworkDrafter(Drafter):
             self.model.contexts[:] = contexts
 
 
-def _of_trees(drawn: Sequence[tuple[TensorTree, list[int]]]) -> Drafted:
+def of_trees(drawn: Sequence[tuple[TensorTree, list[int]]]) -> Drafted:
     """Trees and their fed places as a batch; coins follow the nodes."""
     trees = [tree for tree, _ in drawn]
     layout = Layout.of(trees)

@@ -1,0 +1,1 @@
+"""The command ``selector``: a choice of the tree before drafting, taught and evaluated."""
