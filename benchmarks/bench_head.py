@@ -29,6 +29,7 @@ from time import process_time
 
 import numpy as np
 import torch
+from bench_decoding import numbers
 
 from veridraft.gpu import BatchDecoder, ModelPair, Request, Sampling, load_pair, packed_pair
 from veridraft.gpu.decoding.drafting.head_drafter import HeadModel
@@ -102,11 +103,6 @@ def decoding(pairs: dict[int, ModelPair], tokens: int, prompts: int) -> list[str
         f"{written[name] / steps[name]:.3f} tokens a step"
         for name, rate in rates.items()
     ]
-
-
-def numbers(text: str, kind: Callable[[str], float]) -> list[float]:
-    """The numbers of a list with commas."""
-    return [kind(one) for one in text.split(",")]
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -4,8 +4,8 @@
                           [--rules NAME,NAME] [--policy "Iid(4, 3)"] [--tokens 24] [--prompts 2] [--rows 1]
                           [--mode plain] [--backend inductor] [--pack]
 
-Each rule decodes the same prompts with one policy (a rule that does not take it has a chain of the same length, or the
-deepest tree of its own with about as many nodes), after a few tokens to warm up; numbers are means over the steps.
+Each rule decodes the same prompts with one policy (a rule that does not take it has another of the same depth, as
+``fitting_policy`` says), after a few tokens to warm up; numbers are means over the steps.
 On a CPU they are CPU time.  On a GPU they are seconds of the wall clock in which the device is waited for behind every
 phase: exact, and slower than it decodes otherwise.  ``--mode`` compiles the passes of both networks (a mode of
 torch.compile, such as ``reduce-overhead``; a head cannot be compiled) and says whether the texts are those of plain
@@ -26,17 +26,10 @@ from veridraft.gpu.models.prompts import prompts_of
 from veridraft.gpu.models.random_models import load_timing_pair
 from veridraft.theory.policies.arguments import parse_policy
 from veridraft.theory.policies.base import Policy
-from veridraft.theory.policies.paths import Chain
-from veridraft.theory.policies.top_plus_one import HubPairs, TopPlusOne
-from veridraft.theory.verifiers.table import VERIFIERS, get_verifier
+from veridraft.theory.verifiers.fitting import fitting_policy
+from veridraft.theory.verifiers.table import VERIFIERS
 
 PHASES = ("draft", "target", "verify", "commit")
-
-
-def policy_for(name: str, asked: Policy) -> Policy:
-    """The policy asked for, or the first other one that the rule takes."""
-    choices = (asked, Chain(asked.depth), TopPlusOne(3, 2), HubPairs(3))
-    return next(policy for policy in choices if get_verifier(name).supports(policy))
 
 
 def decoded(pair: ModelPair, name: str, policy: Policy, requests: Sequence[Request], rows: int) -> tuple[list, list]:
@@ -57,7 +50,7 @@ def report(
     """A line for each rule and way of making passes."""
     print(f"{'rule':22} {'policy':16} {'passes':16}" + "".join(f"{phase:>9}" for phase in PHASES) + "    share  texts")
     for name in rules:
-        policy, first = policy_for(name, asked), None
+        policy, first = fitting_policy(name, asked), None
         for way, pair in pairs.items():
             spent, texts = decoded(pair, name, policy, requests, rows)
             first = texts if first is None else first

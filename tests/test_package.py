@@ -51,10 +51,10 @@ INNER_ARROWS = {
     "gpu": {
         "files": set(),
         "engines": set(),
-        "models": set(),
+        "models": {"files"},
         "trees": {"models"},
         "verification": {"models", "trees"},
-        "distilling": {"models", "trees"},
+        "distilling": {"files", "models", "trees"},
         "decoding": {"models", "trees", "verification"},
         "latency": {"files", "models", "trees", "verification", "decoding"},
         "crosschecks": {"files", "models", "trees", "verification", "decoding", "latency"},

@@ -13,7 +13,6 @@ from veridraft.theory.policies.base import Policy
 from veridraft.theory.verifiers.table import get_verifier
 
 from ..models.backend import torch
-from ..models.heads.network import is_head
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling
 from ..trees.skeleton import skeleton_of
@@ -25,7 +24,7 @@ from .drafting.growth import Drafted
 from .drafting.n_gram import NGram, any_policy
 from .memory import tree_advice
 from .passes.cache import BatchModel
-from .passes.finite_checks import Columns, FiniteRows, pass_of
+from .passes.finite_checks import FiniteRows, columns_of, pass_of
 from .passes.stopwatch import Stopwatch
 from .requests import Block, Ending, Request, Written
 
@@ -96,8 +95,7 @@ class BatchDecoder:
         self._is_chain = self.skeleton is not None and self.skeleton.columns == self.skeleton.depth + 1
         self.stopwatch = Stopwatch(pair.device)
         self.steps = 0
-        columns = {"draft": Columns(pair.draft.tokens, pair.vocabulary_size)} if is_head(pair.draft) else {}
-        self.finite = FiniteRows(self.sampling, self.stopwatch, columns=columns)
+        self.finite = FiniteRows(self.sampling, self.stopwatch, columns=columns_of(pair))
         self.target: BatchModel | None = None
 
     def decode(self, requests: Sequence[Request]) -> tuple[Written, ...]:

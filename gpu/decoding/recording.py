@@ -18,7 +18,7 @@ from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling
 from ..trees.tree_batch import TreeBatch
 from .drafting.known import Known, TextStates
-from .passes.finite_checks import Columns
+from .passes.finite_checks import columns_of
 from .requests import Block, Request
 from .step_watch import Spent, WatchedDecoder, Watcher
 
@@ -59,14 +59,13 @@ class PromptPair(Pair):
             return self._of_head(context)
         tokens = torch.tensor([[*self.prompt, *context]], device=self.pair.device)
         logits = getattr(self.pair, network)(input_ids=tokens, use_cache=False, logits_to_keep=1).logits[0]
-        sampling = self.sampling.of_draft if network == "draft" else self.sampling
-        return sampling.rows(logits)[0].cpu().numpy()
+        return self.sampling.of(network).rows(logits)[0].cpu().numpy()
 
     def _of_head(self, context: Context) -> Row:
         """The head's row, for a root at the end of the prompt."""
         head = self.pair.draft
         logits = logits_below(head, self.pair.target, self.prompt, context)
-        wide = Columns(head.tokens, self.vocabulary_size).widen(self.sampling.of_draft.rows(logits[None]))
+        wide = columns_of(self.pair)["draft"].widen(self.sampling.of("draft").rows(logits[None]))
         return wide[0].cpu().numpy()
 
 

@@ -170,6 +170,11 @@ class DistilJob:
         folder = DistilFolder.open(Path(out), command, plan.settings(target))
         return cls(target, student, plan, samples, folder, micro_batch)
 
+    @property
+    def result(self) -> Path:
+        """Where the draft lies once it is finished."""
+        return self.folder.draft
+
     def run(self, checkpoint_seconds: float = 30.0, told: Tell = silent) -> tuple[Evaluation, ...]:
         """Do what is left, and write the draft; what every look at the held-out samples found."""
         if not self.folder.is_finished():

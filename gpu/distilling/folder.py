@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,20 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..files.whole import check_same, write_json, write_whole
 from ..models.backend import torch
 from ..models.machine import machine
 
 RECORD, CHECKPOINT, DRAFT = "distil.json", "checkpoint.pt", "draft"
-
-
-def write_whole(place: Path, write: Callable[[Any], None]) -> None:
-    """Let a file be written that is never seen half written, and wait until it is on the disk."""
-    scratch = place.with_name(f"{place.name}.partial")
-    with scratch.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(place)
 
 
 @dataclass
@@ -55,12 +45,8 @@ class DistilFolder:
             folder._write_record()
             return folder
         held = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        for name, value in settings.items():
-            if held["settings"].get(name) != value:
-                raise ValueError(
-                    f"out {str(path)!r} holds a run with {name} = {held['settings'].get(name)!r}, not {value!r}: "
-                    "give another folder, or remove that run"
-                )
+        advice = "give another folder, or remove that run"
+        check_same(held["settings"], settings, f"out {str(path)!r} holds a run", advice)
         return cls(path, head | {"command": held["command"]}, held["evaluations"])
 
     @property
@@ -78,10 +64,7 @@ class DistilFolder:
         self._write_record()
 
     def _write_record(self) -> None:
-        scratch = self.path / f"{RECORD}.partial"
-        text = json.dumps(self.head | {"evaluations": self.evaluations}, indent=1, allow_nan=False)
-        scratch.write_text(text + "\n", encoding="utf-8")
-        scratch.replace(self.path / RECORD)
+        write_json(self.path / RECORD, self.head | {"evaluations": self.evaluations})
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a checkpoint, and wait until it is on the disk."""

@@ -12,10 +12,10 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files.whole import write_whole
 from ..models.backend import torch, transformers
 from ..models.pairs import ModelPair
 from ..trees.sampling import Sampling, draw_each
-from .folder import write_whole
 from .plan import DistilPlan
 
 HELD_OUT = "held-out"

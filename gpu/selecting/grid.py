@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veridraft.theory.policies.paths import Chain, Delayed
+from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.distributions import Row, check_count
 from veridraft.theory.speed.hardware import get_device
 from veridraft.theory.speed.networks import Network, get_network
@@ -50,10 +50,7 @@ class Grid:
     @cached_property
     def policies(self) -> tuple[Delayed, ...]:
         """(A,) the actions as policies: one path, or a trunk alone, is a chain."""
-        return tuple(
-            Chain(trunk + branch) if paths == 1 or not branch else Delayed(paths, trunk, branch)
-            for paths, trunk, branch in self.triples
-        )
+        return tuple(Delayed(*triple).plainest for triple in self.triples)
 
     def allowed(self, verifier: str) -> NDArray[np.bool_]:
         """(A,) the actions that a verifier is lossless for."""

@@ -13,8 +13,8 @@ from time import monotonic
 from typing import Any
 
 from ..decoding.drafting.known import TextStates
-from ..distilling.folder import write_whole
 from ..files.cell_file import check_folder
+from ..files.whole import write_json, write_whole
 from ..models.backend import torch
 from ..models.machine import machine
 from ..models.pairs import ModelPair
@@ -55,6 +55,11 @@ class SelectorJob:
         check_settings(folder / CARD, settings)
         return cls(pair, plan, folder, roots)
 
+    @property
+    def result(self) -> Path:
+        """The folder of the selectors."""
+        return self.out
+
     def run(self, checkpoint_seconds: float = 30.0, told: Told = lambda *_: None) -> list[dict[str, Any]]:
         """Do what is left; for each verifier the step whose state was kept, and its loss."""
         draw_roots(self.pair, self.plan.roots, self.data, told)
@@ -78,8 +83,7 @@ class SelectorJob:
                 write_whole(place, partial(torch.save, run.state()))
                 saved = monotonic()
             told(verifier, run.steps, run.plan.steps, f"loss {loss:.4f}, kept {run.best_loss:.4f}")
-        notes = {"verifier": verifier, "step": run.best_step, "loss": run.best_loss}
-        write_whole(self._notes(verifier), lambda file: file.write((json.dumps(notes) + "\n").encode()))
+        write_json(self._notes(verifier), {"verifier": verifier, "step": run.best_step, "loss": run.best_loss})
         write_whole(weights_place(self.out, verifier), partial(torch.save, run.best))
         place.unlink(missing_ok=True)
 
@@ -100,5 +104,4 @@ class SelectorJob:
             begin = monotonic()
             selector.choose(self.pair, [known])
             spent.append(monotonic() - begin)
-        found = {"seconds": median(spent), "machine": machine()}
-        write_whole(place, lambda file: file.write((json.dumps(found, indent=1) + "\n").encode()))
+        write_json(place, {"seconds": median(spent), "machine": machine()})

@@ -21,8 +21,7 @@ VERIFIERS = (
 )  # fmt: skip
 """Single paths, one-step rules from the root, and rules that decide subtrees first.
 
-Khisti's rule stands apart: its lists are ranked over the whole vocabulary, a linear programme each, so that a root
-takes minutes.
+Khisti's rule stands apart: its lists are ranked over the whole vocabulary, a linear programme each.
 """
 
 RANKING = "khisti", "lifted_khisti"

@@ -37,10 +37,9 @@ class Score:
     seconds: Row
     actions: Numbers
 
-    @property
-    def rate(self) -> float:
-        """Tokens per second: a ratio of means over roots."""
-        return float(self.tokens.sum() / self.seconds.sum())
+    def rate(self, kept: Any = slice(None)) -> float:
+        """Tokens per second: a ratio of means over roots, all or those of a mask (R,)."""
+        return float(self.tokens[kept].sum() / self.seconds[kept].sum())
 
 
 @dataclass(eq=False)
@@ -113,8 +112,7 @@ def gain(one: Score, other: Score, texts: Numbers) -> Compared:
     """By which share one way is faster than another."""
 
     def of(kept: NDArray[np.bool_]) -> float:
-        rates = [float(score.tokens[kept].sum() / score.seconds[kept].sum()) for score in (one, other)]
-        return rates[0] / rates[1] - 1
+        return one.rate(kept) / other.rate(kept) - 1
 
     return jackknife(texts, of)
 
@@ -123,9 +121,8 @@ def share(one: Score, low: Score, high: Score, texts: Numbers) -> Compared | Non
     """Which share of the room between two ways a third one takes; ``None`` where there is none in some count."""
 
     def of(kept: NDArray[np.bool_]) -> float:
-        rates = [float(score.tokens[kept].sum() / score.seconds[kept].sum()) for score in (one, low, high)]
-        room = rates[2] - rates[1]
-        return (rates[0] - rates[1]) / room if room > 0 else float("nan")
+        room = high.rate(kept) - low.rate(kept)
+        return (one.rate(kept) - low.rate(kept)) / room if room > 0 else float("nan")
 
     found = jackknife(texts, of)
     return found if np.isfinite([found.value, found.half]).all() else None
@@ -154,11 +151,11 @@ class Evaluation:
         """
         scores = Scores(self.folder, verifier, self.plan, self.learn, self.held_out).all()
         texts, base, selected = self.held_out.texts, scores[STATIC], scores[SELECTOR]
-        ways = {name: {"tokens_per_second": score.rate, "tokens": float(score.tokens.mean()),
+        ways = {name: {"tokens_per_second": score.rate(), "tokens": float(score.tokens.mean()),
                        "seconds": float(score.seconds.mean()), **_named("gain", gain(score, base, texts))}
                 for name, score in scores.items()}  # fmt: skip
         shares = {name: _named("share", share(selected, base, scores[name], texts)) for name in (OTHERS, ORACLE)}
-        worth = float(selected.tokens.mean()) / base.rate - float(selected.seconds.mean()) + self.plan.machine.choice
+        worth = float(selected.tokens.mean()) / base.rate() - float(selected.seconds.mean()) + self.plan.machine.choice
         return {"roots": len(texts), "texts": len(np.unique(texts)), "ways": ways, "shares": shares, "worth": worth,
                 "static": list(self._often(base)), "chosen": list(self._often(selected))}  # fmt: skip
 
@@ -172,5 +169,3 @@ class Evaluation:
 
 def _named(name: str, found: Compared | None) -> dict[str, float | None]:
     return {name: found.value if found else None, f"{name}_half": found.half if found else None}
-
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.near_names import did_you_mean
 
 from ..decoding.drafting.known import Known
+from ..files.whole import read_facts
 from ..models.backend import torch
 from ..models.pairs import ModelPair
 from .data.features import scalars_of, with_machine
@@ -104,10 +104,4 @@ def weights_place(folder: Path, verifier: str) -> Path:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """What a folder says of its selectors; raises ``ValueError`` for one that holds none."""
-    try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{str(folder)!r} holds no selector: {CARD} cannot be read ({error})") from None
-    if not isinstance(card, dict) or not {"plan", "pair", "schema"} <= card.keys():
-        raise ValueError(f"{str(folder)!r} holds no selector: {CARD} does not say plan, pair and schema")
-    return card
+    return read_facts(folder / CARD, "selector", ("plan", "pair", "schema"))

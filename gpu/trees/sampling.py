@@ -37,10 +37,9 @@ class Sampling:
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must lie in (0, 1], but is {self.top_p}")
 
-    @property
-    def of_draft(self) -> Sampling:
-        """The same for the draft's rows."""
-        if self.draft_temperature is None:
+    def of(self, network: str) -> Sampling:
+        """What shapes the rows of the network of that name, ``target`` or ``draft``."""
+        if network != "draft" or self.draft_temperature is None:
             return self
         return Sampling(self.draft_temperature, self.top_k, self.top_p)
 

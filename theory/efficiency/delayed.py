@@ -72,3 +72,13 @@ def efficiency_of(reach: Row, policy: Delayed) -> Any:
     trunk = policy.L1 if policy.L2 else 0
     paths = policy.K if policy.L2 else 1
     return reach[paths - 1, trunk, : policy.depth + 1].sum()
+
+
+def efficiencies_of(reach: Row, levels: int) -> Row:
+    """(K, L + 1, L + 1) E[tau + 1] of every ``Delayed(k, L1, L2)`` with L1, L2 <= ``levels``, at [k - 1, L1, L2].
+
+    From a table of :func:`reach_by_action`, or one like it, of depth 2 L or more.
+    """
+    actions = np.ndindex(len(reach), levels + 1, levels + 1)
+    values = [efficiency_of(reach, Delayed(paths + 1, trunk, branch)) for paths, trunk, branch in actions]
+    return np.array(values).reshape(len(reach), levels + 1, levels + 1)

@@ -18,6 +18,7 @@ from ..policies.paths import Delayed
 from ..rows.distributions import Row, check_count, draw
 from ..rows.trees import Context, DraftTree
 from ..verifiers.table import Verifier, get_verifier
+from .delayed import efficiencies_of
 
 Shape = tuple[int, int]
 """How many paths a tree has, and how many tokens its trunk."""
@@ -137,21 +138,14 @@ def action_values(verifier: str | Verifier, trees: ActionTrees) -> Row:
     it was given in the mean over what is drafted in it, so that a value has the mean of the action's own.
     """
     entry = get_verifier(verifier)
-    chain = _reach(entry, trees[1, 0])
+    chain = entry.law(trees[1, 0]).reach
     levels = len(chain) // 2
-    values = np.full((max(paths for paths, _ in trees), levels + 1, levels + 1), np.nan)
-    for trunk, branch in np.ndindex(levels + 1, levels + 1):
-        values[: len(values) if not branch else 1, trunk, branch] = chain[: trunk + branch + 1].sum()
+    table = np.full((max(paths for paths, _ in trees), levels + 1, len(chain)), np.nan)
+    table[0] = chain
     if entry.supports(Delayed(2, 0, 1)):
         for (paths, trunk), tree in trees.items():
             if paths > 1:
-                values[paths - 1, trunk, 1:] = _reach(entry, tree).cumsum()[trunk + 1 :]
-    return values
-
-
-def _reach(verifier: Verifier, tree: DraftTree) -> Row:
-    """(D + 1,) the probability that tau is at least 0, 1, ..., D, the depth of the tree, given it."""
-    by_depth: Row = verifier.law(tree).by_depth
-    return by_depth[::-1].cumsum()[::-1]
+                table[paths - 1, trunk, : trunk + levels + 1] = entry.law(tree).reach
+    return efficiencies_of(table, levels)
 
 

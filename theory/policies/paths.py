@@ -119,6 +119,11 @@ class Delayed(WithReplacement):
         """The exponent times the logarithm of V."""
         return (self.L1 + self.K * self.L2) * log10(check_count("vocabulary_size", vocabulary_size, 1))
 
+    @property
+    def plainest(self) -> Delayed:
+        """The same law as a chain where one path is drawn, or nothing below the trunk; else the policy itself."""
+        return Chain(self.depth) if self.K == 1 or not self.L2 else self
+
     def draws(self, state: State) -> int:
         """1 in the trunk, as many as paths below it, 0 at the end."""
         paths, trunk, branch = cast("tuple[int, int, int]", state)

@@ -24,9 +24,10 @@ class Book:
     """What a search computed of a source.
 
     How often a verifier accepts as far as some depth depends on nothing that is drafted below it: top-down because it
-    comes there first, bottom-up because a subtree is accepted with the weight that its parent gave it, whatever it
-    holds.  So the law of a deep tree tells those of all trees that are cut off above, and one tree serves all lengths.
-    That is so for every rule of the table; a rule of one's own may look ahead, and is asked about each policy's trees.
+    comes there first, bottom-up because a subtree is accepted, in the mean over what is drafted in it, with the weight
+    that its parent gave it.  So the law of a deep tree tells, top-down given the tree and else in the mean, those of
+    all trees that are cut off above, and one tree serves all lengths.  That is so for every rule of the table; a rule
+    of one's own may look ahead, and is asked about each policy's trees.
     """
 
     def __init__(self, source: TreeSource, seed: int) -> None:

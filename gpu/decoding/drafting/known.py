@@ -13,7 +13,7 @@ from ...models.backend import torch
 from ...models.heads.network import is_head, shifted
 from ...models.pairs import ModelPair
 from ...trees.sampling import Sampling
-from ..passes.finite_checks import Columns
+from ..passes.finite_checks import columns_of
 
 Tensor = torch.Tensor
 
@@ -40,7 +40,7 @@ def rows_of(pair: ModelPair, known: Sequence[Known]) -> tuple[Tensor, Tensor, Te
     target = pair.target.get_output_embeddings()(_stacked(pair, [one.target_before for one in known]))
     before, root = (_draft_logits(pair, _stacked(pair, states)) for states in
                     ([one.draft_before for one in known], [one.draft_root for one in known]))  # fmt: skip
-    own = [one.sampling.of_draft for one in known]
+    own = [one.sampling.of("draft") for one in known]
     rows = _sampled(before, own), _sampled(root, own)
     return _sampled(target, [one.sampling for one in known]), _wide(pair, rows[0]), _wide(pair, rows[1])
 
@@ -62,7 +62,8 @@ def _sampled(logits: Tensor, samplings: Sequence[Sampling]) -> Tensor:
 
 
 def _wide(pair: ModelPair, rows: Tensor) -> Tensor:
-    return Columns(pair.draft.tokens, pair.vocabulary_size).widen(rows) if is_head(pair.draft) else rows
+    columns = columns_of(pair).get("draft")
+    return columns.widen(rows) if columns else rows
 
 
 @dataclass(frozen=True, eq=False)

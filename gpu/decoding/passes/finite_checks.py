@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...models.backend import torch
+from ...models.heads.network import is_head
+from ...models.pairs import ModelPair
 from ...trees.sampling import Sampling
 from .stopwatch import Stopwatch
 
@@ -27,6 +29,11 @@ class Columns:
         wide = rows.new_zeros((*rows.shape[:-1], self.vocabulary_size))
         wide[..., self.tokens] = rows
         return wide
+
+
+def columns_of(pair: ModelPair) -> dict[str, Columns]:
+    """The columns of a pair's networks that do not give logits of all tokens: of a head."""
+    return {"draft": Columns(pair.draft.tokens, pair.vocabulary_size)} if is_head(pair.draft) else {}
 
 
 @dataclass
@@ -65,8 +72,7 @@ class FiniteRows:
 
     def _rows(self, network: str, logits: Tensor) -> Tensor:
         with self.stopwatch.phase(pass_of(network), ("rows", logits[..., 0].numel())):
-            sampling = self.sampling.of_draft if network == "draft" else self.sampling
-            rows = sampling.rows(logits)
+            rows = self.sampling.of(network).rows(logits)
             return self.columns[network].widen(rows) if network in self.columns else rows
 
     def read(self, report: Tensor) -> list[list[int]]:

@@ -18,10 +18,10 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ...files.whole import check_same, write_json, write_whole
 from ...models.backend import torch, transformers
 from ...models.pairs import ModelPair
 from ...trees.sampling import draw_each
-from ..folder import write_whole
 from .openings import Openings
 
 Tensor = torch.Tensor
@@ -223,7 +223,8 @@ def draw_shards(
     """
     check_shards(folder, plan, target)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SETTINGS).write_text(json.dumps(plan.settings(target), indent=1) + "\n", encoding="utf-8")
+    if not (folder / SETTINGS).exists():
+        write_json(folder / SETTINGS, plan.settings(target))
     names = [HELD_OUT, *map(shard_name, range(count))]
     for number, name in enumerate(names):
         place = shard_place(folder, name)
@@ -234,14 +235,9 @@ def draw_shards(
 
 def check_shards(folder: Path, plan: FeaturePlan, target: ModelPair) -> None:
     """Raise ``ValueError`` for a folder that holds shards of another plan or target; write nothing."""
-    place, settings = folder / SETTINGS, plan.settings(target)
-    held = json.loads(place.read_text(encoding="utf-8")) if place.exists() else settings
-    for name, value in settings.items():
-        if held.get(name) != value:
-            raise ValueError(
-                f"features {str(folder)!r} were drawn with {name} = {held.get(name)!r}, not {value!r}: "
-                "give another folder"
-            )
+    if (folder / SETTINGS).exists():
+        held = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        check_same(held, plan.settings(target), f"features {str(folder)!r} were drawn", "give another folder")
 
 
 def read_shard(folder: Path, name: str) -> Features:

@@ -51,6 +51,11 @@ class HeadJob:
         check_shards(place, feature_plan(plan), target)
         return cls(target, plan, DistilFolder.open(Path(out), command, plan.settings(target)), place)
 
+    @property
+    def result(self) -> Path:
+        """Where the draft lies once it is finished."""
+        return self.folder.draft
+
     def run(self, checkpoint_seconds: float = 30.0, told: Tell = silent) -> tuple[HeadEvaluation, ...]:
         """Do what is left, and write the head; what every look at the held-out texts found."""
         if not self.folder.is_finished():

@@ -157,7 +157,7 @@ def _expected(pair: RecordedPair, verifier: Verifier, policy: Policy, context: A
         found = block_efficiency(verifier, policy, leaves, "enumerate", context=context)
     except KeyError:
         return None
-    return np.asarray(found.by_depth, dtype=float)[::-1].cumsum()[::-1][1:]
+    return np.asarray(found.reach, dtype=float)[1:]
 
 
 def _averaged(

@@ -6,10 +6,10 @@ shipped, for the embedded target.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from ...files.whole import read_facts
 from .. import embedded
 
 WEIGHTS, CARD = "head.npz", "card.json"
@@ -30,10 +30,4 @@ def head_place(draft: str) -> Path:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """The card; raises ``ValueError`` for a folder without a head, or a card that is none."""
-    try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{str(folder)!r} holds no head: {CARD} cannot be read ({error})") from error
-    if not isinstance(card, dict) or not {"layers", "tokens", "sha256"} <= card.keys():
-        raise ValueError(f"{str(folder)!r} holds no head: {CARD} does not say layers, tokens and sha256")
-    return card
+    return read_facts(folder / CARD, "head", ("layers", "tokens", "sha256"))

@@ -38,11 +38,10 @@ class Examples:
     @classmethod
     def read(cls, folder: Path, plan: RootPlan, machine: Machine, kind: str) -> Examples:
         """The roots of a kind; raises ``FileNotFoundError`` for a shard that is not there."""
-        places = [folder / f"{kind}-{number:04d}.npz" for number in range(plan.counts[kind])]
         parts = []
-        for place in places:
-            with np.load(place) as held:
-                parts.append({name: held[name] for name in held.files})
+        for name in shard_names(plan, kind):
+            with np.load(shard_place(folder, name)) as held:
+                parts.append({field: held[field] for field in held.files})
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         lengths = whole["scalars"][:, LENGTH].astype(int).tolist()
         passes = machine.passes(lengths)
@@ -93,3 +92,13 @@ class Labels:
     def allowed(self) -> NDArray[np.bool_]:
         """(A,) the actions that have values."""
         return np.asarray(np.isfinite(self.by_tree).all(axis=(0, 1)))
+
+
+def shard_names(plan: RootPlan, kind: str) -> list[str]:
+    """The names of the shards of a kind, a text each."""
+    return [f"{kind}-{number:04d}" for number in range(plan.counts[kind])]
+
+
+def shard_place(folder: Path, name: str) -> Path:
+    """The file of a shard."""
+    return folder / f"{name}.npz"

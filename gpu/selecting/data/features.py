@@ -46,7 +46,6 @@ def _divergence(rows: Tensor, others: Tensor) -> Tensor:
     return (rows * ratio).sum(dim=1)
 
 
-
 def schema(pair: ModelPair) -> dict[str, Any]:
     """The features of a pair."""
     draft = int(pair.draft.config.hidden_size)

@@ -19,11 +19,10 @@ from ...decoding.drafting.draft_pair import LivePair
 from ...decoding.drafting.head_drafter import HeadFeed, HeadModel
 from ...decoding.drafting.known import TextStates
 from ...decoding.passes.cache import BatchModel, RowFeed
-from ...decoding.passes.finite_checks import Columns, FiniteRows
+from ...decoding.passes.finite_checks import FiniteRows, columns_of
 from ...decoding.passes.stopwatch import Stopwatch
-from ...distilling.folder import write_whole
+from ...files.whole import check_same, write_json, write_whole
 from ...models.backend import torch
-from ...models.heads.network import is_head
 from ...models.pairs import ModelPair
 from ...trees.sampling import Sampling
 from ...trees.tree_batch import NONE
@@ -31,6 +30,7 @@ from ..fingerprint import fingerprint_of
 from ..grid import Grid
 from ..plan import RANKING, RootPlan
 from ..schema import BLOCKS
+from .examples import shard_names, shard_place
 from .features import scalars_of
 from .texts import Text, draw_texts
 
@@ -48,8 +48,7 @@ class RootWalk:
         watch, capacity = Stopwatch(pair.device), len(text) + room
         self.target = BatchModel(pair.target, 1, capacity, watch)
         self.draft = draft_model(pair, 1, capacity, watch)
-        columns = {"draft": Columns(pair.draft.tokens, pair.vocabulary_size)} if is_head(pair.draft) else {}
-        finite = FiniteRows(sampling, watch, requests=[0], columns=columns)
+        finite = FiniteRows(sampling, watch, requests=[0], columns=columns_of(pair))
         self.rows = {name: finite.now(name, 0) for name in ("target", "draft")}
         if isinstance(self.draft, HeadModel):
             self.draft.restart(0)
@@ -107,16 +106,6 @@ def record_text(pair: ModelPair, plan: RootPlan, text: Text, seed: Sequence[int]
     return found | {"scalars": scalars_of(pair, known), "values": np.array(values, dtype=np.float32)}
 
 
-def shard_names(plan: RootPlan, kind: str) -> list[str]:
-    """The names of the shards of a kind, a text each."""
-    return [f"{kind}-{number:04d}" for number in range(plan.counts[kind])]
-
-
-def shard_place(folder: Path, name: str) -> Path:
-    """The file of a shard."""
-    return folder / f"{name}.npz"
-
-
 def draw_roots(pair: ModelPair, plan: RootPlan, folder: Path, told: Told) -> None:
     """Write all texts and shards that a folder lacks; a killed run loses the one that it was in.
 
@@ -145,9 +134,6 @@ def check_settings(place: Path, settings: dict[str, Any]) -> None:
     Raises ``ValueError`` that names the first difference.
     """
     if not place.exists():
-        write_whole(place, lambda file: file.write((json.dumps(settings, indent=1) + "\n").encode()))
+        write_json(place, settings)
     held = json.loads(place.read_text(encoding="utf-8"))
-    for name, value in settings.items():
-        if held.get(name) != value:
-            raise ValueError(f"{str(place.parent)!r} was made with {name} = {held.get(name)!r}, not {value!r}: "
-                             "give another folder")  # fmt: skip
+    check_same(held, settings, f"{str(place.parent)!r} was made", "give another folder")

@@ -13,8 +13,8 @@ import numpy as np
 
 from ...decoding.batch import BatchDecoder
 from ...decoding.requests import Request
-from ...distilling.folder import write_whole
 from ...distilling.heads.openings import Openings
+from ...files.whole import write_json
 from ...models.pairs import ModelPair
 from ..plan import HELD_OUT, RootPlan
 
@@ -61,7 +61,7 @@ def _in_turn(groups: list[list[Text]]) -> list[Text]:
 
 def _write(place: Path, texts: list[Text]) -> None:
     records: list[dict[str, Any]] = [{"prompt": text.prompt, "tokens": list(text.tokens)} for text in texts]
-    write_whole(place, lambda file: file.write(json.dumps(records).encode()))
+    write_json(place, records)
 
 
 def _drawn(pair: ModelPair, plan: RootPlan, kind: str, number: int) -> list[Text]:

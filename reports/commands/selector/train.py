@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ from veridraft.gpu.selecting.grid import Grid, Machine
 from veridraft.gpu.selecting.plan import SAMPLINGS, RootPlan, SelectorPlan, TrainingPlan
 from veridraft.gpu.selecting.plan import VERIFIERS as TAUGHT
 
-from ...running.console import STOPPED, Parser, bad_input, broken_off, names, say_stopped
+from ...running.console import Parser, names
 from ...running.models import MODEL_OPTIONS, check_models, load_models
 from ...running.options import COUNT, command_of, words_of
-from ..speed.telling import Told
+from ..speed.telling import run_job
 
 if TYPE_CHECKING:
     from veridraft.gpu.selecting.job import SelectorJob
@@ -89,19 +89,15 @@ def main(words: Sequence[str]) -> int:
     parser = Parser(prog=f"veridraft {NAME}", description=DESCRIPTION)
     for flag, settings in OPTIONS.items():
         parser.add_argument(flag, **settings)
-    options = parser.parse_args(words)
-    try:
-        with bad_input(NAME):
-            job = prepared(options)
-        with broken_off(NAME), Told() as told:
-            notes = job.run(options.checkpoint_seconds, told)
-    except KeyboardInterrupt:
-        say_stopped(options.out)
-        return STOPPED
-    for note in notes:
-        print(f"{note['verifier']}: the state of step {note['step']} is kept, loss {note['loss']:.4f} on other texts")
-    print(f"\n{job.out}")
-    return 0
+    return run_job(NAME, parser.parse_args(words), prepared, table)
+
+
+def table(notes: Sequence[Mapping[str, Any]]) -> str:
+    """Which state of each verifier's network is kept."""
+    return "\n".join(
+        f"{note['verifier']}: the state of step {note['step']} is kept, loss {note['loss']:.4f} on other texts"
+        for note in notes
+    )
 
 
 def prepared(options: argparse.Namespace) -> SelectorJob:

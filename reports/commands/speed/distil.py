@@ -108,7 +108,7 @@ def parser() -> Parser:
 
 def run_distil(options: argparse.Namespace) -> int:
     """The exit status of ``veridraft distil``; the last line printed is the draft's folder."""
-    return run_job(options, prepared, table)
+    return run_job("distil", options, prepared, table)
 
 
 def prepared(options: argparse.Namespace) -> DistilJob:

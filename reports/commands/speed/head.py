@@ -79,7 +79,7 @@ def main(words: Sequence[str]) -> int:
     for flag, settings in OPTIONS.items():
         made.add_argument(flag, **settings)
     options = made.parse_args(words)
-    return run_job(options, prepared, table)
+    return run_job("distil", options, prepared, table)
 
 
 def prepared(options: argparse.Namespace) -> HeadJob:

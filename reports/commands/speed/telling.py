@@ -1,4 +1,4 @@
-"""What both kinds of ``veridraft distil`` share: loading the target, and saying how far a run is."""
+"""What commands share that teach a network: loading the target, running the job, and saying how far it is."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def load_target(options: Any) -> Any:
     return load_alone(options.target, options.device, options.dtype)
 
 
-def run_job(options: Any, prepared: Callable[[Any], Any], table: Callable[[Any], str]) -> int:
-    """The exit status of a job that the options ask for; the last line printed is the draft's folder."""
+def run_job(command: str, options: Any, prepared: Callable[[Any], Any], table: Callable[[Any], str]) -> int:
+    """The exit status of a job that the options ask for; the last line printed is where its result lies."""
     try:
-        with bad_input("distil"):
+        with bad_input(command):
             job = prepared(options)
-        with broken_off("distil"), Told() as told:
-            evaluations = job.run(options.checkpoint_seconds, told)
+        with broken_off(command), Told() as told:
+            found = job.run(options.checkpoint_seconds, told)
     except KeyboardInterrupt:
         say_stopped(options.out)
         return STOPPED
-    print(table(evaluations), end="\n\n")
-    print(job.folder.draft)
+    print(table(found), end="\n\n")
+    print(job.result)
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from veridraft.theory.efficiency.delayed import reach_by_action
+from veridraft.theory.efficiency.delayed import efficiencies_of, reach_by_action
 from veridraft.theory.efficiency.dynamic import dynamic_block_efficiency
 from veridraft.theory.pairs.layered import LayeredPair, widening_pair
 from veridraft.theory.policies.paths import Chain, Delayed, Iid
@@ -74,11 +74,7 @@ def pair_of(family: str, temperature: float, top_p: float, seed: int) -> Layered
 def exact_values(verifier: str, pair: LayeredPair) -> Row:
     """(4, 9, 9) E[tau + 1] of every action, exact."""
     reach = reach_by_action(verifier, pair, MOST_PATHS, 2 * MOST_LEVELS)
-    values = np.zeros((MOST_PATHS, MOST_LEVELS + 1, MOST_LEVELS + 1))
-    for paths, trunk, branch in np.ndindex(values.shape):
-        path = reach[0, 0] if paths == 0 or branch == 0 else reach[paths, trunk]
-        values[paths, trunk, branch] = path[: trunk + branch + 1].sum()
-    return values
+    return efficiencies_of(reach, MOST_LEVELS)
 
 
 def sampled_values(verifier: str, book: Book, count: int, control: Row) -> tuple[Row, Row]:
@@ -91,7 +87,7 @@ def sampled_values(verifier: str, book: Book, count: int, control: Row) -> tuple
     book.of([Chain(2 * MOST_LEVELS)])
     book.of(Delayed(paths + 2, trunk, MOST_LEVELS) for paths, trunk in np.ndindex(MOST_PATHS - 1, MOST_LEVELS + 1))
     for paths, trunk, branch in np.ndindex(control.shape):
-        policy = Delayed(paths + 1, trunk, branch) if paths and branch else Chain(trunk + branch)
+        policy = Delayed(paths + 1, trunk, branch).plainest
         if policy.depth:
             one, other = (book.reach(name, policy, count).sum(axis=1) for name in (verifier, CONTROL))
             values[paths, trunk, branch] += np.mean(one - other)

@@ -51,9 +51,9 @@ def test_settings_out_of_range_are_refused(options, message):
 
 
 def test_a_draft_has_the_targets_settings_but_for_a_temperature_of_its_own():
-    assert Sampling(0.7, 5, 0.9).of_draft == Sampling(0.7, 5, 0.9)
-    assert Sampling(0.0, 5, 0.9, draft_temperature=0.8).of_draft == Sampling(0.8, 5, 0.9)
-    assert Sampling(1.0, draft_temperature=0.0).of_draft == Sampling(0.0)
+    assert Sampling(0.7, 5, 0.9).of("draft") == Sampling(0.7, 5, 0.9)
+    assert Sampling(0.0, 5, 0.9, draft_temperature=0.8).of("draft") == Sampling(0.8, 5, 0.9)
+    assert Sampling(1.0, draft_temperature=0.0).of("draft") == Sampling(0.0)
 
 
 def test_a_draw_never_returns_a_token_of_probability_zero():
