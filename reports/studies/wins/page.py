@@ -69,4 +69,3 @@ def _panel(axes: Any, at: RootSetting) -> None:
 def _colour(low: float, high: float) -> str:
     """Blue beyond plain decoding, orange behind it, ink where the two are not told apart."""
     return BLUE if low > 1 else VERMILION if high < 1 else INK
-

@@ -10,9 +10,11 @@ from textwrap import fill
 from ...running.options import CLOCK_NAMES
 from ...writing.tables import ABSENT, Table
 from ..suites.rows import setting_text
+from .equal_trees import equal_trees_lines, equal_trees_tables
 from .leads import LEVEL, DelayedLeads, Lead, SameTrees, Standing, delayed_of, dependence, over, same_trees, standings
 from .pooled import pooled
 from .rows import LEAST_UNITS, RootRow, RootSetting, Wins, Yardstick
+from .wording import INTERVAL, against, factor, settings_of
 
 WIDTH = 120
 """Characters of a printed line that is no table's."""
@@ -26,8 +28,6 @@ TIMING_ONLY = (
     "TIMING ONLY: the weights are random. Times mean something; acceptance, block efficiency and tokens per second do "
     "not, and no table here says which verifier or policy is better."
 )
-
-INTERVAL = f"{100 * LEVEL:g} % together"
 
 
 def wins_text(run: Wins) -> str:
@@ -58,6 +58,7 @@ def tables(run: Wins) -> Iterator[Table]:
     found = same_trees(run)
     if found:
         yield same_trees_table(found)
+    yield from equal_trees_tables(run)
 
 
 def summary(run: Wins) -> list[str]:
@@ -115,7 +116,7 @@ def _ranking(at: RootSetting, row: RootRow, best: RootRow) -> tuple[str, ...]:
     behind = over(at, row, best)
     return (
         row.verifier, row.policy, f"{row.rate(Yardstick.EFFICIENCY):.3f}", f"{row.rate(Yardstick.SPEED):.4g}",
-        *_factor(over(at, row, at.plain)), *_factor(behind), behind.standing.value if behind else "the best",
+        *factor(over(at, row, at.plain)), *factor(behind), behind.standing.value if behind else "the best",
         f"{100 * row.share:.1f} %",
     )  # fmt: skip
 
@@ -127,13 +128,6 @@ def _place(at: RootSetting) -> str:
 def _units(at: RootSetting) -> str:
     roots = at.rows[0].roots
     return f"{len(roots)} units, {roots.sum():.0f} roots"
-
-
-def _factor(found: Lead | None) -> tuple[str, str]:
-    """A ratio and its interval."""
-    if found is None:
-        return ABSENT, ABSENT
-    return f"{found.ratio.value:.3f}", f"{found.ratio.low:.3f} to {found.ratio.high:.3f}"
 
 
 def delayed_table(run: Wins, at: RootSetting, quantity: Yardstick) -> Table:
@@ -152,7 +146,7 @@ def _delayed(found: DelayedLeads, quantity: Yardstick) -> tuple[str, ...]:
     digits = ".3f" if quantity is Yardstick.EFFICIENCY else ".4g"
     pair = (row.policy if row else ABSENT for row in (found.delayed, found.independent))
     leads = (cell for lead in (found.over_independent, found.over_chain)
-             for cell in (*_factor(lead), lead.standing.value if lead else ABSENT))  # fmt: skip
+             for cell in (*factor(lead), lead.standing.value if lead else ABSENT))  # fmt: skip
     return found.verifier, found.best.policy, f"{found.best.rate(quantity):{digits}}", *pair, *leads
 
 
@@ -163,11 +157,11 @@ def pooled_table(run: Wins, quantity: Yardstick) -> Table:
                INTERVAL, "")  # fmt: skip
     cells = tuple(
         (one.verifier, one.delayed, one.independent,
-         *(cell for lead in (one.over_independent, one.over_chain) for cell in (*_factor(lead), lead.standing.value)))
+         *(cell for lead in (one.over_independent, one.over_chain) for cell in (*factor(lead), lead.standing.value)))
         for one in found
     )  # fmt: skip
     clock = f", {CLOCK_NAMES[run.clock]}" if quantity is Yardstick.SPEED else ""
-    caption = f"Delayed expansion over all of {_settings(run)}, geometric means: {quantity.value}{clock}"
+    caption = f"Delayed expansion over all of {settings_of(run)}, geometric means: {quantity.value}{clock}"
     return Table(caption, columns, cells, names=3)
 
 
@@ -177,18 +171,13 @@ def same_trees_table(found: tuple[SameTrees, ...]) -> Table:
                INTERVAL, "", "its tokens/s over that", INTERVAL, "")  # fmt: skip
     cells = tuple(
         (one.policy, one.verifier, f"{one.fastest} of {one.settings}", f"{one.most} of {one.settings}", one.baseline,
-         *_against(one.ratio), *_against(one.speed))
+         *against(one.ratio), *against(one.speed))
         for one in found
     )  # fmt: skip
     caption = (
         "The verifiers of a policy at the same trees: in how many settings each is first, and geometric means over all"
     )
     return Table(caption, columns, cells, names=2)
-
-
-def _against(lead: Lead | None) -> tuple[str, str, str]:
-    """A ratio, its interval, and what it says."""
-    return *_factor(lead), lead.standing.value if lead else ABSENT
 
 
 def time_table(run: Wins, at: RootSetting) -> Table:
@@ -204,7 +193,8 @@ def time_table(run: Wins, at: RootSetting) -> Table:
 def sentences(run: Wins) -> list[str]:
     """What wins how often, in a few sentences."""
     delays = (line for found in (_delays, _pooled) for quantity in Yardstick for line in found(run, quantity))
-    return [line for line in (_fastest(run), _plain(run), *delays, *_same_trees(run), _shares(run)) if line]
+    trees = *_same_trees(run), *equal_trees_lines(run)
+    return [line for line in (_fastest(run), _plain(run), *delays, *trees, _shares(run)) if line]
 
 
 def _fastest(run: Wins) -> str:
@@ -214,11 +204,7 @@ def _fastest(run: Wins) -> str:
     alone = sum(standings(found)[Standing.WINS] == len(found) for found in leads)
     counts = Counter(first.name for first in best.values()).most_common()
     listed = "; ".join(f"{name} in {count}" for name, count in counts)
-    return f"Fastest, of {_settings(run)}: {listed}. In {alone} it is told apart from all others."
-
-
-def _settings(run: Wins) -> str:
-    return f"{len(run.settings)} setting" + "s" * (len(run.settings) != 1)
+    return f"Fastest, of {settings_of(run)}: {listed}. In {alone} it is told apart from all others."
 
 
 def _plain(run: Wins) -> str:
@@ -230,7 +216,7 @@ def _plain(run: Wins) -> str:
 def _pooled(run: Wins, quantity: Yardstick) -> list[str]:
     """How often delayed trees win against each of the two over all settings together."""
     found = pooled(run, quantity)
-    who = f"Over all of {_settings(run)}, by {quantity.value}, delayed expansion"
+    who = f"Over all of {settings_of(run)}, by {quantity.value}, delayed expansion"
     lines = (_counted(who, (one.over_independent for one in found), "against independent trees of the same verifier"),
              _counted(who, (one.over_chain for one in found), "against the chain"))  # fmt: skip
     return [line for line in lines if line]
