@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -120,19 +121,18 @@ def walk_roots(
 ) -> Iterator[tuple[int, int, WinsFile]]:
     """Texts done, texts in all, and the file: once at the start, then after each text.
 
-    A run in the folder ``out`` is continued.  Raises ``ValueError``, before any work, for a folder that holds one with
-    other settings or of another machine.
+    The settings take turns, so that a stopped run tells of all of them.  A run in the folder ``out`` is continued.
+    Raises ``ValueError``, before any work, for a folder that holds one with other settings or of another machine.
     """
     file = WinsFile.open(out, command, plan.settings(pair), machine_of(pair.device))
     missing, total = set(file.missing), len(file.planned)
     yield total - len(missing), total, file
-    for sampling in plan.samplings:
-        for text in range(plan.texts):
-            key = sampling.temperature, sampling.top_p, text
-            if key in missing:
-                file.add(_TextWalk(pair, plan, sampling, text).record())
-                missing.remove(key)
-                yield total - len(missing), total, file
+    for text, sampling in product(range(plan.texts), plan.samplings):
+        key = sampling.temperature, sampling.top_p, text
+        if key in missing:
+            file.add(_TextWalk(pair, plan, sampling, text).record())
+            missing.remove(key)
+            yield total - len(missing), total, file
 
 
 @dataclass
