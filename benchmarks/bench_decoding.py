@@ -19,19 +19,19 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 import scipy
 import torch
+from taking_turns import PHASES, Method, compared, numbers, ours, run
 
-from veridraft.gpu import BatchDecoder, ModelPair, Request, Sampling, load_pair
+from veridraft.gpu import ModelPair, Sampling, load_pair
 from veridraft.gpu.decoding.memory import PeakMemory
 from veridraft.gpu.decoding.passes.cache import BatchModel
 from veridraft.gpu.decoding.passes.packing import packed_pair
@@ -55,42 +55,13 @@ OF_HEAD = (
 )
 """Verifiers and policies that draft with the head; lists that are drawn say at temperature 0 what a chain says."""
 
+AIMS = {0.0: 1.4}
+"""Times plain decoding's speed that are worth the trouble, by temperature; ``AIM`` at the others."""
+
+AIM = 1.15
+
 SIZES = (1, 2, 4, 8, 16)
 """Tokens of a pass whose cost is told."""
-
-PHASES = ("draft", "target", "verify", "commit", "prompt")
-
-
-@dataclass
-class Method:
-    """A way to write a text; ``write(prompt, seed)`` returns how many tokens it has.  One figure for each text."""
-
-    name: str
-    write: Callable[[tuple[int, ...], int], int]
-    decoder: BatchDecoder | None = None
-    tokens: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
-
-    def rates(self, prompts: int) -> np.ndarray:
-        """(3, prompts) tokens per second, per CPU second and per step after each prompt, over both orders."""
-        written, *spent = (
-            np.array(values, dtype=float).reshape(2, prompts).sum(axis=0)
-            for values in (self.tokens, self.seconds, self.cpu, self.steps or self.tokens)
-        )
-        return np.stack([written / one for one in spent])
-
-
-def ours(name: str, pair: ModelPair, verifier: str, policy: str, sampling: Sampling, tokens: int) -> Method:
-    """Our decoder on a pair."""
-    decoder = BatchDecoder(pair, verifier, policy, sampling, rows=1)
-
-    def write(prompt: tuple[int, ...], seed: int) -> int:
-        return len(decoder.decode([Request(prompt, tokens, seed)])[0].tokens)
-
-    return Method(name, write, decoder)
-
 
 def theirs(name: str, pair: ModelPair, temperature: float, tokens: int, **options: Any) -> Method:
     """transformers' ``generate`` on a pair: plain, assisted by the draft, or with prompt lookup."""
@@ -137,53 +108,6 @@ def methods(head: ModelPair, skip: ModelPair, temperature: float, tokens: int) -
     return made
 
 
-def run(ways: Sequence[Method], prompts: Sequence[tuple[int, ...]]) -> None:
-    """Write all texts, in one order and then in the reverse one, after one warm-up each."""
-    for way in ways:
-        way.write(prompts[0][:4], 0)
-        if way.decoder is not None:
-            way.decoder.stopwatch.spans.clear()
-            way.decoder.steps = 0
-    for order in (ways, ways[::-1]):
-        for seed, prompt in enumerate(prompts):
-            for way in order:
-                begin, begin_cpu = perf_counter(), process_time()
-                way.tokens.append(way.write(prompt, seed))
-                way.seconds.append(perf_counter() - begin)
-                way.cpu.append(process_time() - begin_cpu)
-                if way.decoder is not None:
-                    way.steps.append(way.decoder.steps - sum(way.steps))
-            print(".", end="", file=sys.stderr, flush=True)
-
-
-def compared(ways: Sequence[Method], prompts: int) -> list[dict[str, Any]]:
-    """For each way its rates, and over the first way's the geometric mean over prompts with an interval."""
-    base = ways[0].rates(prompts)
-    quantile = scipy.stats.t.ppf(0.975, prompts - 1)
-    found = []
-    for way in ways:
-        logs = np.log(way.rates(prompts) / base)
-        middle, half = logs.mean(axis=1), quantile * logs.std(axis=1, ddof=1) / np.sqrt(prompts)
-        over = {
-            kind: np.exp([middle[n] - half[n], middle[n], middle[n] + half[n]]).tolist()
-            for n, kind in enumerate(("seconds", "cpu", "steps"))
-        }
-        total = sum(way.tokens)
-        rates = {"tokens_per_second": total / sum(way.seconds), "tokens_per_cpu_second": total / sum(way.cpu)}
-        found.append({"method": way.name, "tokens": total, **rates, "over_first": over} | budget(way))
-    return found
-
-
-def budget(way: Method) -> dict[str, Any]:
-    """Of our decoder: tokens a step, and milliseconds of a step by phase; ``prompt`` is its reading, spread."""
-    if way.decoder is None:
-        return {}
-    steps = way.decoder.steps
-    seconds = way.decoder.stopwatch.seconds
-    spent = {phase: 1000 * seconds[phase] / steps for phase in PHASES if phase in seconds}
-    return {"tokens_a_step": sum(way.tokens) / steps, "milliseconds": spent}
-
-
 @torch.inference_mode()
 def passes(pair: ModelPair, context: int = 128, rounds: int = 9) -> dict[int, float]:
     """Median milliseconds of a pass of the target over so many tokens behind a context, sizes in turn."""
@@ -217,9 +141,24 @@ def table(temperature: float, found: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def numbers(text: str, kind: Callable[[str], float]) -> list[float]:
-    """The numbers of a list with commas."""
-    return [kind(one) for one in text.split(",")]
+def needed(temperature: float, found: Sequence[dict[str, Any]]) -> str:
+    """What chains of one acceptance at every depth would need for the aim, with the step's measured times, as text."""
+    rows = {row["method"]: row for row in found}
+    plain = sum(rows[PLAIN]["milliseconds"].values())
+    aim = AIMS.get(temperature, AIM)
+    chains = {length: rows.get(f"head: block, Chain({length})") for length in (1, 2, 3)}
+    told = {length: [aim * sum(row["milliseconds"].values()) / plain, row["tokens_a_step"]]
+            for length, row in chains.items() if row}  # fmt: skip
+    lines = [f"{of_tokens(length, wanted)} by {length} drafted ({of_tokens(length, had)} measured)"
+             for length, (wanted, had) in told.items()]  # fmt: skip
+    return f"T = {temperature:g}: {aim:g} times plain decoding takes an acceptance of {', '.join(lines)}"
+
+
+def of_tokens(length: int, tokens: float) -> str:
+    """The acceptance a with 1 + a + ... + a ** length = tokens."""
+    if not 1 <= tokens <= length + 1:
+        return "more than 1" if tokens > 1 else "less than 0"
+    return f"{scipy.optimize.brentq(lambda a: sum(a**depth for depth in range(length + 1)) - tokens, 0, 1):.2f}"
 
 
 def main() -> None:
@@ -248,9 +187,10 @@ def main() -> None:
         f"{head.target_name}, head {options.head}, {options.threads} threads, {len(prompts)} prompts in two orders, "
         f"peak memory {peak.bytes / 2**30:.2f} GiB; at the right milliseconds of a step by phase",
         *(table(temperature, rows) for temperature, rows in found.items()),
+        *(needed(temperature, rows) for temperature, rows in found.items()),
         f"a pass of the target: {of_passes}",
     ]
-    print(text[-1])
+    print("\n".join(text[-len(found) - 1 :]))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         command = shlex.join(["python", *sys.argv])

@@ -29,7 +29,7 @@ from time import process_time
 
 import numpy as np
 import torch
-from bench_decoding import numbers
+from taking_turns import numbers
 
 from veridraft.gpu import BatchDecoder, ModelPair, Request, Sampling, load_pair, packed_pair
 from veridraft.gpu.decoding.drafting.head_drafter import HeadModel

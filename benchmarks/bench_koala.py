@@ -22,7 +22,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from bench_decoding import Method, compared, numbers, ours, run
+from taking_turns import Method, compared, numbers, ours, run
 
 from veridraft.gpu import ModelPair, Sampling, packed_pair
 from veridraft.gpu.distilling.heads.job import HeadJob
