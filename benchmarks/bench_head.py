@@ -35,7 +35,7 @@ from veridraft.gpu import BatchDecoder, ModelPair, Request, Sampling, load_pair,
 from veridraft.gpu.decoding.drafting.head_drafter import HeadModel
 from veridraft.gpu.decoding.passes.cache import BatchModel
 from veridraft.gpu.decoding.passes.finite_checks import Columns
-from veridraft.gpu.distilling.heads.evaluation import HeadEvaluation, evaluate
+from veridraft.gpu.distilling.heads.evaluation import HeadEvaluation, evaluate, evaluate_all
 from veridraft.gpu.distilling.heads.features import HELD_OUT, FeaturePlan, read_shard, shard_name
 from veridraft.gpu.distilling.heads.job import at_temperature_one, most_frequent
 from veridraft.gpu.distilling.heads.plan import DEEPEST
@@ -125,9 +125,8 @@ def main(words: Sequence[str] | None = None) -> None:
         learnt, shard = read_shard(options.features, shard_name(0)), read_shard(options.features, HELD_OUT)
         held_out = at_temperature_one(shard, FeaturePlan().temperatures).rows(slice(0, options.texts))
         output, mass = pair.target.get_output_embeddings(), shard.mass / shard.mass.sum()
-        for temperature in options.temperatures:
-            said = shown(evaluate(pair.draft, held_out, 0, output, temperature))
-            print(f"acceptance at T = {temperature:g}, {len(held_out)} texts: {said}", flush=True)
+        for temperature, one in evaluate_all(pair.draft, held_out, 0, output, options.temperatures).items():
+            print(f"acceptance at T = {temperature:g}, {len(held_out)} texts: {shown(one)}", flush=True)
         heads = {size: with_tokens(pair, most_frequent(learnt.mass, size)) for size in options.sizes}
         for size, head in heads.items():
             left = 1 - mass[head.tokens.numpy()].sum()

@@ -17,7 +17,7 @@ from ...models.heads.network import Head
 from ...models.pairs import ModelPair
 from ..distilling import Tell, silent
 from ..folder import DistilFolder
-from .evaluation import GREEDY_AND_COOL, HeadEvaluation, evaluate
+from .evaluation import GREEDY_AND_COOL, HeadEvaluation, evaluate, evaluate_all
 from .features import HELD_OUT, FeaturePlan, Features, check_shards, draw_shards, read_shard, shard_name
 from .plan import HeadPlan
 from .public_text import LICENCES
@@ -111,7 +111,7 @@ class HeadJob:
         plan, whole = self.plan, self.target.target.get_output_embeddings()
         before = read_card(plan.start_from) if plan.start_from else {}
         settings = self.folder.head["settings"] | {"start_from": before.get("sha256")}
-        found = {heat: evaluate(written, held_out, run.steps, whole, heat) for heat in (1.0, *GREEDY_AND_COOL)}
+        found = evaluate_all(written, held_out, run.steps, whole, (1.0, *GREEDY_AND_COOL))
         return {
             "target": self.target.target_name,
             "vocabulary_size": self.target.vocabulary_size,
