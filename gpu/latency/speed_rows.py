@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import exp, log, sqrt
+from math import exp, log
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy
 
+from veridraft.theory.speed.jackknife import jackknife_half
 from veridraft.theory.speed.rates import StepTime, Term
 
 from ..files.cell_file import CellFile
@@ -128,8 +128,7 @@ class SpeedRow:
         """The statistic of all rounds, and its jackknife interval at the level, the row's own by default."""
         count, value = len(self.rounds), statistic(self.rounds, self.clock)
         without = [statistic([*self.rounds[:r], *self.rounds[r + 1 :]], self.clock) for r in range(count)]
-        error = sqrt((count - 1) / count * float(((np.array(without) - np.mean(without)) ** 2).sum()))
-        half = float(scipy.stats.t.ppf((1 + (level or self.level)) / 2, count - 1)) * error
+        half = jackknife_half(np.array(without), level or self.level)
         return Estimate(value, value - half, value + half)
 
 

@@ -15,6 +15,7 @@ from math import comb, exp, log, sqrt
 import scipy
 
 from veridraft.gpu.latency.speed_rows import Estimate
+from veridraft.theory.speed.jackknife import jackknife_error
 from veridraft.theory.verifiers.table import VERIFIERS
 
 from ..suites.rows import Shape
@@ -69,9 +70,7 @@ class LogRatio:
 def paired(first: RootRow, second: RootRow, quantity: Yardstick) -> LogRatio:
     """How far the first row is ahead of the second at the same units."""
     without = first.without(quantity) - second.without(quantity)
-    count = len(without)
-    error = sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
-    return LogRatio(log(first.rate(quantity) / second.rate(quantity)), error, count - 1)
+    return LogRatio(log(first.rate(quantity) / second.rate(quantity)), jackknife_error(without), len(without) - 1)
 
 
 def dependence(at: RootSetting) -> tuple[float, ...]:

@@ -41,6 +41,7 @@ from veridraft.theory.speed import (
     throughput,
     throughput_by_action,
 )
+from veridraft.theory.speed.jackknife import jackknife_error, jackknife_half
 
 HALF = Fraction(1, 2)
 
@@ -308,3 +309,11 @@ def test_a_dear_draft_makes_the_empty_tree_best_and_a_cheap_one_the_deepest():
     cheap = LatencyModel(constant(1.0), constant(1e-6))
     assert next(iter(throughput_by_action(dear, "spectr", pair, 2, 4, 1))) == Delayed(1, 0, 0)
     assert next(iter(throughput_by_action(cheap, "spectr", pair, 2, 4, 1))).depth == 4
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error_with_students_quantile():
+    values = np.array([1.0, 4.0, 2.0, 8.0, 5.0])
+    left_out = np.array([np.delete(values, place).mean() for place in range(5)])
+    assert jackknife_error(left_out) == pytest.approx(values.std(ddof=1) / 5**0.5)
+    assert jackknife_half(left_out) == pytest.approx(2.776445 * jackknife_error(left_out))  # four degrees of freedom
+    assert jackknife_half(left_out, 0.99) == pytest.approx(4.604095 * jackknife_error(left_out))
