@@ -12,6 +12,7 @@ import numpy as np
 import scipy
 
 from veridraft.gpu import BatchDecoder, ModelPair, Request, Sampling
+from veridraft.theory import Policy
 
 PHASES = ("draft", "target", "verify", "commit", "prompt")
 
@@ -37,7 +38,7 @@ class Method:
         return np.stack([written / one for one in spent])
 
 
-def ours(name: str, pair: ModelPair, verifier: str, policy: str, sampling: Sampling, tokens: int) -> Method:
+def ours(name: str, pair: ModelPair, verifier: str, policy: Policy | str, sampling: Sampling, tokens: int) -> Method:
     """Our decoder on a pair."""
     decoder = BatchDecoder(pair, verifier, policy, sampling, rows=1)
 
@@ -66,18 +67,20 @@ def run(ways: Sequence[Method], prompts: Sequence[tuple[int, ...]]) -> None:
             print(".", end="", file=sys.stderr, flush=True)
 
 
+def interval(values: np.ndarray) -> np.ndarray:
+    """(3,) low end, mean and high end of values of independent prompts: Student's, 95 %."""
+    middle, count = values.mean(), len(values)
+    half = scipy.stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count)
+    return np.array([middle - half, middle, middle + half])
+
+
 def compared(ways: Sequence[Method], prompts: int) -> list[dict[str, Any]]:
     """For each way its rates, and over the first way's the geometric mean over prompts with an interval."""
     base = ways[0].rates(prompts)
-    quantile = scipy.stats.t.ppf(0.975, prompts - 1)
     found = []
     for way in ways:
         logs = np.log(way.rates(prompts) / base)
-        middle, half = logs.mean(axis=1), quantile * logs.std(axis=1, ddof=1) / np.sqrt(prompts)
-        over = {
-            kind: np.exp([middle[n] - half[n], middle[n], middle[n] + half[n]]).tolist()
-            for n, kind in enumerate(("seconds", "cpu", "steps"))
-        }
+        over = {kind: np.exp(interval(logs[n])).tolist() for n, kind in enumerate(("seconds", "cpu", "steps"))}
         total = sum(way.tokens)
         rates = {"tokens_per_second": total / sum(way.seconds), "tokens_per_cpu_second": total / sum(way.cpu)}
         found.append({"method": way.name, "tokens": total, **rates, "over_first": over} | budget(way))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from veridraft._lazy import lazily
 
 if TYPE_CHECKING:
-    from .grid import Grid, Machine
+    from .grid import Grid, Machine, MeasuredMachine
     from .job import SelectorJob
     from .plan import RootPlan, SelectorPlan, TrainingPlan
     from .scores import Evaluation
@@ -15,6 +15,7 @@ __all__ = [
     "Evaluation",
     "Grid",
     "Machine",
+    "MeasuredMachine",
     "RootPlan",
     "Selector",
     "SelectorJob",
@@ -25,7 +26,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        ".grid": "Grid Machine",
+        ".grid": "Grid Machine MeasuredMachine",
         ".plan": "RootPlan SelectorPlan TrainingPlan",
         ".job": "SelectorJob",
         ".scores": "Evaluation",

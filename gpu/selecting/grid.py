@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from veridraft.theory.policies.paths import Delayed
 from veridraft.theory.rows.distributions import Row, check_count
 from veridraft.theory.speed.hardware import get_device
+from veridraft.theory.speed.latency import Line, PassTable, PassTime, Seconds
 from veridraft.theory.speed.networks import Network, get_network
 from veridraft.theory.speed.rates import LatencyModel, roofline_model
 from veridraft.theory.speed.schedules import Schedule
@@ -57,31 +60,57 @@ class Grid:
         entry = get_verifier(verifier)
         return np.array([entry.supports(policy) for policy in self.policies])
 
-    def seconds(self, model: LatencyModel, lengths: Sequence[int]) -> Row:
+    def seconds(self, model: LatencyModel, lengths: Sequence[int], verifier: str = "*") -> Row:
         """(R, A) the seconds of a step of every action, behind texts of so many tokens, the root's included."""
         schedules = [Schedule.of_policy(policy) for policy in self.policies]
-        found = {(schedule, length): float(model.step(schedule, length).total)
+        found = {(schedule, length): float(model.step(schedule, length, verifier).total)
                  for length in set(lengths) for schedule in set(schedules)}  # fmt: skip
         return np.array([[found[schedule, length] for schedule in schedules] for length in lengths])
 
 
+class Times(ABC):
+    """Where time comes from: ``choice`` seconds that choosing adds to a step, and a latency model."""
+
+    choice: float
+
+    @property
+    @abstractmethod
+    def model(self) -> LatencyModel:
+        """Its latency model."""
+
+    @property
+    @abstractmethod
+    def said(self) -> str:
+        """Whose times these are, as a page says it."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What it is made of, as JSON gives it back."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.choice < np.inf:
+            raise ValueError(f"choice must be a number of seconds of at least 0, but is {self.choice}")
+        assert self.model  # raises for names that are not known
+
+    def passes(self, lengths: Sequence[int]) -> Row:
+        """(R, 2) seconds of a target's and of a draft's pass over one token, the last of so many."""
+        model = self.model
+        return np.array([[float(one.seconds(length - 1, 1)) for one in (model.target, model.draft)]
+                         for length in lengths])  # fmt: skip
+
+
 @dataclass(frozen=True)
-class Machine:
-    """Where time comes from: a named GPU, and the shapes of two networks on it.
+class Machine(Times):
+    """A named GPU, and the shapes of two networks on it.
 
     gpu : of :data:`.DEVICES`;  target, draft : of :data:`.NETWORKS`, the draft also ``head``;
-    choice : seconds that choosing adds to a step, an assumption as the floor of verification is one
+    choice : an assumption, as the floor of verification is one
     """
 
     gpu: str = "H100"
     target: str = "8B"
     draft: str = HEAD
     choice: float = 2e-4
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.choice < np.inf:
-            raise ValueError(f"choice must be a number of seconds of at least 0, but is {self.choice}")
-        assert self.model  # raises for names that are not known
 
     @cached_property
     def model(self) -> LatencyModel:
@@ -92,12 +121,67 @@ class Machine:
     def _draft(self, target: Network) -> Network:
         return target.head() if self.draft == HEAD else get_network(self.draft)
 
-    def passes(self, lengths: Sequence[int]) -> Row:
-        """(R, 2) seconds of a target's and of a draft's pass over one token, the last of so many."""
-        model = self.model
-        return np.array([[float(one.seconds(length - 1, 1)) for one in (model.target, model.draft)]
-                         for length in lengths])  # fmt: skip
+    @property
+    def said(self) -> str:
+        """Networks and GPU."""
+        return f"{self.target} with {self.draft} on an {self.gpu} by roofline"
 
     def settings(self) -> dict[str, Any]:
         """Its fields."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class MeasuredMachine(Times):
+    """The machine that a latency file was measured on; the file's numbers are kept, and it may go.
+
+    file : the latency model of the file, tables of passes;  choice : seconds, as measured there
+    """
+
+    file: LatencyModel
+    choice: float
+
+    @cached_property
+    def model(self) -> LatencyModel:
+        """That of the file, also behind contexts that were not measured: as behind the nearest that was."""
+        target, draft = self.file.target, self.file.draft
+        assert isinstance(target, PassTable) and isinstance(draft, PassTable)
+        return replace(self.file, target=Nearest(target), draft=Nearest(draft))
+
+    @property
+    def said(self) -> str:
+        """Machine and networks."""
+        return f"{self.file.name}, measured"
+
+    def settings(self) -> dict[str, Any]:
+        """The numbers of the file."""
+        held: dict[str, Any] = json.loads(json.dumps({"measured": asdict(self.file), "choice": self.choice}))
+        return held
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> MeasuredMachine:
+        """The machine of such settings."""
+        held = dict(settings["measured"])
+        for name in ("target", "draft"):
+            own = held[name]
+            table = tuple(map(tuple, own["table"]))
+            held[name] = PassTable(tuple(own["contexts"]), tuple(own["sizes"]), table, own["name"])
+        held["verification"] = {name: Line(**line) for name, line in held["verification"].items()}
+        return cls(LatencyModel(**held | {"overhead": Line(**held["overhead"])}), settings["choice"])
+
+
+@dataclass(frozen=True)
+class Nearest(PassTime):
+    """A measured pass, behind fewer or more tokens than were measured as behind the nearest number that was."""
+
+    table: PassTable
+
+    def seconds(self, context: int, new: int) -> Seconds:
+        """Those of the table; ``ValueError`` for a number of new tokens that was not measured."""
+        contexts = self.table.contexts
+        return self.table.seconds(min(max(context, contexts[0]), contexts[-1]), new)
+
+
+def machine_of(settings: Mapping[str, Any]) -> Times:
+    """The machine of its settings."""
+    return MeasuredMachine.of(settings) if "measured" in settings else Machine(**settings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from veridraft.theory.rows.distributions import check_count
 from veridraft.theory.verifiers.table import get_verifier
 
-from .grid import Grid, Machine
+from .grid import Grid, Machine, Times, machine_of
 
 if TYPE_CHECKING:
     from ..trees.sampling import Sampling
@@ -131,16 +131,23 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class SelectorPlan:
-    """Roots, a machine, and training."""
+    """Roots, a machine, and training.
+
+    Raises ``ValueError`` for fewer texts than one of which is kept, and for a machine that was not measured with as
+    large trees, or whose verification was not.
+    """
 
     roots: RootPlan = field(default_factory=RootPlan)
-    machine: Machine = field(default_factory=Machine)
+    machine: Times = field(default_factory=Machine)
     training: TrainingPlan = field(default_factory=TrainingPlan)
 
     def __post_init__(self) -> None:
         if self.roots.texts < self.training.checked:
             raise ValueError(f"texts must be at least {self.training.checked}, of which one chooses the state that is "
                              f"kept, but are {self.roots.texts}")  # fmt: skip
+        model = self.machine.model
+        for verifier in {model.line(name): name for name in self.roots.verifiers}.values():
+            self.roots.grid.seconds(model, [1], verifier)
 
     def settings(self) -> dict[str, Any]:
         """Those of all parts."""
@@ -151,4 +158,4 @@ class SelectorPlan:
     def of(cls, settings: dict[str, Any]) -> SelectorPlan:
         """The plan of such settings."""
         training = TrainingPlan(**settings["training"])
-        return cls(RootPlan.of(settings["roots"]), Machine(**settings["machine"]), training)
+        return cls(RootPlan.of(settings["roots"]), machine_of(settings["machine"]), training)

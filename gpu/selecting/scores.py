@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from veridraft.theory.rows.distributions import Row
+from veridraft.theory.speed.jackknife import jackknife_half
 
 from .choices import apply_static, best_by_other_trees, best_each, boosted, entropy_rule, static
 from .data.examples import Examples, Numbers
@@ -102,10 +102,7 @@ def jackknife(texts: Numbers, of: Callable[[NDArray[np.bool_]], float]) -> Compa
     """A quantity of roots, a mask (R,) of which are counted, with its interval for independent texts."""
     names = np.unique(texts)
     left_out = np.array([of(texts != name) for name in names])
-    count = len(names)
-    error = float(np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum()))
-    half = float(scipy.special.stdtrit(count - 1, 0.975)) * error
-    return Compared(of(np.ones(len(texts), dtype=bool)), half)
+    return Compared(of(np.ones(len(texts), dtype=bool)), jackknife_half(left_out))
 
 
 def gain(one: Score, other: Score, texts: Numbers) -> Compared:
@@ -147,7 +144,9 @@ class Evaluation:
     def measure(self, verifier: str) -> dict[str, Any]:
         """Rates, gains over the best static action, shares of the oracles' room, and the actions of the selector.
 
-        ``worth`` is how many seconds a choice may take until nothing is left of the selector's gain.
+        ``worth`` is how many seconds a choice may take until nothing is left of the selector's gain.  Ratios of two
+        verifiers follow from ``by_text``, for each way the sums [tokens, seconds] of each held-out text, and from the
+        number of its sampling.
         """
         scores = Scores(self.folder, verifier, self.plan, self.learn, self.held_out).all()
         texts, base, selected = self.held_out.texts, scores[STATIC], scores[SELECTOR]
@@ -157,7 +156,31 @@ class Evaluation:
         shares = {name: _named("share", share(selected, base, scores[name], texts)) for name in (OTHERS, ORACLE)}
         worth = float(selected.tokens.mean()) / base.rate() - float(selected.seconds.mean()) + self.plan.machine.choice
         return {"roots": len(texts), "texts": len(np.unique(texts)), "ways": ways, "shares": shares, "worth": worth,
-                "static": list(self._often(base)), "chosen": list(self._often(selected))}  # fmt: skip
+                "static": list(self._often(base)), "chosen": list(self._often(selected)),
+                "by_text": {name: self._by_text(score.tokens, score.seconds) for name, score in scores.items()},
+                "samplings": self.held_out.samplings[np.unique(texts, return_index=True)[1]].tolist(),
+                "actions": {name: self._by_sampling(scores[name]) for name in (CHAIN, ROOT, STATIC)},
+                "lengths": self._lengths(verifier)}  # fmt: skip
+
+    def _by_text(self, *columns: Row) -> list[list[float]]:
+        """(texts, columns) sums over the roots of each held-out text."""
+        sums = np.stack([np.bincount(self.held_out.texts, column) for column in columns], axis=1)
+        return [[float(f"{value:.9g}") for value in row] for row in sums.tolist()]
+
+    def _by_sampling(self, score: Score) -> dict[str, str]:
+        """The policy of one action for all roots, by the number of the sampling."""
+        policies, pairs = self.plan.roots.grid.policies, zip(self.held_out.samplings, score.actions, strict=True)
+        return {str(sampling): policies[action].name for sampling, action in pairs}
+
+    def _lengths(self, verifier: str) -> dict[str, list[list[float]]]:
+        """By K, one and the most, (texts, L + 1) sums of E[tau + 1] of K paths from the root of 0 to L tokens."""
+        grid, labels = self.plan.roots.grid, self.held_out.of(self.plan.roots.verifiers.index(verifier))
+        found = {}
+        for paths in (1, grid.paths):
+            columns = [labels.tokens[:, grid.triples.index((paths, 0, level))] for level in range(grid.levels + 1)]
+            if np.isfinite(columns).all():
+                found[str(paths)] = self._by_text(*columns)
+        return found
 
     def _often(self, score: Score) -> Iterator[list[Any]]:
         """The three policies chosen most often, each with its share of the roots."""

@@ -99,7 +99,7 @@ def _typed(value: Any) -> str:
     """A value as it is typed."""
     if not isinstance(value, tuple):
         return f"{value:g}" if isinstance(value, float) else str(value)
-    texts = [_typed(one) for one in value]
+    texts = [":".join(map(_typed, one)) if isinstance(one, tuple) else _typed(one) for one in value]
     return ("; " if any("(" in text for text in texts) else ",").join(texts)
 
 

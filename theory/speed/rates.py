@@ -104,7 +104,7 @@ class LatencyModel:
 
         Raises ``ValueError`` for a verifier whose verification is not known, or sizes that were not measured.
         """
-        before, line = check_count("context", context, 1) - 1, self._line(verifier)
+        before, line = check_count("context", context, 1) - 1, self.line(verifier)
         if line is None:
             known = ", ".join(self.verification)
             raise ValueError(f"{self.name} knows no verification by {verifier!r}, only by {known}")
@@ -118,7 +118,7 @@ class LatencyModel:
 
     def knows(self, verifier: str | Verifier) -> bool:
         """True if the time of its verification is known."""
-        return self._line(verifier) is not None
+        return self.line(verifier) is not None
 
     def at_batch(self, batch: int) -> LatencyModel:
         """The model of so many requests at once; ``ValueError`` for passes that were measured for their own only."""
@@ -136,7 +136,8 @@ class LatencyModel:
         cache = tokens * sum(one.network.cache_entries * one.cache_bytes for one in passes)
         return int((passes[0].device.memory - weights) // cache)
 
-    def _line(self, verifier: str | Verifier) -> Line | None:
+    def line(self, verifier: str | Verifier) -> Line | None:
+        """The seconds of its verification, by the nodes of a tree; ``None`` if they are not known."""
         name = verifier if verifier == "*" else get_verifier(verifier).name
         return self.verification.get(str(name), self.verification.get("*"))
 

@@ -24,30 +24,20 @@ LARGE = 8192
 class PackedLinear(torch.nn.Module):
     """A linear layer that keeps a second, packed copy of its weight for products of 1 to 32 rows.
 
-    The ordinary layer and its weight stay, for longer inputs and for whoever reads them.
+    The ordinary weight and bias stay under their names, for longer inputs and for whoever reads them.
     """
 
     def __init__(self, linear: torch.nn.Linear, packed: torch.Tensor) -> None:
         super().__init__()
-        self.linear, self._packed = linear, packed
+        self.weight, self.bias, self._packed = linear.weight, linear.bias, packed
         self.in_features, self.out_features = linear.in_features, linear.out_features
-
-    @property
-    def weight(self) -> torch.Tensor:
-        """The ordinary weight."""
-        return self.linear.weight
-
-    @property
-    def bias(self) -> torch.Tensor | None:
-        """The bias."""
-        return self.linear.bias
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """(..., out) for states (..., in)."""
         rows = states.reshape(-1, self.in_features)
         if len(rows) > FEW_ROWS or (len(rows) == 1 and self.out_features <= LARGE):
-            return self.linear(states)
-        out = torch.ops.mkldnn._linear_pointwise(rows, self._packed, self.linear.bias, "none", [], "")
+            return torch.nn.functional.linear(states, self.weight, self.bias)
+        out = torch.ops.mkldnn._linear_pointwise(rows, self._packed, self.bias, "none", [], "")
         return out.view(*states.shape[:-1], self.out_features)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from veridraft.theory.rows.distributions import Row
 
-from ..grid import Machine
+from ..grid import Times
 from ..plan import RootPlan
 from ..schema import BLOCKS, LENGTH, SAMPLING
 
@@ -24,7 +24,8 @@ class Examples:
     """R roots of some texts.
 
     states : each (R, W);  scalars : (R, S);  tokens : (R, trees, verifiers, A) values of E[tau + 1] given a tree
-    seconds : (R, A) of a step;  draft_pass : (R,) of the draft's pass at the root;  texts, samplings : (R,) numbers
+    seconds : (R, verifiers, A) of a step;  draft_pass : (R,) of the draft's pass at the root
+    texts, samplings : (R,) numbers
     """
 
     states: Mapping[str, Row]
@@ -36,7 +37,7 @@ class Examples:
     samplings: Numbers
 
     @classmethod
-    def read(cls, folder: Path, plan: RootPlan, machine: Machine, kind: str) -> Examples:
+    def read(cls, folder: Path, plan: RootPlan, machine: Times, kind: str) -> Examples:
         """The roots of a kind; raises ``FileNotFoundError`` for a shard that is not there."""
         parts = []
         for name in shard_names(plan, kind):
@@ -49,7 +50,7 @@ class Examples:
             {name: whole[name] for name in BLOCKS},
             np.concatenate([whole["scalars"], np.log(passes)], axis=1),
             whole["values"].reshape(*whole["values"].shape[:3], -1).astype(float),
-            plan.grid.seconds(machine.model, lengths),
+            seconds_of(plan, machine, lengths),
             passes[:, 1],
             np.repeat(np.arange(len(parts)), [len(part["scalars"]) for part in parts]),
             _numbers(whole["scalars"][:, SAMPLING], plan),
@@ -65,7 +66,15 @@ class Examples:
 
     def of(self, number: int) -> Labels:
         """What one verifier gives."""
-        return Labels(self.tokens[:, :, number], self.seconds, self.draft_pass, self.samplings)
+        return Labels(self.tokens[:, :, number], self.seconds[:, number], self.draft_pass, self.samplings)
+
+
+def seconds_of(plan: RootPlan, machine: Times, lengths: Sequence[int]) -> Row:
+    """(R, verifiers, A) the seconds of a step; verifiers that take equal time are asked once."""
+    model = machine.model
+    lines = [model.line(name) for name in plan.verifiers]
+    found = {line: plan.grid.seconds(model, lengths, name) for name, line in zip(plan.verifiers, lines, strict=True)}
+    return np.stack([found[line] for line in lines], axis=1)
 
 
 def _numbers(pairs: Row, plan: RootPlan) -> Numbers:

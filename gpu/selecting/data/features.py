@@ -12,7 +12,7 @@ from veridraft.theory.rows.distributions import Row
 from ...decoding.drafting.known import Known, rows_of
 from ...models.backend import torch
 from ...models.pairs import ModelPair
-from ..grid import Machine
+from ..grid import Times
 from ..schema import LENGTH, schema_of
 
 Tensor = torch.Tensor
@@ -30,7 +30,7 @@ def scalars_of(pair: ModelPair, known: Sequence[Known]) -> Row:
     return np.concatenate([torch.stack(parts, dim=1).cpu().numpy(), np.array(own, dtype=float)], axis=1)
 
 
-def with_machine(scalars: Row, machine: Machine) -> Row:
+def with_machine(scalars: Row, machine: Times) -> Row:
     """(B, 11) the numbers with those of the machine, whose passes take longer behind longer texts."""
     lengths = scalars[:, LENGTH].astype(int).tolist()
     return np.concatenate([scalars, np.log(machine.passes(lengths))], axis=1)

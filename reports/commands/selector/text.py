@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from veridraft.gpu.selecting.grid import Machine, machine_of
+
 from ...writing.markdown import Note, Section
 from ...writing.tables import ABSENT, number
+from .claims import headlines, points
+from .paired import Cell
+from .settings import SPACES, best_settings, by_depth
 
-Cell = Mapping[str, Any]
-
-WAYS = {
-    "chain": "one chain", "root": "one tree from the root", "static": "one action", "entropy": "entropy rule",
-    "boosted": "boosted trees", "selector": "selector", "oracle by other trees": "oracle, other trees",
-    "oracle": "oracle, same trees",
+WAYS = SPACES | {
+    "entropy": "entropy rule", "boosted": "boosted trees", "selector": "selector",
+    "oracle by other trees": "oracle, other trees", "oracle": "oracle, same trees",
 }  # fmt: skip
 """The ways to choose, and how they are called in tables."""
 
@@ -40,12 +42,12 @@ def note_of(cells: Sequence[Cell], settings: Mapping[str, Any], command: str) ->
 
 
 def _lead(cells: Sequence[Cell], settings: Mapping[str, Any]) -> str:
-    pair, machine = settings["pair"], settings["plan"]["machine"]
+    pair = settings["pair"]
     above = [cell["verifier"] for cell in cells if _low(cell["ways"]["selector"]) > 0]
     below = [cell["verifier"] for cell in cells if _high(cell["ways"]["selector"]) < 0]
     return (
-        f"{pair['target']} with {pair['draft']} (weights {', '.join(pair['weights'])}), times of {machine['target']} "
-        f"with {machine['draft']} on an {machine['gpu']} by roofline. {_count(settings)} The selector is above the "
+        f"{pair['target']} with {pair['draft']} (weights {', '.join(pair['weights'])}), times of "
+        f"{machine_of(settings['plan']['machine']).said}. {_count(settings)} The selector is above the "
         f"best one action, beyond the interval, for {_names(above)}, and below it for {_names(below)}."
     )
 
@@ -78,6 +80,9 @@ def _sections(cells: Sequence[Cell], settings: Mapping[str, Any]) -> Iterator[Se
     yield _shares(cells)
     if any(cell["verifier"] == BASE for cell in cells):
         yield _over_base(cells)
+    yield from (section for section in (headlines(cells), points(cells)) if section)
+    yield best_settings(cells, settings["plan"]["roots"]["temperatures"])
+    yield by_depth(cells)
     actions = [(cell["verifier"], _actions(cell["static"]), _actions(cell["chosen"])) for cell in cells]
     yield Section("What is chosen", (), ("verifier", "one action, by sampling", "selector, most often"), tuple(actions))
     yield Section("How", (*HOW, _cost(settings)))
@@ -117,9 +122,10 @@ def _actions(often: Sequence[Sequence[Any]]) -> str:
 
 
 def _cost(settings: Mapping[str, Any]) -> str:
-    assumed, measured = settings["plan"]["machine"]["choice"], settings["choice"]
-    return (f"A choice is taken to cost {1e3 * assumed:g} ms on the GPU, which is an assumption; on the CPU where the "
-            f"networks were taught it took {1e3 * measured:.1f} ms, rows of both networks included.")  # fmt: skip
+    machine, measured = machine_of(settings["plan"]["machine"]), settings["choice"]
+    where = "on the GPU, which is an assumption" if isinstance(machine, Machine) else "there"
+    return (f"A choice is taken to cost {1e3 * machine.choice:g} ms {where}; on the CPU where the networks were taught "
+            f"it took {1e3 * measured:.1f} ms, rows of both networks included.")  # fmt: skip
 
 
 def rows_of(cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from veridraft.gpu.files.cell_file import check_folder
+from veridraft.gpu.latency.file import CLOCKS, LatencyFile
 from veridraft.gpu.models.heads.card import SHIPPED
-from veridraft.gpu.selecting.grid import Grid, Machine
+from veridraft.gpu.selecting.grid import Grid, Machine, MeasuredMachine, Times
 from veridraft.gpu.selecting.plan import SAMPLINGS, RootPlan, SelectorPlan, TrainingPlan
 from veridraft.gpu.selecting.plan import VERIFIERS as TAUGHT
 
@@ -66,11 +67,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--paths": {"type": COUNT, "default": 4, "help": "the largest K (default: %(default)s)"},
     "--levels": {"type": COUNT, "default": 8, "help": "the largest L1 and L2 (default: %(default)s)"},
     "--verifiers": {"type": names, "default": TAUGHT, "metavar": "NAME,NAME", "help": f"default: {','.join(TAUGHT)}"},
-    "--gpu": {"default": MACHINE.gpu, "help": "whose times count, by roofline (default: %(default)s)"},
-    "--shapes": {"type": names, "default": (MACHINE.target, MACHINE.draft), "metavar": "TARGET,DRAFT",
-                 "help": "of the networks on it; the draft may be head (default: 8B,head)"},
-    "--choice": {"type": float, "default": MACHINE.choice, "metavar": "SECONDS",
-                 "help": "that a choice adds to a step there (default: %(default)s)"},
+    "--gpu": {"help": f"whose times count, by roofline (default: {MACHINE.gpu})"},
+    "--shapes": {"type": names, "metavar": "TARGET,DRAFT", "help": "of the networks on it; the draft may be head "
+                 f"(default: {MACHINE.target},{MACHINE.draft})"},
+    "--latency": {"metavar": "FILE", "help": "of `veridraft latency`, in place of --gpu and --shapes: the machine to "
+                  "decode on; steps of every verifier and passes of the largest trees must have been measured"},
+    "--clock": {"choices": CLOCKS, "default": CLOCKS[0], "help": "of the latency file (default: %(default)s)"},
+    "--choice": {"type": float, "metavar": "SECONDS", "help": "that a choice adds to a step there (default: "
+                 f"{MACHINE.choice:g}; with --latency it must be given: choice.json of a folder made there says it)"},
     "--steps": {"type": COUNT, "default": TRAINING.steps, "help": "batches to learn from (default: %(default)s)"},
     "--batch": {"type": COUNT, "default": TRAINING.batch, "help": "roots of a batch (default: %(default)s)"},
     "--learning-rate": {"type": float, "default": TRAINING.learning_rate, "help": "default: %(default)s"},
@@ -115,13 +119,25 @@ def prepared(options: argparse.Namespace) -> SelectorJob:
 
 def plan_of(options: argparse.Namespace) -> SelectorPlan:
     """The plan that the options ask for; raises ``ValueError`` for what it cannot be."""
-    if len(options.shapes) != 2:
-        raise ValueError(f"shapes must be a target's and a draft's, but are {','.join(options.shapes)!r}")
     roots = RootPlan(
         options.texts, options.held_out, options.roots, options.spacing, options.trees, options.samplings,
         Grid(options.paths, options.levels), options.verifiers, options.seed,
     )  # fmt: skip
     own = {name: getattr(options, name) for name in ("steps", "batch", "learning_rate", "dropout", "regret", "worst")}
     training = TrainingPlan(**own, seed=options.seed)
-    target, draft = options.shapes
-    return SelectorPlan(roots, Machine(options.gpu, target, draft, options.choice), training)
+    return SelectorPlan(roots, machine_of(options), training)
+
+
+def machine_of(options: argparse.Namespace) -> Times:
+    """Whose times count; raises ``ValueError`` for two machines, and for one that is not known."""
+    if options.latency:
+        if options.gpu or options.shapes:
+            raise ValueError("latency must be left out with --gpu or --shapes: times come from one machine")
+        if options.choice is None:
+            raise ValueError("choice is missing: with --latency say how many seconds a choice takes on that machine")
+        return MeasuredMachine(LatencyFile.load(options.latency).model(clock=options.clock), options.choice)
+    shapes = options.shapes or (MACHINE.target, MACHINE.draft)
+    if len(shapes) != 2:
+        raise ValueError(f"shapes must be a target's and a draft's, but are {','.join(shapes)!r}")
+    choice = MACHINE.choice if options.choice is None else options.choice
+    return Machine(options.gpu or MACHINE.gpu, *shapes, choice)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from veridraft.gpu.selecting.grid import Grid, Machine
+from veridraft.gpu.selecting.data.examples import seconds_of
+from veridraft.gpu.selecting.grid import Grid, Machine, MeasuredMachine
 from veridraft.gpu.selecting.plan import RootPlan, SelectorPlan
 from veridraft.theory.policies.paths import Chain, Delayed
+from veridraft.theory.speed.latency import Line, PassTable
+from veridraft.theory.speed.rates import LatencyModel
 
 
 def test_the_papers_actions_are_324_of_which_some_are_one_policy():
@@ -54,3 +60,33 @@ def test_a_machine_of_unknown_names_is_refused():
 def test_plans_come_back_from_their_settings():
     plan = SelectorPlan(RootPlan(texts=7, verifiers=("nss", "traversal")), Machine("B200", "70B", "8B"))
     assert SelectorPlan.of(plan.settings()) == plan
+
+
+def measured(most=5, choice=0.01):
+    """A machine whose target takes a second for each new token, and three behind ten tokens; two verifiers."""
+    target = PassTable((0, 10), (1, most), ((1.0, 1.0 * most), (3.0, 3.0 * most)), "target pass")
+    draft = PassTable((0, 10), (1, 2), ((0.5, 0.75), (0.5, 0.75)), "draft pass")
+    lines = {"block": Line(0.125), "traversal": Line(0.0, 0.25)}
+    return MeasuredMachine(LatencyModel(target, draft, lines, Line(0.0625), "somewhere", "measured"), choice)
+
+
+def test_a_measured_machine_has_each_verifiers_seconds_and_the_nearest_context_that_was_measured():
+    plan = RootPlan(verifiers=("traversal", "block"), grid=Grid(2, 2))
+    found = seconds_of(plan, measured(7), [1, 6, 1000])
+    assert found.shape == (3, 2, 18)
+    number = plan.grid.triples.index((2, 1, 1))  # a trunk of one token, then two: passes over 1 and 1, four nodes
+    for row, each in enumerate((1.0, 2.0, 3.0)):
+        passes = 0.5 + 0.5 + 4 * each + 0.0625
+        assert found[row, :, number].tolist() == [passes + 4 * 0.25, passes + 0.125]
+    np.testing.assert_allclose(measured().passes([1, 1000]), [[1.0, 0.5], [3.0, 0.5]])
+
+
+def test_a_measured_machine_is_kept_in_a_plan_whose_trees_it_was_measured_with():
+    roots = RootPlan(verifiers=("block", "traversal"), grid=Grid(2, 2))
+    plan = SelectorPlan(roots, measured(7))
+    assert SelectorPlan.of(json.loads(json.dumps(plan.settings()))) == plan
+    assert plan.settings() == json.loads(json.dumps(plan.settings()))
+    with pytest.raises(ValueError, match="target pass: new tokens 6 lies outside the measured 1 to 5"):
+        SelectorPlan(roots, measured(5))
+    with pytest.raises(ValueError, match="somewhere knows no verification by 'specinfer', only by block, traversal"):
+        SelectorPlan(replace(roots, verifiers=("specinfer",)), measured(7))

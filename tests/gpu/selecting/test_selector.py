@@ -208,3 +208,11 @@ def test_the_evaluation_counts_what_it_says(finished):
     assert sum(share for _, share in record["chosen"]) <= 1 + 1e-12
     free = labels.tokens[places, chosen].sum() / (seconds - PLAN.machine.choice + record["worth"]).sum()
     assert free == pytest.approx(rates[STATIC])
+    for name, rate in rates.items():
+        tokens, seconds = np.sum(record["by_text"][name], axis=0)
+        assert tokens / seconds == pytest.approx(rate) and len(record["by_text"][name]) == 4
+    assert record["samplings"] == [0, 1, 0, 1] and record["actions"][STATIC].keys() == {"0", "1"}
+    longest = np.sum(record["lengths"]["2"], axis=0)
+    assert longest[0] == record["roots"] and (np.diff(longest) >= 0).all()
+    number = PLAN.roots.grid.triples.index((2, 0, 2))
+    assert longest[2] == pytest.approx(labels.tokens[:, number].sum())

@@ -13,6 +13,7 @@ from gpu_tiny import PROMPTS, tiny_pair
 from veridraft.gpu.decoding.batch import BatchDecoder
 from veridraft.gpu.decoding.passes.packing import PackedLinear, can_pack, packed_pair
 from veridraft.gpu.decoding.requests import Request
+from veridraft.gpu.selecting.fingerprint import fingerprint_of
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this build of torch packs nothing")
 
@@ -36,6 +37,7 @@ def test_weights_are_packed_once_and_the_pair_is_left_as_it_is():
     assert len(shared) == 7 + 1, "the draft leaves out one of two layers"
     assert not any(isinstance(module, PackedLinear) for module in pair.target.modules())
     assert {p.data_ptr() for p in packed.target.parameters()} == {p.data_ptr() for p in pair.target.parameters()}
+    assert fingerprint_of(packed) == fingerprint_of(pair), "what was taught for the one is for the other"
 
 
 def test_a_packed_pair_writes_the_same_text():

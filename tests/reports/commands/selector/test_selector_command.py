@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from veridraft.gpu.selecting.training import SelectorTraining
 from veridraft.reports.cli import main
 from veridraft.reports.commands.selector import train
 
+LATENCY = Path(__file__).parents[4] / "reports" / "runs" / "latency-cpu"
 TINY = ["--texts", "5", "--held-out", "3", "--roots", "2", "--spacing", "2", "--paths", "2", "--levels", "1",
         "--samplings", "1,0.7:0.9", "--verifiers", "block,traversal", "--steps", "4", "--batch", "4"]  # fmt: skip
 
@@ -47,11 +49,11 @@ def test_a_run_is_stopped_goes_on_and_is_evaluated(tmp_path, capsys, monkeypatch
     assert main(["selector", "train", "--out", str(out), *TINY]) == 0
     said = capsys.readouterr().out
     assert said.splitlines()[-1] == str(out) and "traversal: the state of step " in said
-    assert "--samplings" in json.loads((out / "selector.json").read_text())["command"]
+    assert "--samplings 1:1,0.7:0.9" in json.loads((out / "selector.json").read_text())["command"]
 
     assert main(["selector", "evaluate", str(out), "--format", "json"]) == 0
     said = capsys.readouterr().out
-    for title in ("Tokens per second", "Share of the room", "Over Traversal with", "What is chosen"):
+    for title in ("Tokens per second", "Share of the room", "Over Traversal with", "What is chosen", "Best settings"):
         assert title in said
     assert "times of 8B with head on an H100 by roofline" in said and "ms on the GPU, which is an assumption" in said
     records = [json.loads(line) for line in (out / "evaluation.jsonl").read_text().splitlines()[1:]]
@@ -83,6 +85,12 @@ def test_a_run_is_stopped_goes_on_and_is_evaluated(tmp_path, capsys, monkeypatch
         (["--choice", "-1"], "choice must be a number of seconds"),
         (["--draft", "no/where/at/all"], "no/where/at/all"),
         (["--checkpoint-seconds", "-1"], "checkpoint-seconds must be at least 0"),
+        (["--latency", str(LATENCY), "--gpu", "H100"], "latency must be left out with --gpu or --shapes"),
+        (["--latency", str(LATENCY)], "choice is missing: with --latency say how many seconds"),
+        (["--latency", "no/where", "--choice", "0.01"], "there is no latency at 'no/where'"),
+        (["--latency", str(LATENCY), "--choice", "0.01", "--verifiers", "block"], "outside the measured 1 to 16"),
+        (["--latency", str(LATENCY), "--choice", "0.01", "--levels", "3", "--verifiers", "specinfer"],
+         "knows no verification by 'specinfer'"),
     ],
 )
 def test_bad_input_is_one_sentence_before_any_work(tmp_path, capsys, words, said):
