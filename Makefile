@@ -41,6 +41,7 @@ docs: $(VENV)/.with-docs
 
 tables: $(VENV)/.with-report
 	@$(BIN)/python -m veridraft.reports.commands.report.doc_tables docs
+	@$(BIN)/python docs/claiming.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks $(OUT) site docs/pictures

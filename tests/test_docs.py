@@ -84,6 +84,26 @@ def test_a_tree_is_drawn_with_its_words_multiplicities_and_places():
     assert sum(shares) == pytest.approx(1, abs=0.005 * tree.size)
 
 
+def test_published_headlines_are_held_against_todays_runs():
+    """The table is made of the runs' cells; here its synthetic numbers are sought in the texts that studies wrote."""
+    page = (DOCS / "claims.md").read_text()
+    assert script("claiming").updated(page) == page, "run: make tables"
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ") and "arxiv.org" in line]
+    texts = {name: next((ROOT / "reports" / "runs" / name).glob("*.txt")).read_text()
+             for name in ("actions", "tree-rules", "shapes")}  # fmt: skip
+    study = {"2605.04543": "tree-rules", "2505.12398": "tree-rules", "2410.11744": "shapes"}
+    found = [(study[key], cell) for _, source, cell, _ in rows for key in study if key in source]
+    assert len(found) == 7
+    for name, cell in found:
+        number, verdict = cell.split(" %: ")
+        assert number in texts[name] and verdict in texts[name]
+    gains = {part: 1 + float(part) / 100 for row in rows[1:3] for part in re.findall(r"(?:specinfer |action |root, )"
+                                                                                      r"([+-][\d.]+) ±", row[2])}  # fmt: skip
+    assert len(gains) == 3
+    for gain in gains.values():
+        assert f"times {gain:.3f} (" in texts["actions"]
+
+
 def test_pictures_are_todays(tmp_path):
     subprocess.run([sys.executable, DOCS / "drawing.py", tmp_path], check=True)
     drawn = {path.name: path.read_text() for path in tmp_path.iterdir()}

@@ -25,15 +25,15 @@ def _points(cells: Sequence[Cell]) -> Iterator[str]:
     yield (
         "SpecInfer's best K in 1..4 below Naive (Gemma: 2.07 against 3.44) cannot be: at K = 1 it is Naive. Here its "
         "best E[tau + 1] from the root is Naive's best chain's times "
-        f"{_spread(_ratios(cells, ('specinfer', 'root'), ('naive_tree', 'chain'), tokens=True))}."
+        f"{_spread(ratios(cells, ('specinfer', 'root'), ('naive_tree', 'chain'), tokens=True))}."
     )
     rooms = ", ".join(f"{name} {100 * (room - 1):+.1f} %" for name, room in _rooms(cells).items())
     yield (
         "A selector below its own static setting (Llama: 0.96) chose worse than not to choose. One action for all "
         f"cells against the best one of each, which is never worse, in tokens/s: {rooms}."
     )
-    delay = [_spread(_ratios(cells, (name, "all"), (name, "root"))) for name in ("specinfer", "traversal")]
-    over = [_spread(_ratios(cells, ("specinfer", "all"), ("traversal", space))) for space in ("root", "all")]
+    delay = [_spread(ratios(cells, (name, "all"), (name, "root"))) for name in ("specinfer", "traversal")]
+    over = [_spread(ratios(cells, ("specinfer", "all"), ("traversal", space))) for space in ("root", "all")]
     yield (
         "The best static delayed action, which the paper does not show, over the best from the root, in tokens/s: "
         f"SpecInfer times {delay[0]}, Traversal times {delay[1]}; SpecInfer delayed over Traversal from the root times "
@@ -51,7 +51,7 @@ def _spread(ratios: Row) -> str:
     return f"{np.mean(ratios):.3f} ({np.min(ratios):.3f} to {np.max(ratios):.3f})"
 
 
-def _ratios(cells: Sequence[Cell], one: tuple[str, str], other: tuple[str, str], tokens: bool = False) -> Row:
+def ratios(cells: Sequence[Cell], one: tuple[str, str], other: tuple[str, str], tokens: bool = False) -> Row:
     """(cells,) the best of a verifier and space over that of another: of tokens a second, or of E[tau + 1]."""
     named = {space.name: space for space in spaces()}
     unit = 1.0 if tokens else 1 / seconds_of(*PAIRS[0])

@@ -75,10 +75,11 @@ def lead(cells: Sequence[Cell]) -> str:
 def _answer(cells: Sequence[Cell], claim: Claim) -> str:
     found = gain(cells, DYSPEC, claim.other, target=claim.temperature, budget=CLAIMED_BUDGET)
     name = f"DySpec over {claim.other[0]} at T = {claim.temperature:g}, claimed +{claim.low:g} to {claim.high:g} %"
-    return f"{name}, is {_verdict(found, claim)} on these pairs: {found} %." if found else f"{name}: not finished."
+    return f"{name}, is {verdict(found, claim)} on these pairs: {found} %." if found else f"{name}: not finished."
 
 
-def _verdict(found: Mean, claim: Claim) -> str:
+def verdict(found: Mean, claim: Claim) -> str:
+    """Confirmed where the mean lies in what is claimed, and is no chance; refuted where the interval misses it."""
     if found.high < claim.low:
         return "not reached, though it gains" if found.low > 0 else "refuted"
     if found.low > claim.high:
@@ -93,7 +94,7 @@ def _claims_section(cells: Sequence[Cell]) -> Section:
         found = gain(cells, DYSPEC, claim.other, target=claim.temperature, budget=CLAIMED_BUDGET)
         if found:
             rows.append((claim.other[0], f"{claim.temperature:g}", f"+{claim.low:g} to {claim.high:g}", str(found),
-                         _verdict(found, claim)))  # fmt: skip
+                         verdict(found, claim)))  # fmt: skip
             held.append((f"over {claim.other[0]}, T = {claim.temperature:g}", claim.low, claim.high, found))
     words = (
         f"DySpec with RRSw, {CLAIMED_BUDGET} nodes: tokens a step over those of Sequoia's shape with RRSw and of "
