@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from veridraft.theory.pairs.base import Pair
@@ -84,20 +83,32 @@ def record_run(
     asked for its law on the trees.  Rows of V float64 entries are kept for every node, so cut them (top-k, top-p)
     or keep the text short.  Errors are those of :class:`.BatchDecoder` and its ``stream``.
     """
-    kept = _KeptTrees(list(pair.encode(prompt)))
+    trees = tuple(recorded_steps(pair, prompt, verifier, policy, sampling, max_new_tokens, seed))
+    return RecordedPair.from_trees(trees), trees
+
+
+def recorded_steps(
+    pair: ModelPair,
+    prompt: str | Sequence[int],
+    verifier: str,
+    policy: Policy,
+    sampling: Sampling | None = None,
+    max_new_tokens: int = 64,
+    seed: int = 0,
+) -> Iterator[tuple[Context, DraftTree]]:
+    """The trees of :func:`record_run`, each when its step is decoded: what is not asked for is not decoded."""
+    kept, text = _KeptTree(), list(pair.encode(prompt))
     decoder = WatchedDecoder(pair, verifier, policy, kept, sampling, rows=1)
-    decoder.decode([Request(prompt, max_new_tokens, seed)])
-    return RecordedPair.from_trees(kept.trees), tuple(kept.trees)
+    for block in decoder.stream([Request(prompt, max_new_tokens, seed)]):
+        yield tuple(text), kept.tree
+        text += block.tokens
 
 
-@dataclass
-class _KeptTrees(Watcher):
-    """Keeps every tree of one text, with the context of its root."""
+class _KeptTree(Watcher):
+    """Keeps the last step's tree of one text."""
 
-    text: list[int]
-    trees: list[tuple[Context, DraftTree]] = field(default_factory=list)
+    tree: DraftTree
 
     def after(self, batch: TreeBatch, blocks: Sequence[Block], spent: Spent) -> None:
         """Keep the step's tree."""
-        self.trees.append((tuple(self.text), batch.tree(0).to_theory()))
-        self.text += blocks[0].tokens
+        self.tree = batch.tree(0).to_theory()

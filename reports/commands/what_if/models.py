@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count as numbers_from
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from veridraft.gpu.models.names import check_names
@@ -28,16 +29,31 @@ TREES_OF_MODELS = 24
 """Trees of a policy: each holds a row of float64 over the whole vocabulary at every node."""
 
 
+@dataclass
+class _Begun:
+    """An endless list of trees, and how many of them were given."""
+
+    trees: Iterator[DraftTree]
+    given: int = 0
+
+    def next(self, count: int) -> list[DraftTree]:
+        """So many more."""
+        self.given += count
+        return list(islice(self.trees, count))
+
+
 @dataclass(frozen=True, eq=False)
 class ModelSource(Source):
     """Two networks: the trees of a policy at the steps of texts that they write.
 
     The texts are written with NSS, which is lossless for every policy and accepts few tokens: roots stand close to
-    one another along what the target writes.
+    one another along what the target writes.  A list of trees that was begun goes on where it was when more are asked
+    for, as the stages of a search do.
     """
 
     pair: ModelPair
     trees_at_most = TREES_OF_MODELS
+    _begun: dict[tuple[Policy, Sampling, int], _Begun] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -51,16 +67,16 @@ class ModelSource(Source):
 
     def trees(self, policy: Policy, sampling: Sampling, count: int, seed: int, first: int = 0) -> list[DraftTree]:
         """Trees of one text after another."""
-        found: list[DraftTree] = []
-        for trees in self._texts(policy, sampling, seed):
-            found += trees
-            if len(found) >= first + count:
-                break
-        return found[first : first + count]
+        key = policy, sampling, seed
+        begun = self._begun.get(key)
+        if begun is None or begun.given != first:
+            begun = self._begun[key] = _Begun(self._texts(policy, sampling, seed))
+            begun.next(first)
+        return begun.next(count)
 
-    def _texts(self, policy: Policy, sampling: Sampling, seed: int) -> Iterator[list[DraftTree]]:
-        """The trees of each text, the prompts in turn."""
-        from veridraft.gpu.decoding.recording import record_run
+    def _texts(self, policy: Policy, sampling: Sampling, seed: int) -> Iterator[DraftTree]:
+        """The trees of one text after another, the prompts in turn, each when it is asked for."""
+        from veridraft.gpu.decoding.recording import recorded_steps
         from veridraft.gpu.models.prompts import prompts_of
         from veridraft.gpu.trees.sampling import Sampling as RowSampling
 
@@ -68,8 +84,8 @@ class ModelSource(Source):
         settings = RowSampling(sampling.temperature, top_p=sampling.top_p)
         for text in numbers_from(seed * len(prompts)):
             prompt = prompts[text % len(prompts)]
-            _, trees = record_run(self.pair, prompt, "nss", policy, settings, TEXT_TOKENS, text)
-            yield [tree for _, tree in trees]
+            for _, tree in recorded_steps(self.pair, prompt, "nss", policy, settings, TEXT_TOKENS, text):
+                yield tree
 
 
 def check_model_words(words: Sequence[str]) -> None:
