@@ -4,10 +4,10 @@
                                         [--samplings 0.6,1] [--tokens 48] [--prompts 8] [--out FOLDER]
 
 DIR is a folder of ``veridraft selector train --latency FILE``, taught for the machine that this runs on; one that was
-taught for a GPU chooses for other times.  After the prompts of held-out texts, which no selector learnt from, the same
-texts' sampling, one text at a time on packed layers: plain decoding, and for each verifier the best one action of that
-sampling (over all, delay included, at the roots to learn from) and the selector's.  All in one order and then in the
-reverse one, CPU time of one thread with the prompt's reading.
+taught for a GPU chooses for other times.  Texts are written after the prompts of each sampling's held-out texts, which
+no selector learnt from, one at a time on packed layers: by plain decoding, and for each verifier with the best one
+action of that sampling (of all, delay included, at the roots to learn from) and with the selector's.  All in one order
+and then in the reverse one; CPU time of one thread, the reading of the prompt included.
 
 Ratios are geometric means over prompts, intervals Student's at 95 %; the last table takes every prompt of every
 sampling as one more.  What a choice takes is the time inside the selector; reading the root is drafting.

@@ -101,7 +101,7 @@ def _percent(way: Mapping[str, Any] | None, name: str) -> str:
 
 def _shares(cells: Sequence[Cell]) -> Section:
     rows = [(cell["verifier"], *(_percent(cell["shares"][name], "share") for name in
-                                 ("oracle by other trees", "oracle")), f"{1e3 * cell['worth']:.3f}")
+                                 ("oracle by other trees", "oracle")), number(1e3 * cell["worth"], 3))
             for cell in cells]  # fmt: skip
     words = ("Of what the oracle gains over the best one action, the share that the selector takes; none without room. "
              "And the milliseconds that a choice may take until nothing of the gain is left.")  # fmt: skip
