@@ -30,7 +30,7 @@ import torch
 from taking_turns import Method, compared, interval, ours, run
 
 from veridraft.gpu import ModelPair, Sampling, Selected, Selector, load_pair, packed_pair
-from veridraft.gpu.models.machine import machine
+from veridraft.gpu.models.machine import machine_of
 from veridraft.gpu.selecting import Evaluation
 from veridraft.gpu.selecting.choices import static
 from veridraft.gpu.selecting.data.texts import draw_texts
@@ -102,11 +102,11 @@ class Ways:
         return next(way for way in self.all if way.verifier == verifier and way.timed is None)
 
     def over(self, place: int) -> dict[str, np.ndarray]:
-        """Of one way the :meth:`logs` over plain decoding, over its verifier's one action, and over Traversal's."""
+        """Of one way the :meth:`logs` over others: plain decoding, its verifier's one action, and Traversal's."""
         way = self.all[place]
-        own = {"own one action": self.static(way.verifier)} if way.verifier else {}
+        own = {"own one action": self.static(way.verifier)} if way.verifier not in ("", BASE) else {}
         bases = {PLAIN: self.all[0], **own, f"{BASE}'s one action": self.static(BASE)}
-        return {name: self.logs(way, base) for name, base in bases.items()}
+        return {name: self.logs(way, base) for name, base in bases.items() if base is not way}
 
 
 def ways_of(
@@ -214,7 +214,7 @@ def main() -> None:
     said.append(table(f"All samplings, {sum(ways.prompts for ways in measured)} prompts", held["all"]))
     print(said[-1])
     if options.out:
-        write(options.out, evaluation, said, held)
+        write(options.out, machine_of(pair.device), evaluation, said, held)
 
 
 def title_of(sampling: Sampling) -> str:
@@ -222,11 +222,12 @@ def title_of(sampling: Sampling) -> str:
     return f"T = {sampling.temperature:g}" + (f", top-p {sampling.top_p:g}" if sampling.top_p < 1 else "")
 
 
-def write(out: Path, evaluation: Evaluation, said: Sequence[str], held: dict[str, Any]) -> None:
+def write(
+    out: Path, here: dict[str, Any], evaluation: Evaluation, said: Sequence[str], held: dict[str, Any]
+) -> None:
     """The text, and all numbers."""
     out.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", *sys.argv])
-    here = machine()
     lead = f"{here['name']}, one thread; selectors taught for {evaluation.plan.machine.said}"
     (out / "selected.txt").write_text("\n".join([f"$ {command}", lead, *said]) + "\n", encoding="utf-8")
     body = {"command": command, "machine": here, "times": evaluation.plan.machine.settings(), "speeds": held}
