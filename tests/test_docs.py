@@ -22,7 +22,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 EXAMPLES = [page for page in PAGES if ">>>" in page.read_text()]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^(?:\$ )?veridraft ((?:[\w-]+)(?:.|\\\n)*?)(?:\s+#.*)?$", flags=re.MULTILINE)
+COMMAND = re.compile(r"^(?:\$ )?veridraft ((?:[\w-]+)(?:\\\n|.)*?)(?:\s+#.*)?$", flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)

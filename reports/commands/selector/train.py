@@ -139,5 +139,6 @@ def machine_of(options: argparse.Namespace) -> Times:
     shapes = options.shapes or (MACHINE.target, MACHINE.draft)
     if len(shapes) != 2:
         raise ValueError(f"shapes must be a target's and a draft's, but are {','.join(shapes)!r}")
+    target, draft = shapes
     choice = MACHINE.choice if options.choice is None else options.choice
-    return Machine(options.gpu or MACHINE.gpu, *shapes, choice)
+    return Machine(options.gpu or MACHINE.gpu, target, draft, choice)
