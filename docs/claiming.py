@@ -135,12 +135,14 @@ def on_models(
     return "; ".join(found) or ABSENT
 
 
-STATIC = ("2x1", "4x1", "2x2", "3x2", "2x3", "4x3", "8x3", "2x4")
-SAME = [(f"Static({one})", f"Static({one})") for one in STATIC]
-TOP = [f"TopPlusOne({one.replace('x', ', ')})" for one in STATIC]
-SHAPES = {("univer", "rrsw"): [(top, same) for top, (same, _) in zip(TOP, SAME, strict=True)],
-          ("univer", "greedy"): [(top, top) for top in TOP], ("traversal", "rrsw"): SAME}  # fmt: skip
-"""By the two rules, what each of them verifies: the same numbers of children."""
+TOP = [f"TopPlusOne(2, {depth})" for depth in (2, 3, 4)]
+STATIC = [f"Static({expansion})" for expansion in ("2x1", "4x1", "4x3", "8x3")]
+SHAPES = {
+    ("univer", "rrsw"): list(zip(TOP[1:], STATIC[2:], strict=True)),
+    ("univer", "greedy"): [(one, one) for one in TOP],
+    ("traversal", "rrsw"): [(one, one) for one in STATIC],
+}
+"""By the two rules, what each of them verifies: the same policy, or trees of 14 nodes over 16, and of 30 over 32."""
 
 PATHS = [("DySpec(8)", "Iid(4, 2)"), ("DySpec(16)", "Iid(4, 4)"), ("DySpec(32)", "Iid(8, 4)")]
 """DySpec's trees and SpecInfer's independent paths of as many nodes."""
@@ -150,10 +152,10 @@ PATHS = [("DySpec(8)", "Iid(4, 2)"), ("DySpec(16)", "Iid(4, 4)"), ("DySpec(32)",
 
 
 def selected(begin: str) -> str:
-    """What an evaluation on the embedded pair says of headlines that begin so."""
+    """What an evaluation on the embedded pair says of headlines that begin so, in ratios."""
     section = headlines(cells_of(SelectorFile, "selector"))
-    return "; ".join(f"{claim}: {ratio}, {said}" for claim, ratio, said in (section.rows if section else ())
-                     if claim.startswith(begin)) or ABSENT  # fmt: skip
+    rows = [row for row in (section.rows if section else ()) if row[0].startswith(begin)]
+    return "; ".join(f"{claim.removeprefix(begin).strip()} {ratio}: {said}" for claim, ratio, said in rows) or ABSENT
 
 
 def lines() -> Iterator[tuple[str, str, str, str]]:
