@@ -45,10 +45,17 @@ CONFIRMED, REFUTED, LEVEL = "confirmed", "refuted", "not told apart"
 
 
 @cache
-def cells_of(kind: Any, folder: str) -> tuple[Any, ...]:
-    """The finished cells of a committed run; none where there is no run."""
+def file_of(kind: Any, folder: str) -> Any:
+    """The file of a committed run; ``None`` where there is none, or where it is not finished."""
     place = RUNS / folder
-    return tuple(kind.load(place).cells) if (place / kind.name).exists() else ()
+    file = kind.load(place) if (place / kind.name).exists() else None
+    return None if file is None or file.missing else file
+
+
+def cells_of(kind: Any, folder: str) -> tuple[Any, ...]:
+    """The cells of a finished run; none where there is none."""
+    file = file_of(kind, folder)
+    return tuple(file.cells) if file else ()
 
 
 # (a) The actions of 2602.16994
@@ -111,8 +118,8 @@ def of_shapes(claim: shapes.Claim) -> str:
 @cache
 def wins() -> Wins | None:
     """The rows at the same roots of the embedded pair."""
-    place = RUNS / "wins-head-cpu"
-    return Wins.of(WinsFile.load(place)) if (place / WinsFile.name).exists() else None
+    file = file_of(WinsFile, "wins-head-cpu")
+    return Wins.of(file) if file else None
 
 
 def on_models(

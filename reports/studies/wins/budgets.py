@@ -76,7 +76,7 @@ def _lines(run: Wins, budget: int, found: Sequence[Named], level: float) -> Iter
         behind = None if one == best else ahead(run, one, best, Yardstick.SPEED).lead(level)
         plain = _over_plain(run, one)
         yield BudgetLine(budget, kind_of(one[1]), *one, _rate(run, one, Yardstick.EFFICIENCY),
-                         plain and plain.lead(level), behind)  # fmt: skip
+                         plain.lead(level) if plain else None, behind)  # fmt: skip
 
 
 def ahead(run: Wins, one: Named, other: Named, quantity: Yardstick) -> LogRatio:
