@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
+from .cells import columns_of, kind, linked
+
 
 def require_page_packages() -> None:
     """Raise ``ValueError`` that says how to install what the page needs, if it is missing."""
@@ -28,4 +30,5 @@ def rendered(template: str, **values: Any) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals |= {"columns_of": columns_of, "kind": kind, "linked": linked}
     return environment.get_template(template).render(**values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ...writing.markdown import Note, Section
@@ -23,10 +22,9 @@ def last_batch(by_batch: Mapping[str, Mapping[str, Any]], verifier: str, what: s
 
 def note_of(cells: Sequence[Cell], command: str) -> Note:
     """The page."""
-    first, *more = *_sections(cells), _how(cells)
-    if cells:
-        first = replace(first, drawing=lambda: gain_figure(cells), caption=CAPTION)
-    return Note("Where each verifier, the delay and speculation stop to pay", lead(cells), (first, *more), command)
+    gains = (Section("What speculation gains", drawing=lambda: gain_figure(cells), caption=CAPTION),) if cells else ()
+    sections = (*gains, *_sections(cells), _how(cells))
+    return Note("Where each verifier, the delay and speculation stop to pay", lead(cells), sections, command)
 
 
 def lead(cells: Sequence[Cell]) -> str:
@@ -41,7 +39,7 @@ def lead(cells: Sequence[Cell]) -> str:
                 f"{target} with {draft}: speculation pays up to a batch of {ends[0]}, trees more than chains up to "
                 f"{ends[1]}, delay up to {ends[2]}"
             )
-    return (f"Under the best verifier, by machine and family of pairs, of {BATCHES[-1]} requests at most. "
+    return (f"With the best verifier; batches go to {BATCHES[-1]}, and a span is over machines and families of pairs. "
             f"{'. '.join(said)}.")  # fmt: skip
 
 

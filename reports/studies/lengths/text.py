@@ -36,7 +36,8 @@ READING = (
     "the position whose probability of being reached changes most, right to defective. Impossible: the share of steps "
     "that accept what has probability 0 given the tree, or refuse what has probability 1. p: of the whole distribution "
     "given the trees. Right engine's rows: the prediction is made of a run of the right procedure, with other prompts. "
-    "Right one: readings of the right procedure, out of all shapes, that do not disagree."
+    "Right one: readings of the right procedure, out of all shapes, that do not disagree. Undecided: nothing differs, "
+    "but the shape does not say enough to agree."
 )
 
 
@@ -80,7 +81,7 @@ def _found_words(rows: Sequence[LengthRow], level: float, miss: float) -> str:
     counts = {name: sum(outcome(row, name) == LengthOutcome.DISAGREES.value for row in rows) for name in COLUMNS}
     others = ", ".join(f"{count} by {name}" for name, count in counts.items() if name != SAME)
     return (
-        f"{counts[SAME]} of {len(rows)} are found given the trees of the same steps, at the level 1 - {1 - level:.0e} "
+        f"{counts[SAME]} of {len(rows)} are found given the trees of the same steps, at an error of {1 - level:.0e} "
         f"and after steps planned so that each is missed with probability {miss:g} at most; {others}."
     )
 
