@@ -100,10 +100,9 @@ def methods(head: ModelPair, skip: ModelPair, temperature: float, tokens: int) -
         if temperature or not is_drawn or policy.startswith("Chain"):
             chosen = sampling if is_drawn else wide
             made.append(ours(f"head: {verifier}, {policy}", head, verifier, policy, chosen, tokens))
-    made += [ours(f"lookup: nss, NGram({size})", head, "nss", f"NGram({size})", sampling, tokens) for size in (2, 4)]
-    made.append(ours("layers left out: block, Chain(3)", skip, "block", "Chain(3)", sampling, tokens))
+    made.append(ours("lookup: nss, NGram(3)", head, "nss", "NGram(3)", sampling, tokens))
     made.append(theirs("transformers: plain", skip, temperature, tokens))
-    made += [assisted(skip, temperature, tokens, length) for length in (1, 3)]
+    made.append(assisted(skip, temperature, tokens, 1))
     made.append(theirs("transformers: lookup 3", skip, temperature, tokens, prompt_lookup_num_tokens=3))
     return made
 

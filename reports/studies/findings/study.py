@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from veridraft.gpu.files.cell_file import CellFile
 
 from ...running.options import COUNT
 from ...running.study import Study, noted
+from ...writing.bars import values_figure
 from ...writing.markdown import Note, Section
 from ..table import STUDIES
 from .claims import ClaimPlan
+
+DECIMAL = "decimal"
+"""The column that a picture shows."""
 
 
 class FindingsFile(CellFile):
@@ -31,7 +37,13 @@ def note(file: FindingsFile) -> Note:
 def _section(cell: dict[str, Any]) -> Section:
     words = f"Found: {cell['finding']}", f"Not shown: {cell['not_shown']}"
     rows = tuple(map(tuple, cell["rows"]))
-    return Section(f"({cell['key']}) {cell['claim']}", words, tuple(cell["headers"]), rows)
+    section = Section(f"({cell['key']}) {cell['claim']}", words, tuple(cell["headers"]), rows)
+    if DECIMAL not in cell["headers"]:
+        return section
+    place = cell["headers"].index(DECIMAL)
+    values = {row[0]: float(row[place]) for row in rows}
+    drawing = partial(values_figure, f"claim-{cell['key']}", values, "accepted tokens, E[tau]")
+    return replace(section, drawing=drawing, caption="What is claimed beside what can be reached: the numbers below.")
 
 
 STUDY = Study.of_cells(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from veridraft.gpu.engines.agreement.agreement import LengthOutcome
+from veridraft.theory.display.charts import FAINT, GREEN, VERMILION
 
+from ...writing.bars import counts_figure
 from ...writing.markdown import Note, Section
 from .readings import OTHER, SAME, SHAPES
 
@@ -24,6 +28,11 @@ FOUND = {
     LengthOutcome.AGREES.value: "agrees",
     LengthOutcome.UNDECIDED.value: "undecided",
 }
+
+COLOURS = {"FOUND": GREEN, "undecided": FAINT, "agrees": VERMILION}
+"""A defect that agrees was missed."""
+
+CAPTION = "Of the defects that lengths must show, how many each shape of a report shows, leaves open, or misses."
 
 LEAD = (
     "Small random networks, decoded by the batch decoder, with a defect in the place of its verifier. What it accepted "
@@ -60,13 +69,19 @@ def note(rows: Sequence[LengthRow], settings: Mapping[str, Any], command: str) -
     return Note(
         "What accepted lengths show of defects", LEAD,
         (
-            Section("Found by lengths", (words, READING), HEADERS, _cells(expected)),
+            Section("Found by lengths", (words, READING), HEADERS, _cells(expected),
+                    partial(counts_figure, "found", by_shape(expected), COLOURS, "defects"), CAPTION),
             Section("Too small for these steps", (SMALL,), HEADERS, _cells(small)),
             Section("Lengths are left alone", (_alone_words(alone),), HEADERS, _cells(alone)),
             Section("Not put in place", tuple(f"{name}: {why}." for name, why in settings["left_out"].items())),
         ),
         command,
     )  # fmt: skip
+
+
+def by_shape(rows: Sequence[LengthRow]) -> dict[str, Counter[str]]:
+    """How many defects each shape of a report shows."""
+    return {column: Counter(FOUND[outcome(row, column)] for row in rows) for column in COLUMNS}
 
 
 SMALL = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from veridraft.simulate.transcripts.verdict import chance
@@ -10,9 +11,15 @@ from veridraft.simulate.transcripts.verdict import chance
 from ...writing.markdown import Note, Section
 from .audits import AUDITS, ServerAudit
 from .checkpoint import DRAFT, REPORT, TARGET, total_variation, two_steps
+from .figures import tokens_figure
 from .floors import tokens_at_least
 
 Cell = Mapping[str, Any]
+
+CAPTION = (
+    "Network, speculation, settings, and what else is told, with the tokens that the verdict took. A floor is the "
+    "fewest that any test needs in the mean."
+)
 
 LEAD = (
     "llama.cpp's server, built from the package index and audited from outside: texts are asked for, every token is "
@@ -26,7 +33,15 @@ def note(cells: Sequence[Cell], settings: Mapping[str, Any], command: str) -> No
     sections = tuple(section(cells) for belongs, section in PARTS if any(map(belongs, _audits(cells))))
     report = (_report(settings["version"]),) if any(map(_is_recurrent, _audits(cells))) else ()
     lead = f"{LEAD} The server: {settings['version']}."
-    return Note("Servers of llama.cpp, audited", lead, (*sections, *report), command)
+    return Note("Servers of llama.cpp, audited", lead, (_all(cells), *sections, *report), command)
+
+
+def _all(cells: Sequence[Cell]) -> Section:
+    """All audits in a picture."""
+    expected = sum(cell["verdict"] == AUDITS[cell["audit"]].expected.value for cell in cells)
+    lossy = sum(cell["verdict"] == "lossy" for cell in cells)
+    words = f"{len(cells)} audits, {lossy} lossy; {expected} of the verdicts are what the server deserves by its build."
+    return Section("All audits", (words,), drawing=partial(tokens_figure, cells), caption=CAPTION)
 
 
 def agrees(cells: Sequence[Cell]) -> bool:

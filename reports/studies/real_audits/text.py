@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from veridraft.simulate.auditing.findings import Sign
 
+from ...writing.bars import verdicts_figure
 from ...writing.markdown import Note, Section
 
 PRUNED = (
     "Universal speculative decoding in transformers prunes the drafter's head in its first call, and the new layer's "
     "initialisation draws from torch's global generator: the first call of 48 has other coins than its replay."
 )
+
+CAPTION = "Audits of each package by verdict; an error is an audit that could not be finished."
 
 Record = dict[str, Any]
 
@@ -49,7 +54,15 @@ def verdicts(records: Sequence[Record]) -> Section:
         "expected and observed frequency, and the probability of this under a lossless verifier; of others the largest "
         "logarithm of the evidence, which a lossless verifier brings above x with probability exp(-x) at most.",
     )
-    return Section("Verdicts", words, headers, rows)
+    return Section("Verdicts", words, headers, rows, partial(verdicts_figure, by_package(records)), CAPTION)
+
+
+def by_package(records: Sequence[Record]) -> dict[str, Counter[str]]:
+    """How many audits of each package ended in what."""
+    counts: dict[str, Counter[str]] = {}
+    for record in records:
+        counts.setdefault(f"{record['package']} {record['version']}", Counter())[record["verdict"]] += 1
+    return counts
 
 
 def _worth(record: Record) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
+from math import inf
 from statistics import median
 from typing import Any
 
@@ -10,6 +12,7 @@ import scipy
 
 from ...writing.markdown import Section
 from .decoders import DRAFTS, LOOP_VOCABULARY, TOKENS, VOCABULARY
+from .figures import tokens_figure
 from .measuring import ALARM_LEVEL, LEVEL, MISMATCH, MOST, SHORT, WAYS
 
 Cells = list[Mapping[str, Any]]
@@ -25,7 +28,8 @@ def sections(cells: Iterable[Mapping[str, Any]]) -> tuple[Section, ...]:
 
 
 def _power(cells: Cells) -> Section:
-    names = list(dict.fromkeys(cell["name"] for cell in cells))
+    names = dict.fromkeys(cell["name"] for cell in cells)
+    found = {name: _medians([cell for cell in cells if cell["name"] == name]) for name in names}
     return Section(
         "Tokens until a departure is found",
         (
@@ -36,18 +40,20 @@ def _power(cells: Cells) -> Section:
             "control: a run without speculation in place of the steps, and nothing believed of the rows.",
         ),
         ("departure", *WAYS),
-        tuple((name, *_medians([cell for cell in cells if cell["name"] == name])) for name in names),
+        tuple((name, *map(_count, of.values())) for name, of in found.items()),
+        partial(tokens_figure, found, WAYS, MOST),
+        "Median tokens until each departure is found, by what the auditor is told; further left is better.",
     )
 
 
-def _medians(cells: Cells) -> tuple[str, ...]:
-    """The median of each way's tokens; audits that found nothing count as later than all."""
-    return tuple(_median([cell["needed"][way] for cell in cells]) for way in WAYS)
+def _medians(cells: Cells) -> dict[str, float]:
+    """By way the median of its tokens; audits that found nothing count as later than all."""
+    needed = {way: [cell["needed"][way] for cell in cells] for way in WAYS}
+    return {way: median(inf if one is None else one for one in tokens) for way, tokens in needed.items()}
 
 
-def _median(tokens: list[int | None]) -> str:
-    middle = median(float("inf") if one is None else one for one in tokens)
-    return "-" if middle == float("inf") else f"{middle:,.0f}"
+def _count(tokens: float) -> str:
+    return "-" if tokens == inf else f"{tokens:,.0f}"
 
 
 def _alarms(cells: Cells) -> Section:

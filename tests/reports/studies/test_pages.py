@@ -21,9 +21,6 @@ from veridraft.reports.studies.wins.rows import Wins
 from veridraft.reports.writing.markdown import Note, Section, render_note
 
 RUNS = Path(__file__).parents[3] / "reports" / "runs"
-WITHOUT_PICTURE = {"engines", "findings", "lengths", "llama-cpp", "real-audits", "texts"}
-"""Verdicts, one by one: a table answers what they ask."""
-
 ROWS = (
     ("fine", "no defect found", "1,500", "of 2403.10444, 3"),
     ("bad", "lossy", "64", "vllm-project/vllm PR #44744; (someone/else issue #7, not #x)"),
@@ -94,8 +91,7 @@ def test_what_has_a_picture_stands_first_and_long_names_break_behind_underscores
 def test_a_committed_page_is_light_and_begins_with_a_picture(committed):
     text = committed.read_text(encoding="utf-8")
     assert len(text.encode()) < 500_000
-    if committed.parent.name not in WITHOUT_PICTURE:
-        assert text.index("<svg") < text.index("<table")
+    assert text.index("<svg") < text.index("<table")
 
 
 def test_cells_that_are_off_without_a_reason_are_one_sentence():
