@@ -41,7 +41,7 @@ def _power(cells: Cells) -> Section:
         ),
         ("departure", *WAYS),
         tuple((name, *map(_count, of.values())) for name, of in found.items()),
-        partial(tokens_figure, found, WAYS, MOST),
+        partial(tokens_figure, found, tuple(WAYS), MOST),
         "Median tokens until each departure is found, by what the auditor is told; further left is better.",
     )
 
