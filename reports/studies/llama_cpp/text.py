@@ -40,7 +40,7 @@ def _all(cells: Sequence[Cell]) -> Section:
     """All audits in a picture."""
     expected = sum(cell["verdict"] == AUDITS[cell["audit"]].expected.value for cell in cells)
     lossy = sum(cell["verdict"] == "lossy" for cell in cells)
-    words = f"{len(cells)} audits, {lossy} lossy; {expected} of the verdicts are what the server deserves by its build."
+    words = f"{len(cells)} audits, {lossy} lossy; {expected} verdicts are as they should be."
     return Section("All audits", (words,), drawing=partial(tokens_figure, cells), caption=CAPTION)
 
 
