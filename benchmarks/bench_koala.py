@@ -22,7 +22,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from taking_turns import Method, compared, numbers, ours, run
+from taking_turns import Method, compared, numbers, ours, run, shown
 
 from veridraft.gpu import ModelPair, Sampling, packed_pair
 from veridraft.gpu.distilling.heads.job import HeadJob
@@ -47,12 +47,6 @@ def trained(target: ModelPair, options: argparse.Namespace, layers: int, judge: 
 
     job.run(told=told)
     return job.folder.draft
-
-
-def interval(values: list[float]) -> str:
-    """A ratio with its interval."""
-    low, middle, high = values
-    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
 
 
 def main() -> None:
@@ -83,9 +77,9 @@ def main() -> None:
         rates = "  ".join(f"{rate:.3f}" for rate in found["acceptance"])
         print(f"{name}: acceptance by depth {rates} (error {found['standard_errors'][0]:.3f})")
         over = row["over_first"]
-        print(f"  {row['tokens_a_step']:.3f} tokens a step, {interval(over['steps'])} of the first head's")
-        print(f"  tokens per CPU second {interval(over['cpu'])} of the first head's, "
-              f"{interval(beside['over_first']['cpu'])} of plain decoding's")  # fmt: skip
+        print(f"  {row['tokens_a_step']:.3f} tokens a step, {shown(over['steps'])} of the first head's")
+        print(f"  tokens per CPU second {shown(over['cpu'])} of the first head's, "
+              f"{shown(beside['over_first']['cpu'])} of plain decoding's")  # fmt: skip
 
 
 if __name__ == "__main__":

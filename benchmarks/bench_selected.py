@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from taking_turns import Method, compared, interval, ours, run
+from taking_turns import Method, compared, interval, ours, run, shown
 
 from veridraft.gpu import ModelPair, Sampling, Selected, Selector, load_pair, packed_pair
 from veridraft.gpu.models.machine import machine_of
@@ -143,12 +143,6 @@ def ratios(over: dict[str, np.ndarray]) -> dict[str, dict[str, list[float]]]:
     """Geometric means with intervals, by base and by what is counted."""
     return {base: {kind: np.exp(interval(logs[n])).tolist() for n, kind in enumerate(("cpu", "steps"))}
             for base, logs in over.items()}  # fmt: skip
-
-
-def shown(values: Sequence[float], digits: int = 3) -> str:
-    """A value with its interval."""
-    low, middle, high = values
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def table(title: str, rows: Sequence[dict[str, Any]]) -> str:

@@ -100,3 +100,9 @@ def budget(way: Method) -> dict[str, Any]:
 def numbers(text: str, kind: Callable[[str], float]) -> list[float]:
     """The numbers of a list with commas."""
     return [kind(one) for one in text.split(",")]
+
+
+def shown(values: Sequence[float], digits: int = 3) -> str:
+    """A value with its interval."""
+    low, middle, high = values
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from veridraft.gpu.files.kinds import WinsFile
-from veridraft.reports.commands.selector.claims import headlines
+from veridraft.reports.commands.selector.claims import CONFIRMED, LEVEL, REFUTED, headlines
 from veridraft.reports.commands.selector.evaluate import SelectorFile
 from veridraft.reports.studies.actions.points import ratios
 from veridraft.reports.studies.actions.study import ActionFile
@@ -40,8 +40,6 @@ OTHER: dict[str, tuple[str, str]] = {
 
 RULES = ("nss", "naive_tree", "spectr", "specinfer", "khisti")
 """One-step rules of 2602.16994."""
-
-CONFIRMED, REFUTED, LEVEL = "confirmed", "refuted", "not told apart"
 
 
 @cache

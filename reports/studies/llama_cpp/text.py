@@ -38,7 +38,7 @@ def note(cells: Sequence[Cell], settings: Mapping[str, Any], command: str) -> No
 
 def _all(cells: Sequence[Cell]) -> Section:
     """All audits in a picture."""
-    expected = sum(cell["verdict"] == AUDITS[cell["audit"]].expected.value for cell in cells)
+    expected = sum(map(_is_expected, cells))
     lossy = sum(cell["verdict"] == "lossy" for cell in cells)
     words = f"{len(cells)} audits, {lossy} lossy; {expected} verdicts are as they should be."
     return Section("All audits", (words,), drawing=partial(tokens_figure, cells), caption=CAPTION)
@@ -46,7 +46,11 @@ def _all(cells: Sequence[Cell]) -> Section:
 
 def agrees(cells: Sequence[Cell]) -> bool:
     """Whether every verdict is the expected one."""
-    return all(cell["verdict"] == AUDITS[cell["audit"]].expected.value for cell in cells)
+    return all(map(_is_expected, cells))
+
+
+def _is_expected(cell: Cell) -> bool:
+    return bool(cell["verdict"] == AUDITS[cell["audit"]].expected.value)
 
 
 def _audits(cells: Sequence[Cell]) -> Iterator[ServerAudit]:

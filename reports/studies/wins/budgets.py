@@ -9,7 +9,7 @@ from statistics import mean
 
 from veridraft.gpu.decoding.drafting.n_gram import any_policy
 
-from ..suites.rows import Shape
+from ..suites.rows import Shape, shape_of
 from .leads import Lead, LogRatio, each, mean_of, paired
 from .rows import Wins, Yardstick
 
@@ -71,12 +71,12 @@ def kind_of(policy: str) -> str:
 def _lines(run: Wins, budget: int, found: Sequence[Named], level: float) -> Iterator[BudgetLine]:
     ranked = sorted(found, key=lambda one: -_rate(run, one, Yardstick.SPEED))
     first = {kind_of(one[1]): one for one in reversed(ranked)}
-    best = ranked[0]
+    best, plain = ranked[0], _plain(run)
     for one in (one for one in ranked if first[kind_of(one[1])] == one):
         behind = None if one == best else ahead(run, one, best, Yardstick.SPEED).lead(level)
-        plain = _over_plain(run, one)
-        yield BudgetLine(budget, kind_of(one[1]), *one, _rate(run, one, Yardstick.EFFICIENCY),
-                         plain.lead(level) if plain else None, behind)  # fmt: skip
+        over_plain = ahead(run, one, plain, Yardstick.SPEED).lead(level) if plain else None
+        efficiency = _rate(run, one, Yardstick.EFFICIENCY)
+        yield BudgetLine(budget, kind_of(one[1]), *one, efficiency, over_plain, behind)
 
 
 def ahead(run: Wins, one: Named, other: Named, quantity: Yardstick) -> LogRatio:
@@ -84,11 +84,10 @@ def ahead(run: Wins, one: Named, other: Named, quantity: Yardstick) -> LogRatio:
     return mean_of([paired(at.row(*one), at.row(*other), quantity) for at in run.settings])
 
 
-def _over_plain(run: Wins, one: Named) -> LogRatio | None:
-    plain = [at.best(Yardstick.SPEED, shape=Shape.PLAIN) for at in run.settings]
-    rows = [at.row(*one) for at in run.settings]
-    pairs = [paired(row, other, Yardstick.SPEED) for row, other in zip(rows, plain, strict=True) if other]
-    return mean_of(pairs) if len(pairs) == len(rows) else None
+def _plain(run: Wins) -> Named | None:
+    """Plain decoding, where it was run."""
+    pairs = ((verifier, policy) for verifier, policy in run.file.settings["pairs"])
+    return next((one for one in pairs if shape_of(one[1]) is Shape.PLAIN), None)
 
 
 def _rate(run: Wins, one: Named, quantity: Yardstick) -> float:

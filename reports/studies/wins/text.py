@@ -145,8 +145,7 @@ def delayed_table(run: Wins, at: RootSetting, quantity: Yardstick) -> Table:
 def _delayed(found: DelayedLeads, quantity: Yardstick) -> tuple[str, ...]:
     digits = ".3f" if quantity is Yardstick.EFFICIENCY else ".4g"
     pair = (row.policy if row else ABSENT for row in (found.delayed, found.independent))
-    leads = (cell for lead in (found.over_independent, found.over_chain)
-             for cell in (*factor(lead), lead.standing.value if lead else ABSENT))  # fmt: skip
+    leads = *against(found.over_independent), *against(found.over_chain)
     return found.verifier, found.best.policy, f"{found.best.rate(quantity):{digits}}", *pair, *leads
 
 
@@ -157,7 +156,7 @@ def pooled_table(run: Wins, quantity: Yardstick) -> Table:
                INTERVAL, "")  # fmt: skip
     cells = tuple(
         (one.verifier, one.delayed, one.independent,
-         *(cell for lead in (one.over_independent, one.over_chain) for cell in (*factor(lead), lead.standing.value)))
+         *against(one.over_independent), *against(one.over_chain))
         for one in found
     )  # fmt: skip
     clock = f", {CLOCK_NAMES[run.clock]}" if quantity is Yardstick.SPEED else ""
