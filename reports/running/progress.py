@@ -64,8 +64,9 @@ class ProgressLine:
         self._bar.set_postfix_str(detail[:LONGEST_DETAIL], refresh=False)
         self._bar.update()
 
-    def reach(self, done: int, total: int) -> None:
-        """So many pieces are done, of so many."""
+    def reach(self, done: int, total: int, detail: str = "") -> None:
+        """So many pieces are done, of so many; ``detail`` says which was the last."""
+        self._bar.set_postfix_str(detail[:LONGEST_DETAIL], refresh=False)
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 

@@ -117,9 +117,10 @@ def draw_roots(pair: ModelPair, plan: RootPlan, folder: Path, told: Told) -> Non
     shards = list(_shards(plan, texts))
     for done, (name, text) in enumerate(shards, start=1):
         place = shard_place(folder, name)
-        if not place.exists():
-            found: dict[str, Any] = record_text(pair, plan, text, [plan.seed, crc32(name.encode())])
-            write_whole(place, partial(np.savez_compressed, **found))
+        if place.exists():
+            continue
+        found: dict[str, Any] = record_text(pair, plan, text, [plan.seed, crc32(name.encode())])
+        write_whole(place, partial(np.savez_compressed, **found))
         told("roots", done * plan.roots, len(shards) * plan.roots, name)
 
 

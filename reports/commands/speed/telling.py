@@ -45,4 +45,4 @@ class Told(ExitStack):
         if self.progress is None or part != self.part:
             self.close()
             self.part, self.progress = part, self.enter_context(ProgressLine(part, whole, done=done - 1))
-        self.progress.step(detail)
+        self.progress.reach(done, whole, detail)
