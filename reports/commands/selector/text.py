@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from veridraft.gpu.selecting.grid import Machine, machine_of
@@ -10,6 +11,7 @@ from veridraft.gpu.selecting.grid import Machine, machine_of
 from ...writing.markdown import Note, Section
 from ...writing.tables import ABSENT, number
 from .claims import headlines, points
+from .figures import CAPTION, gains_figure
 from .paired import Cell
 from .settings import SPACES, best_settings, by_depth
 
@@ -76,7 +78,8 @@ def _sections(cells: Sequence[Cell], settings: Mapping[str, Any]) -> Iterator[Se
     rates = [(cell["verifier"], *(_rate(cell, name) for name in shown)) for cell in cells]
     yield Section("Tokens per second", (), ("verifier", *titles), tuple(rates))
     gains = [(cell["verifier"], *(_percent(cell["ways"].get(name), "gain") for name in shown)) for cell in cells]
-    yield Section("Over the verifier's best one action", (), ("verifier", *titles), tuple(gains))
+    picture = partial(gains_figure, cells)
+    yield Section("Over the verifier's best one action", (), ("verifier", *titles), tuple(gains), picture, CAPTION)
     yield _shares(cells)
     if any(cell["verifier"] == BASE for cell in cells):
         yield _over_base(cells)
