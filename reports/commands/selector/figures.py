@@ -19,8 +19,8 @@ SHOWN = {
 """The ways that are drawn, how they are called, and their colours."""
 
 CAPTION = (
-    "Tokens per second over the verifier's best one action, at 0, in per cent; a bar is the 95 % interval. What choosing "
-    "costs is paid. The numbers are in the tables below."
+    "Tokens per second over the verifier's best one action, at 0, in per cent; a bar is the 95 % interval. What "
+    "choosing costs is paid. The numbers are in the tables below."
 )
 
 
