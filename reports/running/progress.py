@@ -61,8 +61,7 @@ class ProgressLine:
 
     def step(self, detail: str) -> None:
         """One piece more is done; ``detail`` says which."""
-        self._bar.set_postfix_str(detail[:LONGEST_DETAIL], refresh=False)
-        self._bar.update()
+        self.reach(self._bar.n + 1, self._bar.total, detail)
 
     def reach(self, done: int, total: int, detail: str = "") -> None:
         """So many pieces are done, of so many; ``detail`` says which was the last."""

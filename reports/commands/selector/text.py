@@ -78,7 +78,7 @@ def _sections(cells: Sequence[Cell], settings: Mapping[str, Any]) -> Iterator[Se
     rates = [(cell["verifier"], *(_rate(cell, name) for name in shown)) for cell in cells]
     yield Section("Tokens per second", (), ("verifier", *titles), tuple(rates))
     gains = [(cell["verifier"], *(_percent(cell["ways"].get(name), "gain") for name in shown)) for cell in cells]
-    picture = partial(gains_figure, cells)
+    picture = partial(gains_figure, cells, WAYS)
     yield Section("Over the verifier's best one action", (), ("verifier", *titles), tuple(gains), picture, CAPTION)
     yield _shares(cells)
     if any(cell["verifier"] == BASE for cell in cells):
