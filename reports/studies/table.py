@@ -23,6 +23,7 @@ STUDIES = {
     "actions": "the actions of 2602.16994: each verifier's best paths, trunk and branches at eight samplings",
     "tree-rules": "UniVer, Traversal, Greedy and RRSw on chains, binary and ternary trees: who gains how much",
     "shapes": "DySpec's trees against Sequoia's, SpecInfer's, EAGLE-2's and OPT-Tree's at equal budgets; lists by rule",
+    "real-shapes": "DySpec's trees against Sequoia's, SpecInfer's and EAGLE-2's at the same roots of a real pair",
     "hardware": "the actions under six machines and batches: where trees, delay and speculation stop to pay",
     "delayed": "where delayed expansion beats branching at the root",
     "lengths": "which defects show in the accepted lengths that engines report, and which cannot",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from zlib import crc32
 import numpy as np
 
 from veridraft.theory.efficiency.nested import NestedTrees, action_values, draw_nested
+from veridraft.theory.policies.base import Policy
 from veridraft.theory.rows.distributions import Row
+from veridraft.theory.rows.trees import Context, DraftTree
 
 from ...decoding.drafting.choosing import draft_model
 from ...decoding.drafting.draft_pair import LivePair
@@ -63,16 +66,24 @@ class RootWalk:
 
     def nested(self, grid: Grid, rng: np.random.Generator) -> tuple[NestedTrees, Row, Row]:
         """Nested trees drawn at the root, with the target's and the draft's rows (N, V) at their contexts."""
-        feed = HeadFeed if isinstance(self.draft, HeadModel) else RowFeed
-        live = LivePair(feed(self.draft, 0), self._root_row, self.rows["draft"])
+        live = self._live()
         nested = draw_nested(live, rng, grid.paths, grid.levels)
-        return nested, self._target_rows(nested), np.stack(live.draft_rows(nested.contexts))
+        return nested, self._target_rows(nested.contexts), np.stack(live.draft_rows(nested.contexts))
 
-    def _target_rows(self, nested: NestedTrees) -> Row:
-        """(N, V) by one pass of the target over the root's token and all others."""
-        number = {context: place for place, context in enumerate(nested.contexts)}
-        tokens = [self.text[self.target.contexts[0]], *(context[-1] for context in nested.contexts[1:])]
-        parents = [NONE, *(number[context[:-1]] for context in nested.contexts[1:])]
+    def tree(self, policy: Policy, rng: np.random.Generator) -> DraftTree:
+        """A tree of any policy drawn at the root, with both networks' rows (N, V)."""
+        drawn = policy.sample(self._live(), rng)
+        return replace(drawn, target=self._target_rows([drawn.context(node) for node in range(drawn.size)]))
+
+    def _live(self) -> LivePair:
+        feed = HeadFeed if isinstance(self.draft, HeadModel) else RowFeed
+        return LivePair(feed(self.draft, 0), self._root_row, self.rows["draft"])
+
+    def _target_rows(self, contexts: Sequence[Context]) -> Row:
+        """(N, V) by one pass of the target over the root's token and all others; parents stand before children."""
+        number = {context: place for place, context in enumerate(contexts)}
+        tokens = [self.text[self.target.contexts[0]], *(context[-1] for context in contexts[1:])]
+        parents = [NONE, *(number[context[:-1]] for context in contexts[1:])]
         rows: Row = self.rows["target"](RowFeed(self.target, 0).feed(tokens, parents)).cpu().numpy()
         return rows
 

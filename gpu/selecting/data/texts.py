@@ -68,7 +68,7 @@ def _drawn(pair: ModelPair, plan: RootPlan, kind: str, number: int) -> list[Text
     """The texts of one kind and sampling, decoded together."""
     rng = np.random.default_rng([plan.seed, crc32(kind.encode()), number])
     count = len(range(number, plan.counts[kind], len(plan.samplings)))
-    prompts = [_prompt(pair, kind == HELD_OUT, rng) for _ in range(count)]
+    prompts = [prompt_of(pair, kind == HELD_OUT, rng) for _ in range(count)]
     decoder = BatchDecoder(pair, "nss", "Chain(0)", plan.samplings[number], rows=plan.together)
     length = plan.spacing * (plan.roots - 1) + 1
     seeds = rng.integers(2**31, size=count).tolist()
@@ -76,7 +76,7 @@ def _drawn(pair: ModelPair, plan: RootPlan, kind: str, number: int) -> list[Text
     return [Text((*prompt, *text.tokens), len(prompt), number) for prompt, text in zip(prompts, written, strict=True)]
 
 
-def _prompt(pair: ModelPair, held_out: bool, rng: np.random.Generator) -> tuple[int, ...]:
+def prompt_of(pair: ModelPair, held_out: bool, rng: np.random.Generator) -> tuple[int, ...]:
     """What a text begins with; random tokens for a pair without a tokenizer."""
     if pair.tokenizer is not None:
         return Openings(pair, held_out).first(rng)

@@ -13,6 +13,7 @@ from veridraft.theory.policies.dyspec import DySpec
 from veridraft.theory.policies.paths import Chain, Iid
 from veridraft.theory.policies.sequoia import sequoia_topology
 from veridraft.theory.policies.static import Static
+from veridraft.theory.rows.distributions import Row
 from veridraft.theory.search.shapes import rank_rates
 from veridraft.theory.search.sources import PairTrees, drawn_in_turn
 from veridraft.theory.verifiers.table import get_verifier
@@ -42,14 +43,22 @@ def shapes_of(pair: Pair, budget: int, seed: int) -> dict[str, Policy]:
     """The policies of a budget of nodes below the root, by their names in :data:`VERIFIERS`."""
     roots = [(), *((token,) for token in range(pair.vocabulary_size))]
     rates = rank_rates(PairTrees([pair], roots), min(WIDTH, pair.vocabulary_size), seed, "rrsw")
+    found = {
+        **shapes_at(rates, budget),
+        "DySpec by threshold": DySpec(threshold=threshold_of(pair, budget, seed), depth=DEPTH),
+        "OPT-Tree": OptTree(budget, 0, DEPTH),
+    }
+    return {name: found[name] for name in VERIFIERS}
+
+
+def shapes_at(rates: Row, budget: int) -> dict[str, Policy]:
+    """Those that need no more of a pair than Sequoia does: rates (width,) of acceptance by rank."""
     paths = 2 if budget <= 8 else 4
     return {
         "DySpec": DySpec(budget, depth=DEPTH),
-        "DySpec by threshold": DySpec(threshold=threshold_of(pair, budget, seed), depth=DEPTH),
         "Sequoia": Static(sequoia_topology(rates, budget, DEPTH), replacement=False),
         "SpecInfer": Iid(paths, budget // paths),
         "chain": Chain(min(budget, DEPTH)),
-        "OPT-Tree": OptTree(budget, 0, DEPTH),
         "EAGLE-2": TopK(WIDTH, LAYERS, budget),
     }
 

@@ -17,6 +17,8 @@ from veridraft.gpu.selecting.data import roots
 from veridraft.gpu.selecting.data.roots import RootWalk, draw_roots, record_text, shard_names
 from veridraft.gpu.selecting.data.texts import Text
 from veridraft.gpu.selecting.plan import HELD_OUT, LEARN
+from veridraft.gpu.trees.sampling import Sampling
+from veridraft.theory import DySpec, Iid, Static, TopK, Topology
 from veridraft.theory.efficiency.nested import action_values
 
 TEXT = Text((3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5), 4, 1)
@@ -43,6 +45,28 @@ def test_rows_of_every_root_and_tree_are_those_of_plain_passes(pair):
             for number, context in enumerate(nested.contexts):
                 np.testing.assert_allclose(target[number], plain.target_row(context), atol=1e-5)
                 np.testing.assert_allclose(draft[number], plain.draft_row(context), atol=1e-5)
+
+
+SHAPES = (DySpec(6), Iid(3, 2), TopK(2, 2, 4), Static(Topology.k_ary(2, 2), replacement=False))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("policy", SHAPES)
+def test_a_tree_of_any_policy_has_the_rows_of_plain_passes(pair, policy):
+    sampling = Sampling(0.0, draft_temperature=0.8)
+    walk = RootWalk(pair, TEXT.tokens, TextStates.of(pair, TEXT.tokens), sampling, room=40)
+    for root in TEXT.roots(ROOTS):
+        walk.go_to(root)
+        plain = PromptPair(pair, TEXT.tokens[: root + 1], sampling)
+        tree = walk.tree(policy, np.random.default_rng(root))
+        expected = policy.sample(plain, np.random.default_rng(root))
+        np.testing.assert_array_equal(tree.tokens, expected.tokens)
+        np.testing.assert_array_equal(tree.parents, expected.parents)
+        assert tree.child_lists == expected.child_lists
+        np.testing.assert_allclose(tree.target, expected.target, atol=1e-5)
+        inner = [node for node, children in enumerate(tree.child_lists) if children]
+        np.testing.assert_allclose(tree.draft[inner], expected.draft[inner], atol=1e-5)
+        assert set(np.unique(tree.target)) == {0, 1}
 
 
 def test_a_shard_holds_the_means_of_its_trees_and_what_is_known(pair):

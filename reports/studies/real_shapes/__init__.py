@@ -1,0 +1,1 @@
+"""DySpec's trees against other shapes at the same roots of a real pair."""
