@@ -21,8 +21,9 @@ def top_tokens(row: Row, count: int) -> list[int]:
     All V tokens if V is smaller.  Works for float64 and for Fractions.
     """
     if row.dtype != object and 0 < 4 * count < len(row):  # few of many: only those that can be among them are sorted
-        among = np.flatnonzero(row >= np.partition(row, -count)[-count])
-        return among[np.argsort(-row[among], kind="stable")[:count]].tolist()
+        falling = -row  # the many zeros of a draft of few tokens last: in front they take NumPy twenty times as long
+        among = np.flatnonzero(falling <= np.partition(falling, count - 1)[count - 1])
+        return among[np.argsort(falling[among], kind="stable")[:count]].tolist()
     return np.argsort(-row, kind="stable")[:count].tolist()
 
 

@@ -78,7 +78,13 @@ def test_sums_over_roots_are_those_of_plain_passes(target):
             assert found["values"][shape][verifier] == pytest.approx(expected, abs=1e-4), (shape, verifier)
 
 
-def test_rates_are_of_other_texts_and_of_a_law():
+@pytest.fixture
+def few_trees(monkeypatch):
+    """Rates by rank from few trees."""
+    monkeypatch.setattr("veridraft.theory.search.shapes.RANK_TREES", 6)
+
+
+def test_rates_are_of_other_texts_and_of_a_law(few_trees):
     pair = head_pair()
     rates = walk.rates_of(pair, PLAN, 0.6, 0.6)
     assert rates == walk.rates_of(pair, PLAN, 0.6, 0.6) and len(rates) == 8
@@ -88,7 +94,7 @@ def test_rates_are_of_other_texts_and_of_a_law():
 
 
 @pytest.fixture
-def tiny(monkeypatch):
+def tiny(monkeypatch, few_trees):
     """Random networks in place of the embedded ones."""
     monkeypatch.setattr("veridraft.gpu.models.random_models.load_timing_pair", lambda *names: head_pair())
     return ["study", "run", "real-shapes", "--texts", "2", "--roots", "2", "--spacing", "3", "--budget", "8"]
