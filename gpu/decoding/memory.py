@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from traceback import clear_frames
 
 from ..models.backend import torch
 from ..models.pairs import ModelPair
@@ -27,6 +28,7 @@ def tree_advice(pair: ModelPair, batch: int, nodes: int) -> Iterator[None]:
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
+        clear_frames(error.__traceback__)  # what the failed calls held would fit again
         fits = available_bytes(pair.device) // (bytes_per_node(pair) * max(1, batch))
         had = f"{nodes} nodes" if nodes else "this policy"
         raise MemoryError(
