@@ -122,8 +122,8 @@ def of_shapes(claim: shapes.Claim) -> str:
 
 def of_real_shapes(claim: shapes.Claim) -> str:
     """DySpec's gain over another shape at the roots of the embedded pair, 64 nodes."""
-    found = {one: (gain, said) for _, one, gain, said in real_shapes.claimed(cells_of(RealShapeFile, "real-shapes"))}
-    return "{} %: {}".format(*found[claim]) if claim in found else ABSENT
+    found = dict(real_shapes.claimed(cells_of(RealShapeFile, "real-shapes"))).get(claim)
+    return f"{found} %: {shapes.verdict(found, claim)}" if found else ABSENT
 
 
 @cache

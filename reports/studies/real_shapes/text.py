@@ -9,11 +9,10 @@ import numpy as np
 
 from veridraft.theory.speed.jackknife import jackknife_half
 
-from ...writing.claims import CAPTION, claims_figure
 from ...writing.intervals import Mean
 from ...writing.markdown import Note, Section
 from ..shapes.plan import SAMPLINGS
-from ..shapes.text import CLAIMS, DYSPEC, Rule, verdict
+from ..shapes.text import CLAIMS, DYSPEC, Claim, Rule, claims_section, verdict
 from ..shapes.trees import DEPTH
 from .plan import RATES
 
@@ -36,40 +35,36 @@ def gain(texts: Sequence[Cell], one: Rule, other: Rule) -> Mean | None:
     return Mean(float(100 * (whole[0] / whole[1] - 1)), jackknife_half(left_out))
 
 
-def claimed(cells: Sequence[Cell]) -> Iterator[tuple[str, Any, Mean, str]]:
-    """Each published gain that texts are finished for: its name, itself, what is found, and the verdict."""
+def claimed(cells: Sequence[Cell]) -> Iterator[tuple[Claim, Mean]]:
+    """Each published gain that texts are finished for, and what is found."""
     drafts = dict(SAMPLINGS)
     for claim in CLAIMS:
         found = gain(texts_of(cells, claim.temperature, drafts[claim.temperature]), DYSPEC, claim.other)
         if found:
-            yield f"over {claim.other[0]}, T = {claim.temperature:g}", claim, found, verdict(found, claim)
+            yield claim, found
 
 
 def note_of(cells: Sequence[Cell], settings: Settings, command: str) -> Note:
     """The page."""
     found = list(claimed(cells))
-    sections = [_claims_section(found, settings["budget"]), *_sampling_sections(cells)]
+    sections = [claims_section(found, _words(settings["budget"])), *_sampling_sections(cells)]
     if rates := [cell for cell in cells if cell["text"] == RATES]:
         sections.append(_rates_section(rates))
     title = f"DySpec's trees against other shapes, {settings['target']} with {settings['draft']}"
     lead = " ".join(
-        f"DySpec {name}, claimed +{claim.low:g} to {claim.high:g} %, is {said} on this pair: {mean} %."
-        for name, claim, mean, said in found
+        f"DySpec {claim.name}, claimed +{claim.low:g} to {claim.high:g} %, is {verdict(mean, claim)} on this pair: "
+        f"{mean} %."
+        for claim, mean in found
     )
     return Note(title, lead, (*sections, _how_section(settings)), command)
 
 
-def _claims_section(found: Sequence[tuple[str, Any, Mean, str]], budget: int) -> Section:
-    rows = tuple((claim.other[0], f"{claim.temperature:g}", f"+{claim.low:g} to {claim.high:g}", str(mean), said)
-                 for _, claim, mean, said in found)  # fmt: skip
-    words = (
+def _words(budget: int) -> str:
+    return (
         f"DySpec with RRSw, trees of {budget} nodes: tokens a step over those of Sequoia's shape with RRSw and of "
         "SpecInfer's independent paths with its own rule, in per cent, at the same roots, with 95 % intervals over "
         "texts. The claims are of 64 nodes, ranges over the paper's models and texts, which prints no intervals."
     )
-    held = [(name, claim.low, claim.high, mean) for name, claim, mean, _ in found]
-    picture = (lambda: claims_figure(held, "gain of DySpec, %")) if held else None
-    return Section("The claims", (words,), ("other", "T", "claimed %", "here %", "verdict"), rows, picture, CAPTION)
 
 
 def _sampling_sections(cells: Sequence[Cell]) -> Iterator[Section]:

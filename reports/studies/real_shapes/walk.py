@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
@@ -82,7 +81,7 @@ def values_of(
     """Sums over a text's roots: by shape and verifier E[tau + 1] given a tree, by shape nodes below the root."""
     source = TextTrees(pair, plan, Sampling(target, draft_temperature=draft), held_out=True)
     shapes = shapes_at(rates, plan.budget)
-    values, nodes, roots = {name: dict.fromkeys(VERIFIERS[name], 0.0) for name in shapes}, defaultdict[str, int](int), 0
+    values, nodes, roots = {name: dict.fromkeys(VERIFIERS[name], 0.0) for name in shapes}, dict.fromkeys(shapes, 0), 0
     for roots, walk in enumerate(source.roots_of(text), start=1):
         for number, (name, policy) in enumerate(shapes.items()):
             tree = walk.tree(policy, np.random.default_rng([plan.seed, text, roots, number]))

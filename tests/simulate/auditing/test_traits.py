@@ -138,6 +138,8 @@ def test_randomness_from_a_global_generator_is_said_and_the_generators_are_put_b
     assert results[0].verdict is Verdict.NO_DEFECT_FOUND
     assert Trait.GLOBAL_RANDOMNESS in traits(results[0])
     assert "draws from a global generator" in results[0].text()
+    hurried = audit(lambda target, draft, tokens, rng: [pick(target[0], uniform())], seconds=0.0001, trials=64)
+    assert traits(hurried) <= {Trait.GLOBAL_RANDOMNESS, Trait.NOT_CHOSEN_FOR}  # for want of time
 
 
 def test_tokens_that_were_not_drafted_are_said():
